@@ -1,0 +1,18 @@
+export { assert, AssertionError, unreachable } from "./assert.ts";
+export { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+export {
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorDetails,
+  errorCodeFromNumber,
+  errorCodeNumber,
+  HearthError,
+  invalidArgument,
+  isHearthError,
+  type LeaderHint,
+  type SentState,
+  toHearthError,
+} from "./errors.ts";
+export { HASH_SEED_HIGH, HASH_SEED_LOW, hashBytes, hashWords } from "./hash.ts";
+export { type LogFields, type Logger, type LogLevel, SILENT_LOGGER } from "./logger.ts";
+export { encodeUlid, tryDecodeUlid, ULID_BYTES, ULID_TEXT_LENGTH, ulidTimeMs } from "./ulid.ts";

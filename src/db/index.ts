@@ -1,0 +1,22 @@
+export {
+  INDEX_DATABASE_DEFAULTS,
+  IndexDatabase,
+  type IndexDatabaseOptions,
+  type OpenOutcome,
+  type ScanVisitor,
+} from "./open.ts";
+export {
+  DIRECTORY_RECORD_BYTES,
+  KEYS_PER_CHUNK_SHIFT,
+  KEYS_PER_DIRECTORY_SHIFT,
+  KeyBuffer,
+  keyU32,
+  keyU64,
+  PAIR_BITMAP_BYTES,
+  PARTITION_RECORD_BYTES,
+  ROW_BYTES,
+  SHARD_RECORD_BYTES,
+  STRINGS_PER_CHUNK_SHIFT,
+  TABLES,
+  type TableName,
+} from "./tables.ts";
