@@ -16,3 +16,15 @@ export {
 export { HASH_SEED_HIGH, HASH_SEED_LOW, hashBytes, hashWords } from "./hash.ts";
 export { type LogFields, type Logger, type LogLevel, SILENT_LOGGER } from "./logger.ts";
 export { encodeUlid, tryDecodeUlid, ULID_BYTES, ULID_TEXT_LENGTH, ulidTimeMs } from "./ulid.ts";
+export { Prng } from "./prng.ts";
+export { suggest } from "./suggest.ts";
+export {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatDurationSetting,
+  formatSizeSetting,
+  parseDuration,
+  parseSize,
+  type UnitResult,
+} from "./units.ts";

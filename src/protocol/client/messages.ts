@@ -1,0 +1,80 @@
+/** Requests and replies of the binary protocol as plain values (schemas/query.fbs). */
+
+/** How fresh an answer must be. */
+export const CONSISTENCY = {
+  /** Sees every write acknowledged before the request arrived, on any member. */
+  strong: 0,
+  /** May lag by at most maxStalenessMs. */
+  bounded: 1,
+  /** Whatever the answering member has applied. */
+  local: 2,
+} as const;
+
+export type Consistency = keyof typeof CONSISTENCY;
+
+/** What QueryMetadata and QueryMetadataLabels ask. */
+export interface QueryRequest {
+  readonly tenants: readonly string[];
+  /** Unix ms, inclusive; clamped to +-2^53 by the codec, beyond which no stored time lies. */
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly selector: string;
+  /** Label names to keep (QueryMetadata) or to list (QueryMetadataLabels). */
+  readonly labels: readonly string[];
+  readonly consistency: Consistency;
+  readonly maxStalenessMs: number;
+}
+
+/** What GetBlockMetadata asks. */
+export interface BlockListRequest {
+  /** Owner; "" = anonymous. */
+  readonly tenant: string;
+  readonly shard: number;
+  /** Ids in text form; whether they are ULIDs is for the service to check. */
+  readonly blocks: readonly string[];
+  readonly consistency: Consistency;
+}
+
+/** What GetTenant, GetTenants (tenant "") and DeleteTenant ask. */
+export interface TenantRequest {
+  readonly tenant: string;
+  readonly consistency: Consistency;
+}
+
+/** First frame of a connection. */
+export interface Hello {
+  readonly protocolMin: number;
+  readonly protocolMax: number;
+  /** Shown to operators. */
+  readonly name: string;
+  /** "query-frontend", "segment-writer", "compaction-worker", "tool". */
+  readonly role: string;
+}
+
+export interface HelloReply {
+  readonly protocol: number;
+  readonly nodeId: string;
+  readonly clusterId: string;
+  readonly version: string;
+  readonly frameMaxBytes: number;
+  readonly inFlightMax: number;
+  readonly chunkMaxBytes: number;
+}
+
+/** Answer to every write: the log index under which it was applied. */
+export interface WriteReply {
+  readonly logIndex: number;
+  readonly term: number;
+}
+
+export interface TenantsReply {
+  readonly tenants: readonly string[];
+  readonly appliedIndex: number;
+}
+
+export interface TenantReply {
+  readonly dataIngested: boolean;
+  readonly oldestProfileTimeMs: number;
+  readonly newestProfileTimeMs: number;
+  readonly appliedIndex: number;
+}

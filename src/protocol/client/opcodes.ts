@@ -1,0 +1,75 @@
+/**
+ * The operations of the binary protocol, as data: server dispatch, metrics labels and the client
+ * are made from it. Numbers are never used twice; a retired one stays listed as retired. None is
+ * retired yet.
+ */
+
+/**
+ * How an operation touches the state: decides consistency, forwarding and whether a repeat is
+ * harmless.
+ */
+export type OpcodeKind = "read" | "write" | "control";
+
+export interface Opcode {
+  readonly number: number;
+  /** snake_case: the label of metrics and logs. */
+  readonly name: OpcodeName;
+  readonly kind: OpcodeKind;
+  /** What the operation is for, in words. */
+  readonly role: string;
+}
+
+/** Name -> number on the wire. */
+export const OP = {
+  hello: 1,
+  add_block: 2,
+  add_blocks: 3,
+  get_block_metadata: 4,
+  query_metadata: 5,
+  query_metadata_labels: 6,
+  get_tenants: 7,
+  get_tenant: 8,
+  delete_tenant: 9,
+  read_index: 10,
+  node_info: 11,
+  cancel: 12,
+  credit: 13,
+  command: 14,
+  inspect: 15,
+  ping: 16,
+} as const;
+
+export type OpcodeName = keyof typeof OP;
+
+/** Every operation, ascending by number. */
+export const OPCODES: readonly Opcode[] = [
+  op("hello", "control", "agree on the protocol version; must be the first frame of a connection"),
+  op("add_block", "write", "add the metadata of one block"),
+  op("add_blocks", "write", "add the metadata of many blocks in one log entry, all or nothing"),
+  op("get_block_metadata", "read", "look blocks up by owner, shard and id"),
+  op("query_metadata", "read", "plan a query: blocks and datasets that may hold its data"),
+  op("query_metadata_labels", "read", "distinct values of labels in the matching datasets"),
+  op("get_tenants", "read", "list the owners of blocks"),
+  op("get_tenant", "read", "time range of an owner's data"),
+  op("delete_tenant", "write", "not implemented: answers unimplemented"),
+  op("read_index", "control", "ask from which log index on a read sees all acknowledged writes"),
+  op("node_info", "control", "facts about this member, for operators"),
+  op("cancel", "control", "give up on a request of this connection"),
+  op("credit", "control", "allow more bytes of a streamed answer"),
+  op("command", "write", "raw log entries; only where the server allows them"),
+  op("inspect", "read", "look into the state machine; only where the server allows it"),
+  op("ping", "control", "nothing but an answer"),
+];
+
+const BY_NUMBER: readonly (Opcode | undefined)[] = Array.from({ length: 256 }, (_, number) =>
+  OPCODES.find((opcode) => opcode.number === number),
+);
+
+/** The operation of a number, or undefined. */
+export function opcodeOf(number: number): Opcode | undefined {
+  return BY_NUMBER[number];
+}
+
+function op(name: OpcodeName, kind: OpcodeKind, role: string): Opcode {
+  return { number: OP[name], name, kind, role };
+}

@@ -1,0 +1,202 @@
+/**
+ * Payloads of the rarer commands, read with every offset checked (raw commands come from clients)
+ * and refused when the state machine could not apply them. Decoders throw HearthError
+ * invalid_argument; `validateCommand` says the same as a value.
+ */
+
+import { HearthError, isHearthError, tryDecodeUlid, ULID_BYTES } from "../../base/index.ts";
+import { validateBlock } from "../block/block-validator.ts";
+import { FlatReader, structureError } from "../bytes/flat-reader.ts";
+import { checkBlockBatch } from "../client/block-batch.ts";
+import { LIMITS } from "../limits.ts";
+import { refusalError, refusalOf, type ValidationFailure } from "../refusals.ts";
+import { COMMAND, COMMAND_NAMES, COMMAND_VERSION } from "./entry-body.ts";
+import type {
+  BlockTombstones,
+  CompactedBlocks,
+  CompletedJob,
+  ShardTombstone,
+  Tombstone,
+  TruncateIndex,
+} from "./types.ts";
+
+/** Payload of ReplaceBlocks. `newBlocks` are borrowed from the bytes. */
+export function decodeCompactedBlocks(
+  bytes: Uint8Array,
+  offset = 0,
+  length: number = bytes.length - offset,
+): CompactedBlocks {
+  const table = new FlatReader().open(bytes, offset, length).table(0);
+  return table === null ? { source: null, newBlocks: [] } : readCompacted(table);
+}
+
+/** Payload of CompleteJobs. `newBlocks` are borrowed from the bytes. */
+export function decodeCompletedJobs(
+  bytes: Uint8Array,
+  offset = 0,
+  length: number = bytes.length - offset,
+): CompletedJob[] {
+  const root = new FlatReader().open(bytes, offset, length);
+  return root.tables(0, LIMITS.jobsPerCommandMax, "jobs").map((job) => {
+    const compacted = job.table(2);
+    return {
+      name: job.text(0, LIMITS.tombstoneNameMaxBytes, "job name"),
+      compactionLevel: job.u32(1),
+      compacted: compacted === null ? null : readCompacted(compacted),
+    };
+  });
+}
+
+/** Payload of TruncateIndex. */
+export function decodeTruncateIndex(
+  bytes: Uint8Array,
+  offset = 0,
+  length: number = bytes.length - offset,
+): TruncateIndex {
+  const table = new FlatReader().open(bytes, offset, length);
+  return { term: table.f64(0), tombstones: readTombstones(table, 1) };
+}
+
+/** Payload of DeleteShard. */
+export function decodeDeleteShard(
+  bytes: Uint8Array,
+  offset = 0,
+  length: number = bytes.length - offset,
+): ShardTombstone {
+  const table = new FlatReader().open(bytes, offset, length).table(0);
+  if (table === null) throw structureError("no shard");
+  return readShardTombstone(table);
+}
+
+/** Payload of AddTombstones and of DeleteTombstones. */
+export function decodeTombstones(
+  bytes: Uint8Array,
+  offset = 0,
+  length: number = bytes.length - offset,
+): Tombstone[] {
+  return readTombstones(new FlatReader().open(bytes, offset, length), 0);
+}
+
+/**
+ * Why a command must not enter the log, or null. Errors: none thrown for any content of the bytes.
+ */
+export function validateCommand(
+  command: number,
+  version: number,
+  bytes: Uint8Array,
+  offset = 0,
+  length: number = bytes.length - offset,
+): ValidationFailure | null {
+  if (!COMMAND_NAMES.has(command)) {
+    return {
+      reason: "unknown_command",
+      message: `Cannot accept command ${command}: known are 1 to ${COMMAND_NAMES.size}`,
+    };
+  }
+  if (version !== COMMAND_VERSION) {
+    return {
+      reason: "unsupported_command_version",
+      message: `Cannot accept command ${command}: version ${version}, known is ${COMMAND_VERSION}`,
+    };
+  }
+  if (command === COMMAND.addBlocks) return checkBlockBatch(bytes, offset, length);
+  try {
+    decodeCommand(command, bytes, offset, length);
+    return null;
+  } catch (error) {
+    if (isHearthError(error)) return refusalOf(error);
+    throw error;
+  }
+}
+
+function decodeCommand(command: number, bytes: Uint8Array, offset: number, length: number): void {
+  switch (command) {
+    case COMMAND.replaceBlocks:
+      checkNewBlocks([decodeCompactedBlocks(bytes, offset, length)]);
+      break;
+    case COMMAND.completeJobs:
+      checkNewBlocks(decodeCompletedJobs(bytes, offset, length).map((job) => job.compacted));
+      break;
+    case COMMAND.truncateIndex:
+      decodeTruncateIndex(bytes, offset, length);
+      break;
+    case COMMAND.deleteShard:
+      decodeDeleteShard(bytes, offset, length);
+      break;
+    case COMMAND.addTombstones:
+    case COMMAND.deleteTombstones:
+      decodeTombstones(bytes, offset, length);
+      break;
+    default:
+      // Noop: its payload plays no part.
+      break;
+  }
+}
+
+function checkNewBlocks(results: readonly (CompactedBlocks | null)[]): void {
+  for (const result of results) {
+    for (const block of result?.newBlocks ?? []) {
+      const failure = validateBlock(block);
+      if (failure !== null) throw refusalError(failure);
+    }
+  }
+}
+
+function readCompacted(table: FlatReader): CompactedBlocks {
+  const newBlocks = table
+    .tables(4, LIMITS.blocksPerAddMax, "new blocks")
+    .map((block) => block.bytes(0) ?? new Uint8Array(0));
+  if (table.u8(0) === 0) return { source: null, newBlocks };
+  const blocks = table.texts(3, LIMITS.idsPerListMax, LIMITS.idMaxBytes, "source blocks");
+  for (const id of blocks) checkUlid(id);
+  return {
+    source: {
+      tenant: table.text(1, LIMITS.tenantMaxBytes, "source tenant"),
+      shard: table.u32(2),
+      blocks,
+    },
+    newBlocks,
+  };
+}
+
+function readTombstones(table: FlatReader, field: number): Tombstone[] {
+  return table.tables(field, LIMITS.tombstonesPerCommandMax, "tombstones").map((tombstone) => {
+    const blocks = tombstone.table(0);
+    const shard = tombstone.table(1);
+    return {
+      blocks: blocks === null ? null : readBlockTombstones(blocks),
+      shard: shard === null ? null : readShardTombstone(shard),
+    };
+  });
+}
+
+function readBlockTombstones(table: FlatReader): BlockTombstones {
+  return {
+    name: table.text(0, LIMITS.tombstoneNameMaxBytes, "tombstone name"),
+    shard: table.u32(1),
+    tenant: table.text(2, LIMITS.tenantMaxBytes, "tombstone tenant"),
+    compactionLevel: table.u32(3),
+    blocks: table.texts(4, LIMITS.idsPerListMax, LIMITS.idMaxBytes, "tombstone blocks"),
+  };
+}
+
+function readShardTombstone(table: FlatReader): ShardTombstone {
+  return {
+    name: table.text(0, LIMITS.tombstoneNameMaxBytes, "tombstone name"),
+    timestampNs: table.i64(1),
+    durationNs: table.i64(2),
+    shard: table.u32(3),
+    tenant: table.text(4, LIMITS.tenantMaxBytes, "tombstone tenant"),
+  };
+}
+
+const ULID = new Uint8Array(ULID_BYTES);
+
+function checkUlid(id: string): void {
+  if (tryDecodeUlid(id, ULID, 0)) return;
+  throw new HearthError(
+    "invalid_argument",
+    `Cannot accept command: source ${JSON.stringify(id.slice(0, 64))} is no upper-case ULID`,
+    { reason: "bad_block_id" },
+  );
+}

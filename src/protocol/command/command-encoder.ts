@@ -1,0 +1,147 @@
+/**
+ * Payloads of the rarer commands, written through the generated builder: they are few and cold, so
+ * clarity wins. Each returns an owned FlatBuffer for `appendEntry`. The payload of AddBlocks is a
+ * batch (client/block-batch.ts).
+ */
+
+import { Builder, type Offset } from "flatbuffers";
+import {
+  AddTombstones,
+  BlockBytes,
+  BlockTombstones as BlockTombstonesTable,
+  CompactedBlocks as CompactedBlocksTable,
+  CompletedJob as CompletedJobTable,
+  CompleteJobs,
+  DeleteShard,
+  ReplaceBlocks,
+  ShardTombstone as ShardTombstoneTable,
+  Tombstone as TombstoneTable,
+  TruncateIndex as TruncateIndexTable,
+} from "../gen/command.ts";
+import type {
+  BlockTombstones,
+  CompactedBlocks,
+  CompletedJob,
+  ShardTombstone,
+  Tombstone,
+  TruncateIndex,
+} from "./types.ts";
+
+/** Payload of ReplaceBlocks. */
+export function encodeCompactedBlocks(compacted: CompactedBlocks): Uint8Array {
+  const builder = new Builder(1024);
+  const offset = addCompacted(builder, compacted);
+  builder.finish(ReplaceBlocks.createReplaceBlocks(builder, offset));
+  return builder.asUint8Array();
+}
+
+/** Payload of CompleteJobs. */
+export function encodeCompletedJobs(jobs: readonly CompletedJob[]): Uint8Array {
+  const builder = new Builder(1024);
+  const offsets = jobs.map((job) => addJob(builder, job));
+  const vector = CompleteJobs.createJobsVector(builder, offsets);
+  builder.finish(CompleteJobs.createCompleteJobs(builder, vector));
+  return builder.asUint8Array();
+}
+
+/** Payload of TruncateIndex. */
+export function encodeTruncateIndex(truncate: TruncateIndex): Uint8Array {
+  const builder = new Builder(1024);
+  const offsets = truncate.tombstones.map((tombstone) => addTombstone(builder, tombstone));
+  const vector = TruncateIndexTable.createTombstonesVector(builder, offsets);
+  builder.finish(TruncateIndexTable.createTruncateIndex(builder, truncate.term, vector));
+  return builder.asUint8Array();
+}
+
+/** Payload of DeleteShard; the name of the tombstone plays no part. */
+export function encodeDeleteShard(shard: ShardTombstone): Uint8Array {
+  const builder = new Builder(256);
+  const offset = addShardTombstone(builder, shard);
+  builder.finish(DeleteShard.createDeleteShard(builder, offset));
+  return builder.asUint8Array();
+}
+
+/** Payload of AddTombstones and of DeleteTombstones, which are alike. */
+export function encodeTombstones(tombstones: readonly Tombstone[]): Uint8Array {
+  const builder = new Builder(1024);
+  const offsets = tombstones.map((tombstone) => addTombstone(builder, tombstone));
+  const vector = AddTombstones.createTombstonesVector(builder, offsets);
+  builder.finish(AddTombstones.createAddTombstones(builder, vector));
+  return builder.asUint8Array();
+}
+
+function addJob(builder: Builder, job: CompletedJob): Offset {
+  const name = builder.createString(job.name);
+  const compacted = job.compacted === null ? 0 : addCompacted(builder, job.compacted);
+  CompletedJobTable.startCompletedJob(builder);
+  CompletedJobTable.addName(builder, name);
+  CompletedJobTable.addCompactionLevel(builder, job.compactionLevel);
+  CompletedJobTable.addCompacted(builder, compacted);
+  return CompletedJobTable.endCompletedJob(builder);
+}
+
+function addCompacted(builder: Builder, compacted: CompactedBlocks): Offset {
+  const blocks = compacted.newBlocks.map((block) => addBlock(builder, block));
+  const newBlocks = CompactedBlocksTable.createNewBlocksVector(builder, blocks);
+  const { source } = compacted;
+  const tenant = source === null ? 0 : builder.createString(source.tenant);
+  const sources =
+    source === null
+      ? 0
+      : CompactedBlocksTable.createSourceBlocksVector(builder, addTexts(builder, source.blocks));
+  CompactedBlocksTable.startCompactedBlocks(builder);
+  CompactedBlocksTable.addHasSources(builder, source !== null);
+  CompactedBlocksTable.addSourceTenant(builder, tenant);
+  CompactedBlocksTable.addSourceShard(builder, source?.shard ?? 0);
+  CompactedBlocksTable.addSourceBlocks(builder, sources);
+  CompactedBlocksTable.addNewBlocks(builder, newBlocks);
+  return CompactedBlocksTable.endCompactedBlocks(builder);
+}
+
+/** A wire Block, 8-aligned, so that it is read in place. */
+function addBlock(builder: Builder, block: Uint8Array): Offset {
+  builder.startVector(1, block.length, 8);
+  for (let i = block.length - 1; i >= 0; i--) builder.addInt8(block[i] as number);
+  return BlockBytes.createBlockBytes(builder, builder.endVector());
+}
+
+function addTombstone(builder: Builder, tombstone: Tombstone): Offset {
+  const blocks = tombstone.blocks === null ? 0 : addBlockTombstones(builder, tombstone.blocks);
+  const shard = tombstone.shard === null ? 0 : addShardTombstone(builder, tombstone.shard);
+  TombstoneTable.startTombstone(builder);
+  TombstoneTable.addBlocks(builder, blocks);
+  TombstoneTable.addShard(builder, shard);
+  return TombstoneTable.endTombstone(builder);
+}
+
+function addBlockTombstones(builder: Builder, tombstones: BlockTombstones): Offset {
+  const name = builder.createString(tombstones.name);
+  const tenant = builder.createString(tombstones.tenant);
+  const ids = addTexts(builder, tombstones.blocks);
+  const blocks = BlockTombstonesTable.createBlocksVector(builder, ids);
+  return BlockTombstonesTable.createBlockTombstones(
+    builder,
+    name,
+    tombstones.shard,
+    tenant,
+    tombstones.compactionLevel,
+    blocks,
+  );
+}
+
+function addShardTombstone(builder: Builder, shard: ShardTombstone): Offset {
+  const name = builder.createString(shard.name);
+  const tenant = builder.createString(shard.tenant);
+  return ShardTombstoneTable.createShardTombstone(
+    builder,
+    name,
+    shard.timestampNs,
+    shard.durationNs,
+    shard.shard,
+    tenant,
+  );
+}
+
+function addTexts(builder: Builder, texts: readonly string[]): Offset[] {
+  return texts.map((text) => builder.createString(text));
+}

@@ -1,0 +1,136 @@
+/**
+ * Log entries as bytes: made by reader threads, written to the log and read by apply without a
+ * change.
+ *
+ * ```
+ * body:  entry | entry | ...
+ * entry: u32 payload bytes | u16 command | u16 version | f64 reserved, 0 | payload | zeros to 8
+ * ```
+ *
+ * Everything is 8-aligned when the body is, so that blocks are read in place.
+ */
+
+import { assert } from "../../base/index.ts";
+import { structureError } from "../bytes/flat-reader.ts";
+import type { ByteSink } from "../bytes/sink.ts";
+import { BATCH_HEADER_BYTES } from "../client/block-batch.ts";
+
+export const ENTRY_HEADER_BYTES = 16;
+
+/** Command numbers. Never used twice: logs outlive code. */
+export const COMMAND = {
+  /** Payload: a batch of blocks (client/block-batch.ts). */
+  addBlocks: 1,
+  /** Payload: CompactedBlocks. The index operation alone, without tombstones (spec 4.4). */
+  replaceBlocks: 2,
+  /** Payload: completed compaction jobs. */
+  completeJobs: 3,
+  truncateIndex: 4,
+  deleteShard: 5,
+  addTombstones: 6,
+  deleteTombstones: 7,
+  /** Empty payload: first entry of a term. */
+  noop: 8,
+} as const;
+
+export type CommandName = keyof typeof COMMAND;
+
+/** Names by number, for metrics and inspection. */
+export const COMMAND_NAMES: ReadonlyMap<number, CommandName> = new Map(
+  (Object.keys(COMMAND) as CommandName[]).map((name) => [COMMAND[name], name]),
+);
+
+/** Version of every command so far. A command that changes its effect gets a new one. */
+export const COMMAND_VERSION = 1;
+
+/** Called per entry with the place of its payload in the body. */
+export type EntryVisitor = (
+  command: number,
+  version: number,
+  payloadOffset: number,
+  payloadBytes: number,
+  position: number,
+) => void;
+
+/**
+ * Starts an entry at the end of the sink (8-aligned); write the payload behind it, then call
+ * `endEntry`.
+ */
+export function beginEntry(sink: ByteSink, command: number, version = COMMAND_VERSION): number {
+  assert((sink.length & 7) === 0, "An entry must begin at a multiple of 8");
+  const start = sink.length;
+  sink.appendWords(0, (command & 0xffff) | (version << 16));
+  sink.appendWords(0, 0);
+  return start;
+}
+
+/** Closes the entry that began at `start` and returns its length, padding included. */
+export function endEntry(sink: ByteSink, start: number): number {
+  sink.i32[start >>> 2] = sink.length - start - ENTRY_HEADER_BYTES;
+  sink.align8();
+  return sink.length - start;
+}
+
+/** Appends an entry with payload[offset, offset + length). Returns its length. */
+export function appendEntry(
+  sink: ByteSink,
+  command: number,
+  payload: Uint8Array,
+  offset = 0,
+  length: number = payload.length - offset,
+): number {
+  const start = beginEntry(sink, command);
+  sink.append(payload, offset, length);
+  return endEntry(sink, start);
+}
+
+/**
+ * Appends an AddBlocks entry of the single wire Block bytes[offset, offset + length). Returns its
+ * length.
+ */
+export function appendAddBlockEntry(
+  sink: ByteSink,
+  bytes: Uint8Array,
+  offset = 0,
+  length: number = bytes.length - offset,
+): number {
+  sink.reserve(ENTRY_HEADER_BYTES + 2 * BATCH_HEADER_BYTES + length + 8);
+  const start = beginEntry(sink, COMMAND.addBlocks);
+  sink.appendWords(1, 0);
+  sink.appendWords(length, 0);
+  sink.append(bytes, offset, length);
+  // The padding of a batch belongs to the payload: it is what the AddBlocks request carries.
+  sink.align8();
+  return endEntry(sink, start);
+}
+
+/**
+ * Visits the entries in body[0, bodyBytes) and returns how many there are.
+ *
+ * Errors: HearthError invalid_argument, `bad_structure`, when the framing is wrong; entries before
+ *   it were visited.
+ */
+export function iterateEntries(body: Uint8Array, bodyBytes: number, visit: EntryVisitor): number {
+  assert(bodyBytes <= body.length, "Body is shorter than its length");
+  let offset = 0;
+  let position = 0;
+  while (offset < bodyBytes) {
+    if (offset + ENTRY_HEADER_BYTES > bodyBytes) {
+      throw structureError(`log entry ${position} is cut off`);
+    }
+    const payloadBytes = readU16(body, offset) + readU16(body, offset + 2) * 0x1_0000;
+    const payloadOffset = offset + ENTRY_HEADER_BYTES;
+    const end = payloadOffset + Math.ceil(payloadBytes / 8) * 8;
+    if (end > bodyBytes) throw structureError(`log entry ${position} is cut off`);
+    const command = readU16(body, offset + 4);
+    const version = readU16(body, offset + 6);
+    visit(command, version, payloadOffset, payloadBytes, position);
+    offset = end;
+    position++;
+  }
+  return position;
+}
+
+function readU16(bytes: Uint8Array, offset: number): number {
+  return (bytes[offset] as number) | ((bytes[offset + 1] as number) << 8);
+}

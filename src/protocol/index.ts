@@ -1,0 +1,145 @@
+/**
+ * The bytes of Hearth: binary protocol, log entries, stored entries, and the protobuf and JSON
+ * forms of a block. Layouts are in schemas/; their design is in DESIGN.md.
+ */
+
+export { validateBlock } from "./block/block-validator.ts";
+export { decodeBlock, readBlockMeta } from "./block/block-decoder.ts";
+export { BlockReader } from "./block/block-reader.ts";
+export { encodeBlock } from "./block/block-writer.ts";
+export type { BlockMeta, DatasetMeta } from "./block-meta.ts";
+export { AlignedViews } from "./bytes/aligned-views.ts";
+export { ByteSink } from "./bytes/sink.ts";
+export {
+  checkBlockBatch,
+  decodeBlockBatch,
+  encodeBlockBatch,
+  iterateBlockBatch,
+} from "./client/block-batch.ts";
+export { decodeErrorReply, encodeErrorReply } from "./client/error-reply.ts";
+export {
+  appendFrameHeader,
+  createFrameHeader,
+  FLAG,
+  FRAME_HEADER_BYTES,
+  FRAME_MAGIC,
+  type FrameHeader,
+  type FrameRefusal,
+  PROTOCOL_MAX,
+  PROTOCOL_MIN,
+  readFrameHeader,
+  writeFrameHeader,
+} from "./client/frame.ts";
+export { LabelsChunkReader, LabelsChunkWriter } from "./client/labels-chunk.ts";
+export {
+  type BlockListRequest,
+  CONSISTENCY,
+  type Consistency,
+  type Hello,
+  type HelloReply,
+  type QueryRequest,
+  type TenantReply,
+  type TenantRequest,
+  type TenantsReply,
+  type WriteReply,
+} from "./client/messages.ts";
+export {
+  OP,
+  type Opcode,
+  OPCODES,
+  type OpcodeKind,
+  type OpcodeName,
+  opcodeOf,
+} from "./client/opcodes.ts";
+export {
+  type LabelPair,
+  type PlanBlockView,
+  PlanChunkReader,
+  type PlanDatasetView,
+} from "./client/plan-chunk-reader.ts";
+export {
+  CHUNK_HEADROOM_BYTES,
+  type PlanDatasetRefs,
+  PlanChunkWriter,
+} from "./client/plan-chunk-writer.ts";
+export {
+  decodeHelloReply,
+  decodeJsonMessage,
+  decodeTenantReply,
+  decodeTenantsReply,
+  decodeWriteReply,
+  encodeHelloReply,
+  encodeJsonMessage,
+  encodeTenantReply,
+  encodeTenantsReply,
+  encodeWriteReply,
+} from "./client/replies.ts";
+export {
+  decodeBlockListRequest,
+  decodeHello,
+  decodeQueryRequest,
+  decodeTenantRequest,
+  encodeBlockListRequest,
+  encodeHello,
+  encodeQueryRequest,
+  encodeTenantRequest,
+} from "./client/requests.ts";
+export type {
+  BlockTombstones,
+  CommittedBatch,
+  CompactedBlocks,
+  CompletedJob,
+  ShardTombstone,
+  SourceBlocks,
+  Tombstone,
+  TruncateIndex,
+} from "./command/types.ts";
+export {
+  appendAddBlockEntry,
+  appendEntry,
+  beginEntry,
+  COMMAND,
+  COMMAND_NAMES,
+  COMMAND_VERSION,
+  type CommandName,
+  endEntry,
+  ENTRY_HEADER_BYTES,
+  type EntryVisitor,
+  iterateEntries,
+} from "./command/entry-body.ts";
+export {
+  decodeCompactedBlocks,
+  decodeCompletedJobs,
+  decodeDeleteShard,
+  decodeTombstones,
+  decodeTruncateIndex,
+  validateCommand,
+} from "./command/command-decoder.ts";
+export {
+  encodeCompactedBlocks,
+  encodeCompletedJobs,
+  encodeDeleteShard,
+  encodeTombstones,
+  encodeTruncateIndex,
+} from "./command/command-encoder.ts";
+export {
+  beginCommandRequest,
+  checkEntries,
+  type CommandRequest,
+  decodeCommandRequest,
+} from "./command/command-request.ts";
+export { BLOCK_PRELUDE, DATASET, ENTRY_PRELUDE, ENTRY_ROW, HEAD, PLAN_BLOCK } from "./layout.ts";
+export { CREATION_TIME_MAX_MS, LIMITS, TIME_MAX_MS } from "./limits.ts";
+export { blockMetaFromJson, blockMetaToJson } from "./proto/block-json.ts";
+export { type BlockObject, readBlockObject } from "./proto/block-object.ts";
+export { encodeBlockMetaProto, parseBlockMetaProto } from "./proto/block-proto.ts";
+export {
+  BLOCK_REFUSALS,
+  type BlockRefusal,
+  type Refusal,
+  REFUSALS,
+  refusalError,
+  type ValidationFailure,
+} from "./refusals.ts";
+export { EntryReader, type EntryViews } from "./stored/entry-reader.ts";
+export { type EntryIds, EntryWriter } from "./stored/entry-writer.ts";
