@@ -6,6 +6,16 @@ export {
   type ScanVisitor,
 } from "./open.ts";
 export {
+  APPLIED_RECORD,
+  DICTIONARY_EPOCH_MS,
+  DIRECTORY_RECORD,
+  GARBAGE_KIND,
+  META_KEYS,
+  PARTITION_RECORD,
+  ROW,
+  SHARD_RECORD,
+} from "./records.ts";
+export {
   DIRECTORY_RECORD_BYTES,
   KEYS_PER_CHUNK_SHIFT,
   KEYS_PER_DIRECTORY_SHIFT,

@@ -24,6 +24,7 @@ export const TABLES = [
   "tombstoneNames",
   "tombstoneBlocks",
   "garbage",
+  "dictionaries",
 ] as const;
 
 export type TableName = (typeof TABLES)[number];

@@ -1,0 +1,193 @@
+/**
+ * The state machine: committed log entries in, index out.
+ *
+ * `apply` runs all entries it is given in one write transaction, together with the index of the last of them, so the
+ * database always holds exactly the effects of the entries up to `applied`. It is a function of the entries and the
+ * index before them (DESIGN.md, "Determinism"). Content cannot make it throw; when the database fails, the
+ * transaction did not happen and everything in memory is dropped.
+ */
+
+import { assert, type Logger } from "../base/index.ts";
+import { APPLIED_RECORD, type IndexDatabase, META_KEYS } from "../db/index.ts";
+import { type CommittedBatch, iterateEntries } from "../protocol/index.ts";
+import { Commands, type EntryContext, OUTCOME } from "./commands.ts";
+import { Counters } from "./counters.ts";
+import { BlockIndex } from "./index/block-index.ts";
+import { type Rejection, StateMetrics } from "./metrics.ts";
+import type { StateOptions } from "./options.ts";
+import { TombstoneStore } from "./tombstones/store.ts";
+
+export interface StateModules {
+  /** Opened with role "writer". */
+  readonly db: IndexDatabase;
+  readonly logger: Logger;
+}
+
+export interface ApplyResult {
+  /** One of OUTCOME per entry of the batches, in order; entries applied before are `unchanged`. */
+  readonly outcomes: Uint8Array;
+  /** Why entries were refused, by position in `outcomes`. */
+  readonly rejections: ReadonlyMap<number, Rejection>;
+}
+
+const APPLIED_DOUBLES = Object.keys(APPLIED_RECORD).length;
+
+export class StateMachine {
+  readonly metrics = new StateMetrics();
+  readonly #options: StateOptions;
+  readonly #db: IndexDatabase;
+  readonly #logger: Logger;
+  readonly #counters = new Counters();
+  readonly #index: BlockIndex;
+  readonly #tombstones: TombstoneStore;
+  readonly #commands: Commands;
+  readonly #applied = new Float64Array(APPLIED_DOUBLES);
+  readonly #appliedBytes = new Uint8Array(this.#applied.buffer);
+  /** False after a failed transaction, until counters and `applied` are read back. */
+  #isLoaded = false;
+
+  constructor(options: StateOptions, modules: StateModules) {
+    const { db } = modules;
+    this.#options = options;
+    this.#db = db;
+    this.#logger = modules.logger;
+    const { metrics } = this;
+    const counters = this.#counters;
+    this.#index = new BlockIndex(options, { db, counters, metrics });
+    const { tenants } = this.#index;
+    const internTenant = (name: string): number => tenants.internName(name);
+    this.#tombstones = new TombstoneStore({ db, counters, metrics, internTenant });
+    this.#commands = new Commands({ index: this.#index, tombstones: this.#tombstones, metrics });
+    this.#load();
+  }
+
+  /** Log index of the last applied entry; 0: none. */
+  get appliedIndex(): number {
+    return this.#applied[APPLIED_RECORD.index64] as number;
+  }
+
+  get appliedTerm(): number {
+    return this.#applied[APPLIED_RECORD.term64] as number;
+  }
+
+  /** Append time of the last applied entry, Unix ms. */
+  get appliedAtMs(): number {
+    return this.#applied[APPLIED_RECORD.appendedAtMs64] as number;
+  }
+
+  /** Totals of the index. Live: they change with the next apply. */
+  get counters(): Readonly<Counters> {
+    return this.#counters;
+  }
+
+  /**
+   * Applies entries in one transaction.
+   *
+   * Shape: batches contiguous and ascending, the first not above `appliedIndex` + 1; entries up to `appliedIndex`
+   *   are skipped. Bodies are borrowed until the call returns.
+   * Errors: only when the database fails; nothing of the call has happened then.
+   */
+  apply(batches: readonly CommittedBatch[]): ApplyResult {
+    if (!this.#isLoaded) this.#load();
+    const count = batches.reduce((sum, batch) => sum + batch.count, 0);
+    const outcomes = new Uint8Array(count).fill(OUTCOME.unchanged);
+    const rejections = new Map<number, Rejection>();
+    try {
+      this.#db.write(() => {
+        let position = 0;
+        for (const batch of batches) {
+          this.#applyBatch(batch, position, outcomes, rejections);
+          position += batch.count;
+        }
+        this.#finish();
+      });
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
+    this.#trim();
+    return { outcomes, rejections };
+  }
+
+  /**
+   * Removes a bounded number of rows of what was deleted, while there is nothing to apply; true while more is left.
+   * `apply` does the same at its end.
+   */
+  sweep(): boolean {
+    if (!this.#isLoaded) this.#load();
+    if (this.#counters.garbage === 0) return false;
+    try {
+      this.#db.write(() => this.#finish());
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
+    return this.#counters.garbage > 0;
+  }
+
+  #applyBatch(
+    batch: CommittedBatch,
+    position: number,
+    outcomes: Uint8Array,
+    rejections: Map<number, Rejection>,
+  ): void {
+    const { appliedIndex } = this;
+    const { firstIndex, term, appendedAtMs, body } = batch;
+    assert(
+      firstIndex <= appliedIndex + 1,
+      `Cannot apply entries from ${firstIndex}: the last applied one is ${appliedIndex}`,
+    );
+    const visited = iterateEntries(body, batch.bodyBytes, (command, version, offset, length, i) => {
+      const index = firstIndex + i;
+      if (index <= appliedIndex) return;
+      const context: EntryContext = { index, term, appendedAtMs };
+      const result = this.#commands.apply(context, command, version, body, offset, length);
+      this.metrics.entries++;
+      if (result === "applied") outcomes[position + i] = OUTCOME.applied;
+      else if (result !== "unchanged") {
+        outcomes[position + i] = OUTCOME.rejected;
+        rejections.set(position + i, result);
+        this.#noteRejection(result, index, command, version);
+      }
+    });
+    assert(visited === batch.count, `Batch at ${firstIndex} has ${visited} entries, not ${batch.count}`);
+    const last = firstIndex + batch.count - 1;
+    if (last <= appliedIndex) return;
+    this.#applied[APPLIED_RECORD.term64] = term;
+    this.#applied[APPLIED_RECORD.index64] = last;
+    this.#applied[APPLIED_RECORD.appendedAtMs64] = appendedAtMs;
+  }
+
+  #noteRejection(reason: Rejection, index: number, command: number, version: number): void {
+    this.metrics.rejected[reason]++;
+    this.#logger.warn("refused a log entry", { reason, index, command, version });
+  }
+
+  #finish(): void {
+    this.#index.sweep(this.#options.sweepRowsPerTransaction);
+    this.#index.flush();
+    this.#counters.store(this.#db);
+    this.#db.put("meta", META_KEYS.applied, this.#appliedBytes);
+    this.metrics.transactions++;
+  }
+
+  #trim(): void {
+    this.#index.trim();
+    this.#tombstones.trim();
+  }
+
+  #forget(): void {
+    this.#index.forget();
+    this.#tombstones.forget();
+    this.#isLoaded = false;
+  }
+
+  #load(): void {
+    this.#counters.load(this.#db);
+    const bytes = this.#db.get("meta", META_KEYS.applied);
+    for (let i = 0; i < APPLIED_DOUBLES; i++) {
+      this.#applied[i] = bytes < 0 ? 0 : (this.#db.f64[i] as number);
+    }
+    this.#isLoaded = true;
+  }
+}

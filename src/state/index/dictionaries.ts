@@ -1,0 +1,69 @@
+/** The dictionaries in memory: least recently used ones are forgotten between transactions. */
+
+import { assert } from "../../base/index.ts";
+import type { IndexDatabase } from "../../db/index.ts";
+import { Dictionary } from "./dictionary.ts";
+
+export class Dictionaries {
+  readonly #db: IndexDatabase;
+  readonly #maxBytes: number;
+  /** In order of last use by different owners, oldest first. */
+  readonly #open = new Map<number, Dictionary>();
+  /** Used since the last flush. */
+  readonly #touched = new Set<Dictionary>();
+  #last: Dictionary | null = null;
+
+  constructor(db: IndexDatabase, maxBytes: number) {
+    this.#db = db;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** The dictionary of that id; created empty when the database has none. */
+  get(id: number, tenant: number, epoch: number): Dictionary {
+    if (this.#last !== null && this.#last.id === id) return this.#last;
+    const dictionary =
+      this.#open.get(id) ??
+      Dictionary.open(this.#db, id) ??
+      Dictionary.create(this.#db, id, tenant, epoch);
+    assert(dictionary.id === id, `Dictionary ${id} is known as ${dictionary.id}`);
+    this.#open.delete(id);
+    this.#open.set(id, dictionary);
+    this.#touched.add(dictionary);
+    this.#last = dictionary;
+    return dictionary;
+  }
+
+  /** Stores what changed. */
+  flush(): void {
+    for (const dictionary of this.#touched) dictionary.flush();
+    this.#touched.clear();
+    this.#last = null;
+  }
+
+  /** Between transactions. A single dictionary above the bound goes as well, and comes back chunk by chunk. */
+  trim(): void {
+    let bytes = 0;
+    for (const dictionary of this.#open.values()) bytes += dictionary.sizeBytes;
+    for (const [id, dictionary] of this.#open) {
+      if (bytes <= this.#maxBytes) break;
+      bytes -= dictionary.sizeBytes;
+      this.#open.delete(id);
+    }
+  }
+
+  /** The dictionary was dropped from the index. */
+  drop(id: number): void {
+    const dictionary = this.#open.get(id);
+    if (dictionary === undefined) return;
+    this.#open.delete(id);
+    this.#touched.delete(dictionary);
+    if (this.#last === dictionary) this.#last = null;
+  }
+
+  /** After a transaction that did not happen. */
+  forget(): void {
+    this.#open.clear();
+    this.#touched.clear();
+    this.#last = null;
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * What the state machine did, as plain numbers that only grow. The metrics folder exposes them; nothing here depends
+ * on it.
+ */
+
+/** Why an entry was refused. Closed: labels of a counter. Refused entries change nothing. */
+export const REJECTIONS = [
+  /** A command number or version this member does not know: it was written by a newer one. */
+  "unknown_command",
+  /** The payload is not what the command says: structure, lengths, counts. */
+  "bad_payload",
+  /** More blocks in one entry than allowed. */
+  "too_many_blocks",
+  /** A block whose numbers point outside of it, or that exceeds a limit of state/limits.ts. */
+  "bad_block",
+  /** A tenant name longer than a key may be. */
+  "tenant_too_long",
+  /** A name or id of a tombstone longer than a key may be. */
+  "tombstone_too_long",
+  /** The owner or partition would exceed what one record value may hold. */
+  "index_full",
+] as const;
+
+export type Rejection = (typeof REJECTIONS)[number];
+
+export class StateMetrics {
+  /** Entries applied, refused ones included. */
+  entries = 0;
+  /** Transactions that applied them. */
+  transactions = 0;
+  blocksAdded = 0;
+  /** AddBlock for an id that was there already (W4: no change). */
+  blocksDuplicate = 0;
+  /** AddBlock for an id under a tombstone: acknowledged, not stored. */
+  blocksTombstoned = 0;
+  blocksRemoved = 0;
+  shardsDeleted = 0;
+  /** Truncations planned in another term. */
+  truncationsIgnored = 0;
+  tombstonesRecorded = 0;
+  tombstonesDeleted = 0;
+  /** Tails moved to the postings, and runs written by that. */
+  tailFlushes = 0;
+  postingRuns = 0;
+  /** Rows of deleted shards and dictionaries removed. */
+  rowsSwept = 0;
+  /** Blocks whose strings and keys were all in memory, and others. */
+  dictionaryHits = 0;
+  dictionaryMisses = 0;
+  readonly rejected: Record<Rejection, number> = Object.fromEntries(
+    REJECTIONS.map((reason) => [reason, 0]),
+  ) as Record<Rejection, number>;
+}
