@@ -1,0 +1,242 @@
+/**
+ * Matched entries -> plan chunks: maps dictionary ids to references of the chunk and projects label sets (spec 6.7,
+ * 6.8). What it mapped once per chunk it does not map again: blocks repeat their strings and dataset keys.
+ */
+
+import { HearthError } from "../../base/index.ts";
+import { KEYS_PER_CHUNK_SHIFT, STRINGS_PER_CHUNK_SHIFT } from "../../db/index.ts";
+import { ENTRY_ROW, type EntryReader, PlanChunkWriter } from "../../protocol/index.ts";
+import { dataLoss } from "./data-loss.ts";
+import type { Dictionary } from "./dictionary.ts";
+import type { ReadCounters } from "./explain.ts";
+import { firstValue, type SetEvaluator } from "./set-evaluator.ts";
+
+/** Takes a finished chunk, borrowed until it returns; `isLast` once, at the end of an answer. */
+export type ChunkSink = (chunk: Uint8Array, isLast: boolean) => void;
+
+/** Which labels of a dataset leave, in terms of one dictionary. */
+export type Projection =
+  | { readonly kind: "none" }
+  /** All sets as stored: what GetBlockMetadata returns. */
+  | { readonly kind: "all" }
+  /** Of each set that satisfies the selector, the first pairs of these names; -1 is never found. */
+  | {
+      readonly kind: "matching";
+      readonly nameIds: readonly number[];
+      readonly evaluator: SetEvaluator;
+    };
+
+/** A dictionary in use, with what an answer takes from it. */
+export interface Source {
+  readonly dictionary: Dictionary;
+  readonly projection: Projection;
+}
+
+export interface PlanEmitterOptions {
+  readonly answerMaxBytes: number;
+  readonly chunkBytes: number;
+}
+
+interface DatasetRefs {
+  readonly tenant: number;
+  readonly name: number;
+  readonly labelsStart: number;
+  readonly labelsCount: number;
+}
+
+/** References of the current chunk for ids of one dictionary. */
+class ChunkMemo {
+  readonly strings = new Map<number, number>([[0, 0]]);
+  readonly keys = new Map<number, DatasetRefs>();
+}
+
+const STRING_MASK = (1 << STRINGS_PER_CHUNK_SHIFT) - 1;
+const KEY_MASK = (1 << KEYS_PER_CHUNK_SHIFT) - 1;
+
+/** One per thread; `begin`, blocks, `end`. */
+export class PlanEmitter {
+  readonly #options: PlanEmitterOptions;
+  readonly #counters: ReadCounters;
+  readonly #writer = new PlanChunkWriter();
+  readonly #memos = new Map<number, ChunkMemo>();
+  #sink: ChunkSink = () => {};
+  #appliedIndex = 0;
+  #sentBytes = 0;
+  #blocks = 0;
+
+  constructor(options: PlanEmitterOptions, counters: ReadCounters) {
+    this.#options = options;
+    this.#counters = counters;
+  }
+
+  begin(sink: ChunkSink, appliedIndex: number): void {
+    this.#sink = sink;
+    this.#appliedIndex = appliedIndex;
+    this.#sentBytes = 0;
+    this.#blocks = 0;
+    this.#startChunk();
+  }
+
+  /**
+   * Adds a block with the datasets at `positions[first, end)`.
+   *
+   * Shape: the entry must not stand in the database's scratch buffer: mapping its ids may read.
+   * Errors: resource_exhausted when the answer grows over its limit.
+   */
+  addBlock(
+    entry: EntryReader,
+    source: Source,
+    positions: Uint32Array,
+    first: number,
+    end: number,
+  ): void {
+    const { chunkBytes, answerMaxBytes } = this.#options;
+    if (this.#writer.byteLength >= chunkBytes && this.#writer.blockCount > 0) this.#flush(false);
+    const memo = this.#memoOf(source.dictionary);
+    const tenant = this.#stringRef(memo, source.dictionary, entry.tenant);
+    const createdBy = this.#stringRef(memo, source.dictionary, entry.createdBy);
+    this.#writer.addBlock(entry, tenant, createdBy);
+    for (let i = first; i < end; i++) {
+      const row = positions[i] as number;
+      checkToc(entry, row);
+      const refs = this.#keyRefs(memo, source, entry.rowU32(row, ENTRY_ROW.key));
+      this.#writer.addDataset(entry, row, refs);
+    }
+    this.#blocks++;
+    this.#counters.blocksMatched++;
+    this.#counters.datasetsMatched += end - first;
+    if (this.#sentBytes + this.#writer.byteLength > answerMaxBytes) throw this.#tooLarge();
+  }
+
+  /** Sends the rest, or an empty chunk when there is nothing. */
+  end(): void {
+    this.#flush(true);
+    this.#sink = () => {};
+  }
+
+  #flush(isLast: boolean): void {
+    const chunk = this.#writer.finish(this.#appliedIndex);
+    this.#sentBytes += chunk.length;
+    this.#startChunk();
+    this.#sink(chunk, isLast);
+  }
+
+  #startChunk(): void {
+    this.#writer.reset();
+    this.#memos.clear();
+  }
+
+  #memoOf(dictionary: Dictionary): ChunkMemo {
+    let memo = this.#memos.get(dictionary.id);
+    if (memo === undefined) {
+      memo = new ChunkMemo();
+      this.#memos.set(dictionary.id, memo);
+    }
+    return memo;
+  }
+
+  #stringRef(memo: ChunkMemo, dictionary: Dictionary, id: number): number {
+    const known = memo.strings.get(id);
+    if (known !== undefined) return known;
+    const { bytes, bounds } = dictionary.stringChunk(id);
+    const i = id & STRING_MASK;
+    const ref = this.#writer.addString(bytes, bounds[i] as number, bounds[i + 1] as number);
+    memo.strings.set(id, ref);
+    return ref;
+  }
+
+  #keyRefs(memo: ChunkMemo, source: Source, key: number): DatasetRefs {
+    const known = memo.keys.get(key);
+    if (known !== undefined) return known;
+    const { dictionary, projection } = source;
+    const { ints, bounds } = dictionary.keyChunk(key);
+    const start = bounds[key & KEY_MASK] as number;
+    const end = bounds[(key & KEY_MASK) + 1] as number;
+    const tenant = this.#stringRef(memo, dictionary, ints[start] as number);
+    const name = this.#stringRef(memo, dictionary, ints[start + 1] as number);
+    const labelsStart = this.#writer.labelsCount;
+    if (projection.kind === "all") this.#pushAll(memo, dictionary, ints, start + 2, end);
+    if (projection.kind === "matching") this.#pushMatching(memo, source, ints, start + 2, end);
+    const labelsCount = this.#writer.labelsCount - labelsStart;
+    const refs = { tenant, name, labelsStart: labelsCount === 0 ? 0 : labelsStart, labelsCount };
+    memo.keys.set(key, refs);
+    return refs;
+  }
+
+  /** Copies label sets; what is left of one that is cut off is copied too (spec 2.3). */
+  #pushAll(
+    memo: ChunkMemo,
+    dictionary: Dictionary,
+    ints: Int32Array,
+    start: number,
+    end: number,
+  ): void {
+    let position = start;
+    while (position < end) {
+      const pairs = ints[position] as number;
+      const next = pairs < 0 ? end : Math.min(end, position + 1 + 2 * pairs);
+      this.#writer.pushLabel(pairs);
+      for (let i = position + 1; i < next; i++) {
+        this.#writer.pushLabel(this.#stringRef(memo, dictionary, ints[i] as number));
+      }
+      position = next;
+    }
+  }
+
+  #pushMatching(
+    memo: ChunkMemo,
+    source: Source,
+    ints: Int32Array,
+    start: number,
+    end: number,
+  ): void {
+    if (source.projection.kind !== "matching") return;
+    const { nameIds, evaluator } = source.projection;
+    let position = start;
+    while (position < end) {
+      const pairs = ints[position] as number;
+      const next = position + 1 + 2 * pairs;
+      if (pairs < 0 || next > end) return;
+      if (evaluator.matchesSet(ints, position + 1, next)) {
+        this.#pushProjected(memo, source.dictionary, ints.subarray(position + 1, next), nameIds);
+      }
+      position = next;
+    }
+  }
+
+  #pushProjected(
+    memo: ChunkMemo,
+    dictionary: Dictionary,
+    set: Int32Array,
+    nameIds: readonly number[],
+  ): void {
+    let found = 0;
+    for (const nameId of nameIds) if (firstValue(set, 0, set.length, nameId) >= 0) found++;
+    this.#writer.pushLabel(found);
+    for (const nameId of nameIds) {
+      const value = firstValue(set, 0, set.length, nameId);
+      if (value < 0) continue;
+      this.#writer.pushLabel(this.#stringRef(memo, dictionary, nameId));
+      this.#writer.pushLabel(this.#stringRef(memo, dictionary, value));
+    }
+  }
+
+  #tooLarge(): HearthError {
+    const { answerMaxBytes } = this.#options;
+    const bytes = this.#sentBytes + this.#writer.byteLength;
+    return new HearthError(
+      "resource_exhausted",
+      `Cannot answer: ${this.#blocks} blocks so far take ${bytes} bytes, limit is ${answerMaxBytes}`,
+      {
+        reason: "answer_too_large",
+        next: "Ask for a shorter time range, fewer tenants or a narrower selector",
+      },
+    );
+  }
+}
+
+function checkToc(entry: EntryReader, row: number): void {
+  const end = entry.rowU32(row, ENTRY_ROW.tocStart) + entry.rowU32(row, ENTRY_ROW.tocCount);
+  if (end > entry.tocCount)
+    throw dataLoss(`the table of contents of a dataset of block ${entry.id} is cut off`);
+}

@@ -1,0 +1,239 @@
+/**
+ * QueryMetadata (index-and-query 6): owners -> shards that time allows -> keys that the selector allows -> rows ->
+ * entries -> chunks. Numbered steps: DESIGN.md, "A plan query".
+ */
+
+import { type IndexDatabase, KeyBuffer } from "../../db/index.ts";
+import { ByteSink, ENTRY_ROW, EntryReader } from "../../protocol/index.ts";
+import { type Catalog, overlaps, type ShardRecord, type TimeRange } from "./candidates.ts";
+import { dataLoss } from "./data-loss.ts";
+import type { DictionaryCache } from "./dictionary.ts";
+import type { ReadCounters } from "./explain.ts";
+import type { PlanEmitter, Source } from "./plan-emitter.ts";
+import { type DatasetQuery, hasBit, type Resolution, type Resolver } from "./resolver.ts";
+import { RowList } from "./row-list.ts";
+import { SetEvaluator } from "./set-evaluator.ts";
+import type { ShardRows } from "./shard-rows.ts";
+
+/** A validated QueryMetadata or QueryMetadataLabels. */
+export interface PreparedQuery extends DatasetQuery {
+  /** The owners to search, anonymous included, in bytes order. */
+  readonly owners: readonly Uint8Array[];
+  readonly range: TimeRange;
+  /** Requested label names. */
+  readonly labels: readonly string[];
+  /** Called between pieces of work of bounded length; throws to give up. */
+  readonly checkpoint: () => void;
+}
+
+export interface PlanQueryModules {
+  readonly db: IndexDatabase;
+  readonly catalog: Catalog;
+  readonly dictionaries: DictionaryCache;
+  readonly resolver: Resolver;
+  readonly shardRows: ShardRows;
+  readonly emitter: PlanEmitter;
+  readonly counters: ReadCounters;
+}
+
+/** Matched entries of a block scan are copied aside up to this many bytes before they are written out. */
+const BATCH_BYTES = 512 * 1024;
+
+/** Shard ordinal and ULID. */
+const BLOCK_KEY_BYTES = 4 + 16;
+
+export class PlanQuery {
+  readonly #modules: PlanQueryModules;
+  readonly #rows = new RowList();
+  readonly #blockKey = new KeyBuffer(BLOCK_KEY_BYTES);
+  readonly #shardStart = new KeyBuffer(4);
+  readonly #shardEnd = new KeyBuffer(4);
+  /** The last block's key and a zero byte: right behind that block. */
+  readonly #resumeAt = new KeyBuffer(BLOCK_KEY_BYTES + 1);
+  /** Entries copied out of the scratch buffer, which the next read overwrites. */
+  readonly #batch = new ByteSink(BATCH_BYTES);
+  readonly #batchEntries: BatchEntry[] = [];
+  readonly #entry = new EntryReader();
+  #positions = new Uint32Array(256);
+  #positionsCount = 0;
+
+  constructor(modules: PlanQueryModules) {
+    this.#modules = modules;
+  }
+
+  /** Writes the answer into the emitter, which has begun. */
+  run(query: PreparedQuery): void {
+    const { catalog, counters } = this.#modules;
+    for (const owner of query.owners) {
+      const tenant = catalog.findTenant(owner);
+      if (tenant < 0) continue;
+      const sources = new Map<number, ShardSource>();
+      for (const shard of catalog.candidates(tenant, query.range)) {
+        query.checkpoint();
+        const source = this.#sourceOf(shard.dictionary, query, sources);
+        if (source.resolution.keys.length === 0) continue;
+        counters.shardsSearched++;
+        this.#searchShard(shard, source, query);
+      }
+    }
+  }
+
+  /** Dictionary, matching keys and projection: the same for all shards of an owner and a week. */
+  #sourceOf(id: number, query: PreparedQuery, known: Map<number, ShardSource>): ShardSource {
+    let source = known.get(id);
+    if (source === undefined) {
+      const dictionary = this.#modules.dictionaries.open(id);
+      const resolution = this.#modules.resolver.resolve(dictionary, query);
+      const isProjected = query.labels.length > 0 && resolution.keys.length > 0;
+      const projection: Source["projection"] = isProjected
+        ? {
+            kind: "matching",
+            nameIds: query.labels.map((name) =>
+              name === "" ? -1 : dictionary.findString(Buffer.from(name)),
+            ),
+            evaluator: new SetEvaluator(query.selector, dictionary),
+          }
+        : { kind: "none" };
+      source = { dictionary, resolution, projection };
+      known.set(id, source);
+    }
+    return source;
+  }
+
+  #searchShard(shard: ShardRecord, source: ShardSource, query: PreparedQuery): void {
+    this.#rows.clear();
+    if (this.#modules.shardRows.collect(shard, source.resolution, query.range, this.#rows)) {
+      this.#emitRows(shard, source, query);
+    } else {
+      this.#modules.counters.blockScans++;
+      this.#scanBlocks(shard, source, query);
+    }
+  }
+
+  /** Reads the block of each row by key. */
+  #emitRows(shard: ShardRecord, source: ShardSource, query: PreparedQuery): void {
+    const rows = this.#rows;
+    rows.sort();
+    for (let i = 0; i < rows.count; ) {
+      const end = i + rows.runLength(i);
+      const entry = this.#readEntry(shard, i);
+      this.#positionsCount = 0;
+      for (; i < end; i++) this.#addPosition(entry, rows.position(i), rows.key(i));
+      this.#modules.emitter.addBlock(entry, source, this.#positions, 0, this.#positionsCount);
+      if ((i & 1023) === 0) query.checkpoint();
+    }
+  }
+
+  #readEntry(shard: ShardRecord, row: number): EntryReader {
+    const { db, counters } = this.#modules;
+    const key = this.#blockKey.u32(0, shard.ordinal).bytes;
+    this.#rows.writeId(row, key, 4);
+    const size = db.get("blocks", key);
+    if (size < 0)
+      throw dataLoss(`shard ordinal ${shard.ordinal} has a row of a block it does not have`);
+    counters.entriesRead++;
+    this.#batch.reset();
+    this.#batch.append(db.u8, 0, size);
+    this.#entry.bind(this.#batch);
+    this.#entry.reset(0, size);
+    return this.#entry;
+  }
+
+  #addPosition(entry: EntryReader, position: number, key: number): void {
+    const isSound = position < entry.rowsCount && entry.rowU32(position, ENTRY_ROW.key) === key;
+    if (!isSound) throw dataLoss(`block ${entry.id} has no dataset of key ${key} at ${position}`);
+    this.#pushPosition(position);
+  }
+
+  #pushPosition(position: number): void {
+    if (this.#positionsCount === this.#positions.length) {
+      const grown = new Uint32Array(2 * this.#positions.length);
+      grown.set(this.#positions);
+      this.#positions = grown;
+    }
+    this.#positions[this.#positionsCount++] = position;
+  }
+
+  /** Reads all blocks of the shard in order: for answers that return most of them. */
+  #scanBlocks(shard: ShardRecord, source: ShardSource, query: PreparedQuery): void {
+    let start = this.#shardStart.u32(0, shard.ordinal).bytes;
+    const end = this.#shardEnd.u32(0, shard.ordinal + 1).bytes;
+    for (;;) {
+      const isDone = this.#fillBatch(start, end, source.resolution, query.range);
+      this.#emitBatch(source);
+      if (isDone) return;
+      query.checkpoint();
+      start = this.#resumeAt.bytes;
+    }
+  }
+
+  /** Copies matching entries from `start` on. False when the batch is full: #resumeAt is where to go on. */
+  #fillBatch(
+    start: Uint8Array,
+    end: Uint8Array,
+    resolution: Resolution,
+    range: TimeRange,
+  ): boolean {
+    const { db, counters } = this.#modules;
+    const entry = this.#entry;
+    let isDone = true;
+    this.#batch.reset();
+    this.#batchEntries.length = 0;
+    this.#positionsCount = 0;
+    entry.bind(db);
+    db.scan("blocks", start, end, (key, size) => {
+      counters.entriesRead++;
+      entry.reset(0, size);
+      const first = this.#positionsCount;
+      this.#matchRows(entry, resolution.bitmap, range);
+      if (this.#positionsCount === first) return true;
+      this.#batchEntries.push({
+        offset: this.#batch.length,
+        size,
+        first,
+        end: this.#positionsCount,
+      });
+      this.#batch.append(db.u8, 0, size);
+      this.#batch.align8();
+      isDone = this.#batch.length < BATCH_BYTES;
+      if (!isDone) this.#resumeAt.copy(0, key, 0, BLOCK_KEY_BYTES);
+      return isDone;
+    });
+    return isDone;
+  }
+
+  /** Positions of the entry's datasets that match, by spec 6.6: block and dataset times are compared apart. */
+  #matchRows(entry: EntryReader, wanted: Uint32Array, range: TimeRange): void {
+    const count = entry.rowsCount;
+    this.#modules.counters.rowsScanned += count;
+    if (!overlaps(range, entry.minTimeMs, entry.maxTimeMs)) return;
+    const { i32, f64 } = entry;
+    for (let i = 0; i < count; i++) {
+      const offset = entry.rowsOffset + i * ENTRY_ROW.bytes;
+      if (!hasBit(wanted, i32[(offset + ENTRY_ROW.key) >>> 2] as number)) continue;
+      const minMs = f64[offset >>> 3] as number;
+      if (overlaps(range, minMs, f64[(offset >>> 3) + 1] as number)) this.#pushPosition(i);
+    }
+  }
+
+  #emitBatch(source: ShardSource): void {
+    const entry = this.#entry;
+    entry.bind(this.#batch);
+    for (const { offset, size, first, end } of this.#batchEntries) {
+      entry.reset(offset, size);
+      this.#modules.emitter.addBlock(entry, source, this.#positions, first, end);
+    }
+  }
+}
+
+interface ShardSource extends Source {
+  readonly resolution: Resolution;
+}
+
+/** An entry in the batch, and its positions. */
+interface BatchEntry {
+  readonly offset: number;
+  readonly size: number;
+  readonly first: number;
+  readonly end: number;
+}

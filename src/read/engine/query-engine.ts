@@ -1,0 +1,222 @@
+/**
+ * All reads of the index, for one thread. Synchronous, inside one read transaction that the caller holds: a query
+ * sees one state, and the caller has checked that it is new enough. Steps, costs and caches: DESIGN.md.
+ */
+
+import { assert, invalidArgument, isHearthError } from "../../base/index.ts";
+import { APPLIED_RECORD, type IndexDatabase, META_KEYS } from "../../db/index.ts";
+import { LIMITS } from "../../protocol/index.ts";
+import { QUERY_ENGINE_DEFAULTS, type QueryEngineOptions } from "../options.ts";
+import { Catalog } from "./candidates.ts";
+import { DictionaryCache } from "./dictionary.ts";
+import { createReadCounters, type ReadCounters } from "./explain.ts";
+import { LabelRows } from "./label-rows.ts";
+import { type LabelsQueryModules, runLabelsQuery } from "./labels-query.ts";
+import { type BlockListParams, Lookups, type TenantStats } from "./lookups.ts";
+import { type ChunkSink, PlanEmitter } from "./plan-emitter.ts";
+import { PlanQuery, type PreparedQuery } from "./plan-query.ts";
+import { Resolver } from "./resolver.ts";
+import { compileSelector } from "./selector.ts";
+import { ShardRows } from "./shard-rows.ts";
+
+/** QueryMetadata and QueryMetadataLabels (index-and-query 6, 8). */
+export interface QueryParams {
+  /** At least one. */
+  readonly tenants: readonly string[];
+  /** Closed range, Unix ms. */
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly selector: string;
+  /** Label names to return. */
+  readonly labels: readonly string[];
+}
+
+/**
+ * Called between pieces of work of about a millisecond; what it throws ends the query. The place to look at a
+ * deadline: nothing else can interrupt a thread that is in a query.
+ */
+export type Checkpoint = () => void;
+
+const KEEP_GOING: Checkpoint = () => {};
+
+export class QueryEngine {
+  /** What queries cost so far. */
+  readonly counters: ReadCounters = createReadCounters();
+  readonly #options: QueryEngineOptions;
+  readonly #db: IndexDatabase;
+  readonly #dictionaries: DictionaryCache;
+  readonly #emitter: PlanEmitter;
+  readonly #plan: PlanQuery;
+  readonly #lookups: Lookups;
+  readonly #labelsModules: LabelsQueryModules;
+  #appliedIndex = 0;
+
+  constructor(options: Partial<QueryEngineOptions>, { db }: { readonly db: IndexDatabase }) {
+    this.#options = { ...QUERY_ENGINE_DEFAULTS, ...options };
+    const { cacheBytes, answerMaxBytes, chunkBytes } = this.#options;
+    assert(cacheBytes > 0 && answerMaxBytes > 0 && chunkBytes > 0, "Query limits must be positive");
+    const { counters } = this;
+    this.#db = db;
+    const catalog = new Catalog(db, counters);
+    const dictionaries = new DictionaryCache(cacheBytes, db, counters);
+    const resolver = new Resolver(db, dictionaries, counters);
+    const shardRows = new ShardRows(db, counters);
+    const emitter = new PlanEmitter(this.#options, counters);
+    this.#dictionaries = dictionaries;
+    this.#emitter = emitter;
+    this.#plan = new PlanQuery({
+      db,
+      catalog,
+      dictionaries,
+      resolver,
+      shardRows,
+      emitter,
+      counters,
+    });
+    this.#lookups = new Lookups({ db, catalog, dictionaries, emitter, counters });
+    this.#labelsModules = { catalog, dictionaries, resolver, shardRows, counters };
+  }
+
+  /** Size at which a chunk is closed, bytes. */
+  get chunkMaxBytes(): number {
+    return this.#options.chunkBytes;
+  }
+
+  /** Bytes of dictionaries and resolved selectors kept now. */
+  get cacheBytes(): number {
+    return this.#dictionaries.items.sizeBytes;
+  }
+
+  /** Log index that the current read transaction has applied; 0 when nothing was. */
+  appliedIndex(): number {
+    const size = this.#db.get("meta", META_KEYS.applied);
+    return size < 0 ? 0 : (this.#db.f64[APPLIED_RECORD.index64] as number);
+  }
+
+  /**
+   * Streams the matching blocks as PlanChunks.
+   *
+   * Shape: chunks are borrowed by the sink; the last one is marked, and is empty when nothing is left to say.
+   * Errors: invalid_argument before the first chunk; resource_exhausted and data_loss also between chunks.
+   * Cost: follows the candidate shards and the matches, not the blocks of the index.
+   */
+  queryMetadata(params: QueryParams, sink: ChunkSink, checkpoint: Checkpoint = KEEP_GOING): void {
+    const query = prepare(params, checkpoint);
+    this.#read(() => {
+      this.#emitter.begin(sink, this.#appliedIndex);
+      this.#plan.run(query);
+      this.#emitter.end();
+    });
+  }
+
+  /** Streams the distinct values of the requested labels as LabelsChunks. Otherwise as queryMetadata. */
+  queryMetadataLabels(
+    params: QueryParams,
+    sink: ChunkSink,
+    checkpoint: Checkpoint = KEEP_GOING,
+  ): void {
+    const query = prepare(params, checkpoint);
+    this.#read(() => {
+      const answer = { sink, appliedIndex: this.#appliedIndex };
+      if (query.labels.length > 0)
+        runLabelsQuery(query, this.#options, this.#labelsModules, answer);
+      else new LabelRows([]).send(sink, { ...this.#options, appliedIndex: this.#appliedIndex });
+    });
+  }
+
+  /** Streams the blocks of a list that exist, whole and in its order, as PlanChunks. No list is a bad argument. */
+  getBlockMetadata(list: BlockListParams | null | undefined, sink: ChunkSink): void {
+    if (list === null || list === undefined) {
+      throw invalidArgument(
+        "missing_block_list",
+        "Cannot look up blocks: the list of blocks is missing",
+      );
+    }
+    this.#read(() => {
+      this.#emitter.begin(sink, this.#appliedIndex);
+      this.#lookups.writeBlocks(list);
+      this.#emitter.end();
+    });
+  }
+
+  /** All owners but the anonymous one, in bytes order. */
+  getTenants(): string[] {
+    return this.#read(() => this.#lookups.tenants());
+  }
+
+  /** Statistics of one owner; the empty name is the anonymous owner, an unknown one has none. */
+  getTenant(tenant: string): TenantStats {
+    return this.#read(() => this.#lookups.tenantStats(tenant));
+  }
+
+  #read<T>(body: () => T): T {
+    this.#appliedIndex = this.appliedIndex();
+    this.#dictionaries.beginQuery(this.#appliedIndex);
+    try {
+      return body();
+    } catch (error) {
+      if (isHearthError(error) && error.code === "data_loss") this.counters.dataLosses++;
+      throw error;
+    }
+  }
+}
+
+/** Checks in the order of the specification (6.1): tenants, then the selector, then what it leaves open. */
+function prepare(params: QueryParams, checkpoint: Checkpoint): PreparedQuery {
+  const { startMs, endMs, labels } = params;
+  if (params.tenants.length === 0) {
+    throw invalidArgument("missing_tenant", "Cannot query: at least one tenant is needed");
+  }
+  const selector = compileSelector(params.selector);
+  checkCount("tenants", params.tenants.length, LIMITS.tenantsPerQueryMax);
+  checkCount("labels", labels.length, LIMITS.labelNamesMax);
+  if (Number.isNaN(startMs) || Number.isNaN(endMs)) {
+    throw invalidArgument(
+      "bad_time",
+      "Cannot query: start and end must be numbers of milliseconds",
+    );
+  }
+  const { tenants, owners, key } = tenantListOf(params.tenants);
+  const cacheKey = `${key}|${selector.canonical}`;
+  return { selector, tenants, cacheKey, owners, labels, checkpoint, range: { startMs, endMs } };
+}
+
+/** The tenants of a query, in the forms that its steps need. */
+interface TenantList {
+  readonly tenants: readonly Uint8Array[];
+  readonly owners: readonly Uint8Array[];
+  /** Equal for equal sets of tenants. Lengths in front, so that no name can imitate a boundary. */
+  readonly key: string;
+}
+
+/** Nearly every query asks for one tenant, and a thread sees the same ones again and again. */
+const SINGLE_TENANTS = new Map<string, TenantList>();
+const SINGLE_TENANTS_MAX = 1024;
+
+function tenantListOf(names: readonly string[]): TenantList {
+  const single = names.length === 1 ? (names[0] as string) : null;
+  const known = single === null ? undefined : SINGLE_TENANTS.get(single);
+  if (known !== undefined) return known;
+  const tenants = distinctSorted(names);
+  // Fresh segments of all tenants are anonymous, so that owner is always searched (spec 6.2).
+  const owners = distinctSorted([...names, ""]);
+  const key = tenants.map((name) => `${name.length}:${name.toString("latin1")}`).join("");
+  const list = { tenants, owners, key };
+  if (single !== null) {
+    if (SINGLE_TENANTS.size >= SINGLE_TENANTS_MAX) SINGLE_TENANTS.clear();
+    SINGLE_TENANTS.set(single, list);
+  }
+  return list;
+}
+
+function distinctSorted(names: readonly string[]): Buffer[] {
+  return [...new Set(names)].map((name) => Buffer.from(name)).sort(Buffer.compare);
+}
+
+function checkCount(what: string, count: number, countMax: number): void {
+  if (count <= countMax) return;
+  throw invalidArgument(
+    `too_many_${what}`,
+    `Cannot query ${count} ${what} at once, limit is ${countMax}`,
+  );
+}

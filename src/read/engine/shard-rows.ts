@@ -1,0 +1,280 @@
+/**
+ * The dataset rows of one shard that match: keys from the resolution, times from the rows themselves.
+ *
+ * Rows live in the tail (new datasets, unsorted, at most 1,632) or in postings (one run per key). The directory says
+ * which keys have postings at all, how many, and their time hull, so that a shard without a match costs one or two
+ * short reads. When the matching rows come close to all rows, reading the blocks themselves in order is cheaper:
+ * `prefersBlockScan` compares the two by measured costs.
+ */
+
+import {
+  DIRECTORY_RECORD,
+  DIRECTORY_RECORD_BYTES,
+  type IndexDatabase,
+  KEYS_PER_DIRECTORY_SHIFT,
+  KeyBuffer,
+  keyU32,
+  ROW,
+  ROW_BYTES,
+} from "../../db/index.ts";
+import { overlaps, type ShardRecord, type TimeRange } from "./candidates.ts";
+import { dataLoss } from "./data-loss.ts";
+import type { ReadCounters } from "./explain.ts";
+import { hasBit, type Resolution } from "./resolver.ts";
+import type { RowList } from "./row-list.ts";
+
+const ROW_WORDS = ROW_BYTES / 4;
+const ROW_DOUBLES = ROW_BYTES / 8;
+const DIRECTORY_WORDS = DIRECTORY_RECORD_BYTES / 4;
+const DIRECTORY_DOUBLES = DIRECTORY_RECORD_BYTES / 8;
+
+/** Called for a directory record whose key matches and whose hull overlaps. Must not read the database. */
+type DirectoryVisitor = (key: number, rows: number, isInside: boolean) => void;
+
+export class ShardRows {
+  readonly #db: IndexDatabase;
+  readonly #counters: ReadCounters;
+  readonly #chunkKey = new KeyBuffer(8);
+  readonly #chunkEnd = new KeyBuffer(8);
+  readonly #postingStart = new KeyBuffer(12);
+  readonly #postingEnd = new KeyBuffer(12);
+  /** Postings to scan: pairs of first and last key. */
+  #ranges: number[] = [];
+  #hitKeys = 0;
+  #hitRows = 0;
+
+  constructor(db: IndexDatabase, counters: ReadCounters) {
+    this.#db = db;
+    this.#counters = counters;
+  }
+
+  /**
+   * Adds the matching rows of a shard to `rows`, or returns false, and adds nothing, when a scan of the shard's
+   * blocks finds them for less.
+   */
+  collect(shard: ShardRecord, resolution: Resolution, range: TimeRange, rows: RowList): boolean {
+    this.#planPostings(shard, resolution, range);
+    if (this.#prefersBlockScan(shard)) return false;
+    this.#collectTail(shard, resolution, range, rows);
+    for (let i = 0; i < this.#ranges.length; i += 2) {
+      const first = this.#ranges[i] as number;
+      const last = this.#ranges[i + 1] as number;
+      this.#collectPostings(shard, first, last, resolution.bitmap, range, rows);
+    }
+    return true;
+  }
+
+  /** Visits the tail rows of the shard that overlap the range and whose key has its bit in `wanted`. */
+  visitTailKeys(
+    shard: ShardRecord,
+    wanted: Uint32Array,
+    range: TimeRange,
+    visit: (key: number) => void,
+  ): void {
+    this.#scanTail(shard, wanted, range, (word) => visit(this.#db.u32[word + ROW.key32] as number));
+  }
+
+  /** Visits directory records of wanted keys that may have a row in the range; `isInside`: all rows surely are. */
+  visitDirectory(
+    shard: ShardRecord,
+    wanted: WantedKeys,
+    range: TimeRange,
+    visit: DirectoryVisitor,
+  ): void {
+    const groups = groupsOf(wanted, DIRECTORY_GETS_MAX + 1);
+    if (groups.length <= DIRECTORY_GETS_MAX) {
+      for (const group of groups) {
+        const size = this.#db.get(
+          "directory",
+          this.#chunkKey.u32(0, shard.ordinal).u32(4, group).bytes,
+        );
+        if (size > 0) this.#visitDirectoryChunk(size, wanted.bitmap, range, visit);
+      }
+      return;
+    }
+    const start = this.#chunkKey.u32(0, shard.ordinal).u32(4, groups[0] as number).bytes;
+    const end = this.#chunkEnd.u32(0, shard.ordinal).u32(4, 0xffff_ffff).bytes;
+    this.#db.scan("directory", start, end, (_key, size) => {
+      this.#visitDirectoryChunk(size, wanted.bitmap, range, visit);
+      return true;
+    });
+  }
+
+  /** Whether some posting row of the key overlaps the range. */
+  hasPostingIn(shard: ShardRecord, key: number, range: TimeRange): boolean {
+    let isFound = false;
+    this.#scanPostings(shard, key, key, (size) => {
+      const { f64 } = this.#db;
+      const end = size / 8;
+      for (let double = 0; double < end && !isFound; double += ROW_DOUBLES) {
+        this.#counters.rowsScanned++;
+        const minMs = f64[double + ROW.minMs64] as number;
+        isFound = overlaps(range, minMs, f64[double + ROW.maxMs64] as number);
+      }
+      return !isFound;
+    });
+    return isFound;
+  }
+
+  /** Turns matching directory records into ranges of posting keys. */
+  #planPostings(shard: ShardRecord, resolution: Resolution, range: TimeRange): void {
+    this.#ranges = [];
+    this.#hitKeys = 0;
+    this.#hitRows = 0;
+    this.visitDirectory(shard, resolution, range, (key, rows) => {
+      this.#hitKeys++;
+      this.#hitRows += rows;
+      const { length } = this.#ranges;
+      // Direct neighbours share a scan. A gap would read runs nobody asked for, of unknown length.
+      const isNext = length > 0 && key === (this.#ranges[length - 1] as number) + 1;
+      if (isNext) this.#ranges[length - 1] = key;
+      else this.#ranges.push(key, key);
+    });
+  }
+
+  #prefersBlockScan(shard: ShardRecord): boolean {
+    const postingsUs =
+      (this.#ranges.length / 2) * COST_US.scan +
+      this.#hitKeys * COST_US.step +
+      Math.min(this.#hitRows, shard.blocks) * COST_US.get;
+    const blocksUs = COST_US.scan + shard.blocks * COST_US.step + shard.datasets * COST_US.dataset;
+    return blocksUs < postingsUs;
+  }
+
+  #collectTail(shard: ShardRecord, resolution: Resolution, range: TimeRange, rows: RowList): void {
+    if (shard.tailChunks === 0) return;
+    this.#scanTail(shard, resolution.bitmap, range, (word) => rows.push(this.#db.u32, word));
+  }
+
+  /** Calls with the word offset of each row; the row is borrowed. */
+  #scanTail(
+    shard: ShardRecord,
+    wanted: Uint32Array,
+    range: TimeRange,
+    visit: (word: number) => void,
+  ): void {
+    const { u32, f64 } = this.#db;
+    for (let chunk = 0; chunk < shard.tailChunks; chunk++) {
+      const size = this.#db.get("tails", this.#chunkKey.u32(0, shard.ordinal).u32(4, chunk).bytes);
+      // Removals may leave no row of a chunk.
+      if (size <= 0) continue;
+      const count = rowCount(size);
+      this.#counters.rowsScanned += count;
+      for (let i = 0; i < count; i++) {
+        const word = i * ROW_WORDS;
+        if (!hasBit(wanted, u32[word + ROW.key32] as number)) continue;
+        const double = i * ROW_DOUBLES;
+        if (
+          overlaps(range, f64[double + ROW.minMs64] as number, f64[double + ROW.maxMs64] as number)
+        )
+          visit(word);
+      }
+    }
+  }
+
+  #collectPostings(
+    shard: ShardRecord,
+    first: number,
+    last: number,
+    wanted: Uint32Array,
+    range: TimeRange,
+    rows: RowList,
+  ): void {
+    const { u32, f64 } = this.#db;
+    this.#scanPostings(shard, first, last, (size, key) => {
+      if (!hasBit(wanted, key)) return true;
+      const count = rowCount(size);
+      this.#counters.rowsScanned += count;
+      for (let i = 0; i < count; i++) {
+        const double = i * ROW_DOUBLES;
+        const minMs = f64[double + ROW.minMs64] as number;
+        if (overlaps(range, minMs, f64[double + ROW.maxMs64] as number))
+          rows.push(u32, i * ROW_WORDS);
+      }
+      return true;
+    });
+  }
+
+  #scanPostings(
+    shard: ShardRecord,
+    first: number,
+    last: number,
+    visit: (sizeBytes: number, key: number) => boolean,
+  ): void {
+    const start = this.#postingStart.u32(0, shard.ordinal).u32(4, first).u32(8, 0).bytes;
+    const end = this.#postingEnd
+      .u32(0, shard.ordinal)
+      .u32(4, last + 1)
+      .u32(8, 0).bytes;
+    this.#db.scan("postings", start, end, (key, size) => visit(size, keyU32(key, 4)));
+  }
+
+  #visitDirectoryChunk(
+    sizeBytes: number,
+    wanted: Uint32Array,
+    range: TimeRange,
+    visit: DirectoryVisitor,
+  ): void {
+    if (sizeBytes % DIRECTORY_RECORD_BYTES !== 0) throw dataLoss("a directory chunk is damaged");
+    const { u32, f64 } = this.#db;
+    const count = sizeBytes / DIRECTORY_RECORD_BYTES;
+    for (let i = 0; i < count; i++) {
+      const key = u32[i * DIRECTORY_WORDS + DIRECTORY_RECORD.key32] as number;
+      if (!hasBit(wanted, key)) continue;
+      const lowMs = f64[i * DIRECTORY_DOUBLES + DIRECTORY_RECORD.hullMinMs64] as number;
+      const highMs = f64[i * DIRECTORY_DOUBLES + DIRECTORY_RECORD.hullMaxMs64] as number;
+      if (!overlaps(range, lowMs, highMs)) continue;
+      const isInside = range.startMs <= lowMs && highMs <= range.endMs;
+      visit(key, u32[i * DIRECTORY_WORDS + DIRECTORY_RECORD.rows32] as number, isInside);
+    }
+  }
+}
+
+/** Keys that are looked for. */
+export interface WantedKeys {
+  readonly bitmap: Uint32Array;
+  /** The same, ascending; null when only the bitmap is known. */
+  readonly keys: Uint32Array | null;
+}
+
+function rowCount(sizeBytes: number): number {
+  if (sizeBytes % ROW_BYTES !== 0) throw dataLoss("a run of rows is damaged");
+  return sizeBytes / ROW_BYTES;
+}
+
+/** Numbers of the directory chunks that can hold wanted keys, ascending; at most `countMax` of them. */
+function groupsOf(wanted: WantedKeys, countMax: number): number[] {
+  const { keys, bitmap } = wanted;
+  const groups: number[] = [];
+  if (keys !== null && keys.length < bitmap.length) {
+    for (const key of keys) {
+      const group = key >>> KEYS_PER_DIRECTORY_SHIFT;
+      if (groups.at(-1) === group) continue;
+      groups.push(group);
+      if (groups.length === countMax) break;
+    }
+    return groups;
+  }
+  for (let word = 0; word < bitmap.length && groups.length < countMax; word++) {
+    if (bitmap[word] === 0) continue;
+    const group = word >>> (KEYS_PER_DIRECTORY_SHIFT - 5);
+    groups.push(group);
+    word = ((group + 1) << (KEYS_PER_DIRECTORY_SHIFT - 5)) - 1;
+  }
+  return groups;
+}
+
+/** Above this many chunks one scan is cheaper than reads by key: starting a scan costs about five reads. */
+const DIRECTORY_GETS_MAX = 6;
+
+/** Measured on rows of a few hundred bytes: what the choice between postings and blocks is made from. */
+const COST_US = {
+  /** Starting a range scan. */
+  scan: 6,
+  /** One row of a scan. */
+  step: 0.5,
+  /** One read by key. */
+  get: 1.2,
+  /** Comparing one dataset of a block. */
+  dataset: 0.01,
+} as const;
