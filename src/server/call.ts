@@ -1,0 +1,175 @@
+/**
+ * One request in flight: how long it may take, and the way of its answer to the socket.
+ *
+ *   chunk ──> credit left and socket willing? ──yes──> sent
+ *                     │ no
+ *                     v
+ *                 queue (bounded) ──Credit or drain──> sent, in order
+ *
+ * A chunk may be sent while any credit is left and then takes its whole length from it, so that a window smaller than
+ * a chunk cannot stall a stream. Over the bound of the queue the request fails, never the order of its stream.
+ */
+
+import { errorCodeNumber, HearthError } from "../base/index.ts";
+import { FLAG, opcodeOf } from "../protocol/index.ts";
+import type { Reply, ReplyGroup } from "../service/index.ts";
+
+/** What a call needs of its session. */
+export interface CallOwner extends ReplyGroup {
+  /** False once the connection is gone. */
+  readonly isOpen: boolean;
+  /** Of the clock that deadlines are measured with. */
+  nowMs(): number;
+  /** Whether the socket takes more chunks now; a drain follows when not. */
+  canSendChunk(): boolean;
+  sendFrame(call: Call, flags: number, payload: Uint8Array): void;
+  sendError(call: Call, error: HearthError): void;
+  /** False when `bytes` more would exceed what may be kept for this connection or thread. */
+  tryReserveQueue(bytes: number): boolean;
+  releaseQueue(bytes: number): void;
+  settled(call: Call, codeNumber: number): void;
+}
+
+export interface CallHeader {
+  readonly opcode: number;
+  readonly requestId: number;
+  readonly startedAtMs: number;
+  readonly deadlineAtMs: number;
+  /** Bytes of chunks that the asker takes before it grants more; 0 = no limit of its own. */
+  readonly creditBytes: number;
+}
+
+interface QueuedChunk {
+  readonly payload: Uint8Array;
+  readonly isLast: boolean;
+}
+
+export class Call implements Reply {
+  readonly opcode: number;
+  readonly requestId: number;
+  /** Monotonic clock, as all times here. */
+  readonly startedAtMs: number;
+  readonly deadlineAtMs: number;
+  isSettled = false;
+  readonly #owner: CallOwner;
+  #creditBytes: number;
+  #queue: QueuedChunk[] | null = null;
+  #hasSentChunks = false;
+
+  constructor(header: CallHeader, owner: CallOwner) {
+    this.opcode = header.opcode;
+    this.requestId = header.requestId;
+    this.startedAtMs = header.startedAtMs;
+    this.deadlineAtMs = header.deadlineAtMs;
+    this.#creditBytes = header.creditBytes === 0 ? Number.POSITIVE_INFINITY : header.creditBytes;
+    this.#owner = owner;
+  }
+
+  get group(): ReplyGroup {
+    return this.#owner;
+  }
+
+  end(payload: Uint8Array): void {
+    if (this.isSettled) return;
+    this.#owner.sendFrame(this, FLAG.last, payload);
+    this.#settle(0);
+  }
+
+  readonly checkpoint = (): void => {
+    if (this.isSettled || !this.#owner.isOpen) throw abandoned();
+    if (this.#owner.nowMs() < this.deadlineAtMs) return;
+    const message = "The time is up before the answer was complete";
+    throw new HearthError("deadline_exceeded", message, { reason: "deadline" });
+  };
+
+  chunk(payload: Uint8Array, isLast: boolean): void {
+    // Thrown, so that a producer in the middle of a scan stops instead of working for nobody.
+    if (this.isSettled || !this.#owner.isOpen) throw abandoned();
+    if (this.#queue === null && this.#canSend()) this.#send(payload, isLast);
+    else this.#enqueue(payload, isLast);
+  }
+
+  fail(error: HearthError): void {
+    if (this.isSettled) return;
+    this.#owner.sendError(this, error);
+    this.#settle(errorCodeNumber(error.code));
+  }
+
+  /** The asker takes `bytes` more. */
+  addCredit(bytes: number): void {
+    this.#creditBytes += bytes;
+    this.pump();
+  }
+
+  /** Sends what waited, as far as credit and socket allow. */
+  pump(): void {
+    let sent = 0;
+    const queue = this.#queue;
+    while (queue !== null && sent < queue.length && !this.isSettled && this.#canSend()) {
+      const { payload, isLast } = queue[sent++] as QueuedChunk;
+      this.#owner.releaseQueue(payload.length);
+      if (isLast) this.#queue = null;
+      this.#send(payload, isLast);
+    }
+    if (queue === null || this.isSettled || sent === 0) return;
+    this.#queue = sent < queue.length ? queue.slice(sent) : null;
+  }
+
+  /** The time is up: what to say depends on what is known of the request. */
+  expire(): void {
+    this.fail(this.#expiry());
+  }
+
+  /** The connection is gone: nothing can be said any more. */
+  abandon(): void {
+    if (!this.isSettled) this.#settle(errorCodeNumber("cancelled"));
+  }
+
+  #canSend(): boolean {
+    return this.#creditBytes > 0 && this.#owner.canSendChunk();
+  }
+
+  #send(payload: Uint8Array, isLast: boolean): void {
+    this.#creditBytes -= payload.length;
+    this.#hasSentChunks = true;
+    this.#owner.sendFrame(this, isLast ? FLAG.last : 0, payload);
+    if (isLast) this.#settle(0);
+  }
+
+  #enqueue(payload: Uint8Array, isLast: boolean): void {
+    if (!this.#owner.tryReserveQueue(payload.length)) {
+      const message = "Cannot keep the rest of the answer: the receiver takes it too slowly";
+      const next = "Grant more credit, read faster, or ask for a shorter time range.";
+      throw new HearthError("resource_exhausted", message, { reason: "answer_queue", next });
+    }
+    this.#queue ??= [];
+    // Not slice(): of a Buffer that is a view, and the producer reuses the bytes.
+    this.#queue.push({ payload: new Uint8Array(payload), isLast });
+  }
+
+  #settle(codeNumber: number): void {
+    if (this.isSettled) return;
+    this.isSettled = true;
+    for (const { payload } of this.#queue ?? []) this.#owner.releaseQueue(payload.length);
+    this.#queue = null;
+    this.#owner.settled(this, codeNumber);
+  }
+
+  #expiry(): HearthError {
+    const kind = opcodeOf(this.opcode)?.kind;
+    if (kind === "write") {
+      const message = "The time is up before the write was confirmed; it may still be applied";
+      return new HearthError("deadline_exceeded", message, { reason: "deadline", sent: "maybe" });
+    }
+    if (this.#queue !== null || this.#hasSentChunks) {
+      const message = "The time is up before the answer was taken";
+      return new HearthError("deadline_exceeded", message, { reason: "deadline" });
+    }
+    const message = "Cannot answer in time from a state that is new enough";
+    return new HearthError("unavailable", message, { reason: "not_caught_up", retryAfterMs: 50 });
+  }
+}
+
+function abandoned(): HearthError {
+  return new HearthError("cancelled", "Nobody waits for the answer", { reason: "abandoned" });
+}

@@ -1,0 +1,30 @@
+export {
+  CLOSE_CODES,
+  type CloseCode,
+  type Connection,
+  type ConnectionEvents,
+  type Listener,
+  type ListenerEvents,
+  type ListenerOptions,
+  type SendResult,
+  type TransportKind,
+} from "./listener.ts";
+export { LocalChannel, type LocalChannelListener } from "./local-connection.ts";
+export {
+  type ReaderMetrics,
+  REQUEST_DURATION_BUCKETS_SECONDS,
+  type RequestCount,
+  type RequestDuration,
+  ThreadCounters,
+} from "./metrics.ts";
+export { openListener, type TransportChoice } from "./open-listener.ts";
+export { SERVER_DEFAULTS, type ServerIdentity, type ServerOptions, type SessionLimits } from "./options.ts";
+export { type ListeningAddress, ReaderPool, type ReaderPoolModules } from "./reader-pool.ts";
+export { publishTo, ReplicaProposer } from "./replica-proposer.ts";
+export { type RequestHandler, Session, type SessionModules } from "./session.ts";
+export {
+  type GrantResult,
+  type ProposedEntries,
+  type Proposer,
+  type ProposeResult,
+} from "./write-bridge.ts";

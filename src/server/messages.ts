@@ -1,0 +1,113 @@
+/**
+ * What main and a reader thread say to each other. Both ends switch over `kind` exhaustively. Plain data only; what is
+ * marked *transferred* is gone at the sender.
+ *
+ *   main                                          reader
+ *    │ Worker(ReaderSettings) ───────────────────> │  opens database, engine, listener
+ *    │ <──────────────── ready | failed ────────── │
+ *    │ <──────── propose, readIndex, nodeInfo ──── │  at most one propose and one readIndex per turn
+ *    │ ── proposed, readGranted, nodeInfoIs ─────> │
+ *    │ ── openLocal (a MessagePort of its own) ──> │
+ *    │ ── askMetrics ────────────────────────────> │
+ *    │ <──────────────────────────── metrics ───── │
+ *    │ ── stop ──────────────────────────────────> │  answers what is in flight, closes its sockets, ends
+ *    │ <──────────────────── (thread exits, 0) ─── │
+ */
+
+import type { MessagePort } from "node:worker_threads";
+import {
+  type ErrorCode,
+  HearthError,
+  type LeaderHint,
+  type LogFields,
+  type LogLevel,
+} from "../base/index.ts";
+import type { ReaderMetrics } from "./metrics.ts";
+import type { ServerIdentity, ServerOptions } from "./options.ts";
+import type { TransportKind } from "./listener.ts";
+
+/** workerData of a reader thread. */
+export interface ReaderSettings {
+  readonly server: ServerOptions;
+  readonly identity: ServerIdentity;
+  /** Position of the thread in the pool. */
+  readonly reader: number;
+  /** Whether this thread opens the port; without it, it serves local connections only. */
+  readonly mayListen: boolean;
+  readonly database: { readonly directory: string; readonly mapSizeBytes: number };
+  /** Options of the query engine; empty for its defaults. */
+  readonly engine: Readonly<Record<string, number>>;
+  /** Of SharedState. */
+  readonly sharedState: SharedArrayBuffer;
+}
+
+export type ToReader =
+  | { readonly kind: "proposed"; readonly id: number; readonly result: PlainProposalResult }
+  | { readonly kind: "readGranted"; readonly id: number; readonly result: PlainReadIndexResult }
+  | { readonly kind: "nodeInfoIs"; readonly id: number; readonly json: string }
+  /** The port is transferred; it carries frames as ArrayBuffers, which are transferred too. */
+  | { readonly kind: "openLocal"; readonly port: MessagePort }
+  | { readonly kind: "askMetrics"; readonly id: number }
+  | { readonly kind: "stop"; readonly graceMs: number };
+
+export type FromReader =
+  | { readonly kind: "ready"; readonly transport: TransportKind; readonly port: number | null }
+  | { readonly kind: "failed"; readonly error: PlainError }
+  | {
+      readonly kind: "propose";
+      readonly id: number;
+      readonly count: number;
+      readonly termAtLeast: number;
+      readonly appendedAtMs: number;
+      /** Transferred. */
+      readonly body: ArrayBuffer;
+    }
+  | { readonly kind: "readIndex"; readonly id: number }
+  | { readonly kind: "nodeInfo"; readonly id: number }
+  | { readonly kind: "metrics"; readonly id: number; readonly metrics: ReaderMetrics }
+  | {
+      readonly kind: "log";
+      readonly level: LogLevel;
+      readonly message: string;
+      readonly fields: LogFields;
+    }
+  /** A bug: the reader closed its sockets and ends. */
+  | { readonly kind: "crashed"; readonly message: string; readonly stack: string };
+
+export type PlainProposalResult =
+  | {
+      readonly ok: true;
+      readonly firstIndex: number;
+      readonly term: number;
+      readonly outcomes: Uint8Array;
+      readonly rejections: ReadonlyMap<number, string>;
+    }
+  | { readonly ok: false; readonly error: PlainError };
+
+export type PlainReadIndexResult =
+  | { readonly ok: true; readonly index: number; readonly term: number }
+  | { readonly ok: false; readonly error: PlainError };
+
+/** A HearthError as plain data: classes do not survive the way to another thread. */
+export interface PlainError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly reason: string;
+  readonly next: string | null;
+  readonly leader: LeaderHint | null;
+  readonly retryAfterMs: number | null;
+}
+
+export function toPlainError(error: HearthError): PlainError {
+  const { code, message, reason, next, leader, retryAfterMs } = error;
+  return { code, message, reason, next, leader, retryAfterMs };
+}
+
+export function fromPlainError(plain: PlainError): HearthError {
+  return new HearthError(plain.code, plain.message, {
+    reason: plain.reason,
+    next: plain.next ?? undefined,
+    leader: plain.leader ?? undefined,
+    retryAfterMs: plain.retryAfterMs ?? undefined,
+  });
+}

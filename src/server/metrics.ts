@@ -1,0 +1,124 @@
+/**
+ * Counters of one reader thread: plain numbers, so that counting costs nanoseconds, sent to main when it asks.
+ * Main merges the threads and gives them their metric names.
+ */
+
+import { OPCODES } from "../protocol/index.ts";
+import { REASONS_MAX } from "./limits.ts";
+
+/** Upper bounds, seconds. Point reads take 5 us, scans of big plans up to a second; the last is the default budget. */
+export const REQUEST_DURATION_BUCKETS_SECONDS = [
+  0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+  1, 2.5, 10,
+] as const;
+
+/** Codes are gRPC numbers, 0 (ok) to 16. */
+const CODES = 17;
+const ROUTES = 64;
+/** Requests with an opcode that does not exist. */
+const ROUTE_UNKNOWN = 0;
+const BUCKETS = REQUEST_DURATION_BUCKETS_SECONDS.length + 1;
+
+export interface RequestCount {
+  /** Name of the operation, or "unknown". */
+  readonly route: string;
+  /** gRPC code number, 0 = ok. */
+  readonly code: number;
+  readonly count: number;
+}
+
+export interface RequestDuration {
+  readonly route: string;
+  /** Requests per bucket, not cumulative; the last is everything above the highest bound. */
+  readonly buckets: readonly number[];
+  readonly count: number;
+  readonly sumSeconds: number;
+}
+
+/** What a thread reports. Plain data: it crosses threads. Counts since the thread started. */
+export interface ReaderMetrics {
+  readonly requests: readonly RequestCount[];
+  readonly durations: readonly RequestDuration[];
+  /** Refusals by reason: requests, frames and connections alike. */
+  readonly rejected: Readonly<Record<string, number>>;
+  readonly connectionsOpened: number;
+  /** Now. */
+  readonly connections: number;
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+  readonly framesReceived: number;
+  readonly framesSent: number;
+  /** Groups of writes handed to main. */
+  readonly writeBatches: number;
+  readonly writeEntries: number;
+  /** Now: bytes of writes that main has not answered. */
+  readonly pendingWriteBytes: number;
+  /** Now: reads that wait for a grant or for the applied index. */
+  readonly waitingReads: number;
+  /** Now: bytes of answers kept for askers without credit. */
+  readonly queuedAnswerBytes: number;
+  /** Counters of the query engine, by its own names. */
+  readonly engine: Readonly<Record<string, number>>;
+}
+
+export class ThreadCounters {
+  connectionsOpened = 0;
+  connections = 0;
+  receivedBytes = 0;
+  sentBytes = 0;
+  framesReceived = 0;
+  framesSent = 0;
+  queuedAnswerBytes = 0;
+  readonly #requests = new Float64Array(ROUTES * CODES);
+  readonly #buckets = new Float64Array(ROUTES * BUCKETS);
+  readonly #sums = new Float64Array(ROUTES);
+  readonly #rejected = new Map<string, number>();
+
+  /** Counts an answered request. */
+  countRequest(opcode: number, code: number, durationMs: number): void {
+    const route = opcode < ROUTES ? opcode : ROUTE_UNKNOWN;
+    bump(this.#requests, route * CODES + code, 1);
+    bump(this.#buckets, route * BUCKETS + bucketOf(durationMs / 1000), 1);
+    bump(this.#sums, route, durationMs / 1000);
+  }
+
+  countRejected(reason: string): void {
+    const count = this.#rejected.get(reason);
+    if (count === undefined && this.#rejected.size >= REASONS_MAX) this.countRejected("other");
+    else this.#rejected.set(reason, (count ?? 0) + 1);
+  }
+
+  /** What is counted here; the rest of ReaderMetrics is added by its owner. */
+  snapshot(): Pick<ReaderMetrics, "requests" | "durations" | "rejected"> {
+    const requests: RequestCount[] = [];
+    const durations: RequestDuration[] = [];
+    for (let route = 0; route < ROUTES; route++) {
+      const counts = [...this.#requests.subarray(route * CODES, (route + 1) * CODES)];
+      const total = counts.reduce((sum, count) => sum + count, 0);
+      if (total === 0) continue;
+      const name = routeName(route);
+      counts.forEach((count, code) => {
+        if (count > 0) requests.push({ route: name, code, count });
+      });
+      const buckets = [...this.#buckets.subarray(route * BUCKETS, (route + 1) * BUCKETS)];
+      durations.push({ route: name, buckets, count: total, sumSeconds: this.#sums[route] as number });
+    }
+    return { requests, durations, rejected: Object.fromEntries(this.#rejected) };
+  }
+}
+
+function bump(counts: Float64Array, position: number, by: number): void {
+  counts[position] = (counts[position] as number) + by;
+}
+
+function bucketOf(seconds: number): number {
+  let i = 0;
+  while (i < BUCKETS - 1 && seconds > (REQUEST_DURATION_BUCKETS_SECONDS[i] as number)) i++;
+  return i;
+}
+
+const ROUTE_NAMES = new Map(OPCODES.map((opcode) => [opcode.number, opcode.name as string]));
+
+function routeName(opcode: number): string {
+  return ROUTE_NAMES.get(opcode) ?? "unknown";
+}

@@ -1,0 +1,83 @@
+/** Settings of the server: reader threads, their sockets, and what one client may use. */
+
+import { LIMITS } from "../protocol/index.ts";
+import type { TransportChoice } from "./open-listener.ts";
+
+/** Who answers; told to clients in HelloReply. */
+export interface ServerIdentity {
+  readonly nodeId: string;
+  readonly clusterId: string;
+  /** Version of the program. */
+  readonly version: string;
+}
+
+/** What one connection may use. */
+export interface SessionLimits {
+  /** Largest frame taken, bytes; larger ones end the connection before memory is reserved. */
+  readonly frameMaxBytes: number;
+  /** Requests without an answer, per connection. */
+  readonly inFlightMax: number;
+  /** Budget of a request that names none, ms. */
+  readonly defaultTimeoutMs: number;
+  /** Bytes of streamed answers kept per connection until credit or the socket allows them. */
+  readonly queuedAnswerMaxBytes: number;
+  /** The same for all connections of a thread. */
+  readonly queuedAnswersPerThreadMaxBytes: number;
+}
+
+export interface ServerOptions {
+  readonly host: string;
+  /** 0 = any free one; the pool reports which. */
+  readonly port: number;
+  /** Reader threads; at least 1. */
+  readonly readersCount: number;
+  readonly transport: TransportChoice;
+  readonly session: SessionLimits;
+  /** Bytes that may wait for one slow peer in its socket before it is dropped. */
+  readonly outboundMaxBytes: number;
+  readonly connectionsPerThreadMax: number;
+  /** A silent peer is pinged after this time and dropped after twice as long, ms; 0 = never. */
+  readonly pingIntervalMs: number;
+  /** Bytes of writes that may wait for main, per thread; above it writes answer resource_exhausted. */
+  readonly pendingWriteMaxBytes: number;
+  /** Reads that may wait for a grant or the applied index, per thread. */
+  readonly waitingReadsMax: number;
+  /**
+   * Takes raw log entries and questions about the state machine from any client: for conformance tests only, since
+   * it lets a client write what no service would.
+   */
+  readonly allowRawCommands: boolean;
+  /** Restarts of dead readers within a minute before the pool gives up. */
+  readonly restartsPerMinuteMax: number;
+  /** How long a reader may take to start and to stop, ms. */
+  readonly startTimeoutMs: number;
+  readonly stopTimeoutMs: number;
+}
+
+const MIB = 1024 * 1024;
+
+export const SERVER_DEFAULTS: ServerOptions = {
+  host: "127.0.0.1",
+  port: 4041,
+  readersCount: 1,
+  transport: "auto",
+  session: {
+    frameMaxBytes: LIMITS.frameMaxBytes,
+    // Answers are a few KiB: a thousand in flight keeps a fast network busy, and bounds what one peer can demand.
+    inFlightMax: 1024,
+    defaultTimeoutMs: 10_000,
+    // The engine answers in one go, so what exceeds the receiver's credit has to be kept: this is in effect the largest
+    // plan (half a million datasets), and four such askers are what a thread bears.
+    queuedAnswerMaxBytes: 64 * MIB,
+    queuedAnswersPerThreadMaxBytes: 256 * MIB,
+  },
+  outboundMaxBytes: 16 * MIB,
+  connectionsPerThreadMax: 10_000,
+  pingIntervalMs: 30_000,
+  pendingWriteMaxBytes: 64 * MIB,
+  waitingReadsMax: 65_536,
+  allowRawCommands: false,
+  restartsPerMinuteMax: 3,
+  startTimeoutMs: 30_000,
+  stopTimeoutMs: 10_000,
+};

@@ -1,0 +1,154 @@
+/**
+ * Main's view of one reader thread.
+ *
+ *   starting ──ready──> serving ──stop()──> stopping ──exit──> ended
+ *      │                   │
+ *      └──failed, exit─────┴──crashed, exit──────────────────> ended
+ *
+ * There is no terminate(): killing a thread that has sockets open kills the process. A reader that does not stop in
+ * time is reported, and only ending the process helps.
+ */
+
+import { Worker } from "node:worker_threads";
+import { HearthError, type Logger } from "../base/index.ts";
+import type { TransportKind } from "./listener.ts";
+import { createLocalChannel, type LocalChannel, type LocalChannelListener } from "./local-connection.ts";
+import { type FromReader, fromPlainError, type ReaderSettings, type ToReader } from "./messages.ts";
+import type { ReaderMetrics } from "./metrics.ts";
+import type { ReaderQuestion } from "./write-bridge.ts";
+
+export interface ReaderStart {
+  readonly transport: TransportKind;
+  /** Null when this thread does not listen. */
+  readonly port: number | null;
+}
+
+export interface ReaderHandleModules {
+  readonly logger: Logger;
+  readonly ask: (question: ReaderQuestion, answer: (message: ToReader) => void) => void;
+  /** The thread is gone, asked for or not. */
+  readonly onExit: (handle: ReaderHandle) => void;
+}
+
+type State = "starting" | "serving" | "stopping" | "ended";
+
+/** Compiled and uncompiled trees differ in the suffix only. */
+const ENTRY = new URL(`./reader-thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
+
+export class ReaderHandle {
+  readonly reader: number;
+  readonly started: Promise<ReaderStart>;
+  readonly ended: Promise<number>;
+  readonly #worker: Worker;
+  readonly #modules: ReaderHandleModules;
+  readonly #metricsWaiters = new Map<number, (metrics: ReaderMetrics | null) => void>();
+  #state: State = "starting";
+  #nextId = 1;
+  /** What the thread died of, if it said so. */
+  #failure = "no error was reported";
+  #resolveStarted!: (start: ReaderStart) => void;
+  #rejectStarted!: (error: HearthError) => void;
+
+  constructor(settings: ReaderSettings, modules: ReaderHandleModules) {
+    this.reader = settings.reader;
+    this.#modules = modules;
+    this.started = new Promise((resolve, reject) => {
+      this.#resolveStarted = resolve;
+      this.#rejectStarted = reject;
+    });
+    // Whoever starts the reader looks at it; a reader that dies later must not raise it once more.
+    this.started.catch(() => {});
+    this.#worker = new Worker(ENTRY, { workerData: settings, name: `hearth-reader-${settings.reader}` });
+    this.ended = new Promise((resolve) => {
+      this.#worker.once("exit", (exitCode) => {
+        this.#exited(exitCode);
+        resolve(exitCode);
+      });
+    });
+    this.#worker.on("message", (message: FromReader) => this.#receive(message));
+    this.#worker.on("error", (error: Error) => {
+      this.#failure = error.message;
+      modules.logger.error("reader thread failed", { reader: this.reader, error: error.message });
+    });
+  }
+
+  get isServing(): boolean {
+    return this.#state === "serving";
+  }
+
+  /** Whether the end of the thread was asked for. */
+  get isStopping(): boolean {
+    return this.#state === "stopping";
+  }
+
+  /** Asks the thread to end; `ended` tells when it has. */
+  stop(graceMs: number): void {
+    if (this.#state === "ended" || this.#state === "stopping") return;
+    this.#state = "stopping";
+    this.#post({ kind: "stop", graceMs });
+  }
+
+  /** A connection without a socket. */
+  openLocal(listener: LocalChannelListener): LocalChannel {
+    const { channel, readerPort } = createLocalChannel(listener);
+    const message: ToReader = { kind: "openLocal", port: readerPort };
+    this.#worker.postMessage(message, [readerPort]);
+    return channel;
+  }
+
+  /** What the thread counted, or null when it does not answer in time. */
+  metrics(timeoutMs: number): Promise<ReaderMetrics | null> {
+    if (this.#state === "ended") return Promise.resolve(null);
+    const id = this.#nextId++;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#metricsAnswered(id, null), timeoutMs);
+      this.#metricsWaiters.set(id, (metrics) => {
+        clearTimeout(timer);
+        resolve(metrics);
+      });
+      this.#post({ kind: "askMetrics", id });
+    });
+  }
+
+  #receive(message: FromReader): void {
+    switch (message.kind) {
+      case "ready":
+        if (this.#state === "starting") this.#state = "serving";
+        return this.#resolveStarted({ transport: message.transport, port: message.port });
+      case "failed":
+        return this.#rejectStarted(fromPlainError(message.error));
+      case "metrics":
+        return this.#metricsAnswered(message.id, message.metrics);
+      case "log":
+        return this.#modules.logger[message.level](message.message, message.fields);
+      case "crashed":
+        return this.#crashed(message.message, message.stack);
+      default:
+        return this.#modules.ask(message, (answer) => this.#post(answer));
+    }
+  }
+
+  #crashed(error: string, stack: string): void {
+    this.#failure = error;
+    this.#modules.logger.error("reader thread crashed", { reader: this.reader, error, stack });
+  }
+
+  #metricsAnswered(id: number, metrics: ReaderMetrics | null): void {
+    const waiter = this.#metricsWaiters.get(id);
+    this.#metricsWaiters.delete(id);
+    waiter?.(metrics);
+  }
+
+  #exited(exitCode: number): void {
+    const message = `Reader ${this.reader} ended with ${exitCode} before it was ready: ${this.#failure}`;
+    this.#rejectStarted(new HearthError("internal", message, { reason: "reader_ended" }));
+    for (const id of [...this.#metricsWaiters.keys()]) this.#metricsAnswered(id, null);
+    // Told before the state changes: whether the end was asked for matters to whoever hears it.
+    this.#modules.onExit(this);
+    this.#state = "ended";
+  }
+
+  #post(message: ToReader): void {
+    if (this.#state !== "ended") this.#worker.postMessage(message);
+  }
+}

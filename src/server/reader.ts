@@ -1,0 +1,199 @@
+/**
+ * One reader thread put together: its own database handle, query engine, services, sessions and socket. It answers
+ * reads alone and hands writes to main (messages.ts). Knows nothing of how its thread is started: reader-thread.ts.
+ */
+
+import type { MessagePort } from "node:worker_threads";
+import { type Logger, toHearthError, unreachable } from "../base/index.ts";
+import { IndexDatabase } from "../db/index.ts";
+import { ByteSink } from "../protocol/index.ts";
+import { QueryEngine, SharedState } from "../read/index.ts";
+import { Inspector, ReadService, RequestService, WriteService } from "../service/index.ts";
+import { DeadlineSweeper } from "./deadlines.ts";
+import { CLOSE_FLUSH_MS, WRITE_BATCH_MAX_BYTES } from "./limits.ts";
+import type { Connection, ConnectionEvents, Listener, TransportKind } from "./listener.ts";
+import { LocalEnd } from "./local-connection.ts";
+import type { FromReader, ReaderSettings, ToReader } from "./messages.ts";
+import { type ReaderMetrics, ThreadCounters } from "./metrics.ts";
+import { openListener } from "./open-listener.ts";
+import { PortLink } from "./port-link.ts";
+import { Session, type SessionModules } from "./session.ts";
+import { createTombstonePort } from "./tombstone-port.ts";
+
+export interface ReaderModules {
+  readonly port: Pick<MessagePort, "postMessage">;
+  readonly logger: Logger;
+}
+
+const LOCAL_IDS_START = 0x8000_0000;
+
+export class Reader {
+  readonly #settings: ReaderSettings;
+  readonly #port: Pick<MessagePort, "postMessage">;
+  readonly #logger: Logger;
+  readonly #counters = new ThreadCounters();
+  readonly #deadlines = new DeadlineSweeper(() => performance.now());
+  readonly #locals = new Set<LocalEnd>();
+  readonly #link: PortLink;
+  readonly #database: IndexDatabase;
+  readonly #engine: QueryEngine;
+  readonly #reads: ReadService;
+  readonly #writes: WriteService;
+  readonly #session: SessionModules;
+  readonly #listener: Listener;
+  #nextLocalId = LOCAL_IDS_START;
+  #isStopping = false;
+
+  constructor(settings: ReaderSettings, modules: ReaderModules) {
+    const { server } = settings;
+    this.#settings = settings;
+    this.#port = modules.port;
+    this.#logger = modules.logger;
+    this.#link = new PortLink(modules.port);
+    this.#database = IndexDatabase.open({ ...settings.database, role: "reader" });
+    this.#engine = new QueryEngine(settings.engine, { db: this.#database });
+    this.#reads = new ReadService(server, {
+      transactions: this.#database,
+      appliedIndex: () => this.#engine.appliedIndex(),
+      progress: SharedState.attach(settings.sharedState),
+      main: this.#link,
+      logger: modules.logger,
+    });
+    const writeOptions = { ...server, writeBatchMaxBytes: WRITE_BATCH_MAX_BYTES };
+    this.#writes = new WriteService(writeOptions, { main: this.#link });
+    this.#session = this.#createSessionModules();
+    this.#listener = this.#createListener();
+  }
+
+  /** Opens the port, if this thread has one. Resolves with what it is. */
+  async start(): Promise<{ transport: TransportKind; port: number | null }> {
+    const { mayListen, server } = this.#settings;
+    const transport = this.#listener.kind;
+    if (!mayListen) return { transport, port: null };
+    return { transport, port: await this.#listener.listen(server.host, server.port) };
+  }
+
+  /** A message of main. Resolves once it was dealt with; "stop" resolves when the thread may end. */
+  async receive(message: ToReader): Promise<void> {
+    switch (message.kind) {
+      case "proposed":
+        return this.#link.proposed(message.id, message.result);
+      case "readGranted":
+        return this.#link.readGranted(message.id, message.result);
+      case "nodeInfoIs":
+        return this.#link.nodeInfoIs(message.id, message.json);
+      case "openLocal":
+        return this.#openLocal(message.port);
+      case "askMetrics":
+        return this.#post({ kind: "metrics", id: message.id, metrics: this.metrics() });
+      case "stop":
+        return this.#stop(message.graceMs);
+      default:
+        unreachable(message);
+    }
+  }
+
+  metrics(): ReaderMetrics {
+    const counters = this.#counters;
+    return {
+      ...counters.snapshot(),
+      connectionsOpened: counters.connectionsOpened,
+      connections: counters.connections,
+      receivedBytes: counters.receivedBytes,
+      sentBytes: counters.sentBytes,
+      framesReceived: counters.framesReceived,
+      framesSent: counters.framesSent,
+      writeBatches: this.#writes.batchesSent,
+      writeEntries: this.#writes.entriesSent,
+      pendingWriteBytes: this.#writes.pendingBytes,
+      waitingReads: this.#reads.waitingCount,
+      queuedAnswerBytes: counters.queuedAnswerBytes,
+      engine: { ...this.#engine.counters, cacheBytes: this.#engine.cacheBytes },
+    };
+  }
+
+  /** Leaves nothing that could keep, or kill, the thread: sockets first. May be repeated; never throws. */
+  closeSockets(): void {
+    try {
+      this.#listener.close();
+    } catch (error) {
+      this.#logger.error("cannot close the listener", { error: toHearthError(error).message });
+    }
+    for (const local of this.#locals) local.close(1001, "server is stopping");
+    this.#deadlines.close();
+  }
+
+  /** Takes no new work, lets what runs finish within the grace time, then closes everything. */
+  async #stop(graceMs: number): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    this.#listener.stopListening();
+    this.#writes.flush();
+    const deadlineAtMs = performance.now() + graceMs;
+    // Only here, at the end of a thread, something is polled: it has nothing else to do.
+    while (this.#writes.isBusy && performance.now() < deadlineAtMs) await delay(2);
+    if (this.#listener.connectionCount > 0) {
+      this.#listener.closeConnections();
+      await delay(CLOSE_FLUSH_MS);
+    }
+    this.closeSockets();
+    this.#reads.close();
+    await this.#database.close();
+  }
+
+  #createSessionModules(): SessionModules {
+    const { server, identity } = this.#settings;
+    const handler = new RequestService(server, {
+      engine: this.#engine,
+      reads: this.#reads,
+      writes: this.#writes,
+      main: this.#link,
+      inspector: new Inspector(createTombstonePort(this.#database)),
+    });
+    return {
+      handler,
+      identity,
+      counters: this.#counters,
+      deadlines: this.#deadlines,
+      frames: new ByteSink(64 * 1024),
+      payloads: new ByteSink(),
+      nowMs: () => performance.now(),
+      chunkMaxBytes: this.#engine.chunkMaxBytes,
+      isStopping: () => this.#isStopping,
+    };
+  }
+
+  #createListener(): Listener {
+    const { server } = this.#settings;
+    const options = {
+      frameMaxBytes: server.session.frameMaxBytes,
+      outboundMaxBytes: server.outboundMaxBytes,
+      connectionsMax: server.connectionsPerThreadMax,
+      pingIntervalMs: server.pingIntervalMs,
+    };
+    const events = {
+      open: (connection: Connection) => this.#openSession(connection),
+      rejected: (reason: string) => this.#counters.countRejected(reason),
+    };
+    return openListener(server.transport, options, { events, logger: this.#logger });
+  }
+
+  #openSession(connection: Connection): ConnectionEvents {
+    return new Session(this.#settings.server.session, { ...this.#session, connection });
+  }
+
+  #openLocal(port: MessagePort): void {
+    const local = new LocalEnd(this.#nextLocalId++, port);
+    this.#locals.add(local);
+    local.attach(this.#openSession(local), () => this.#locals.delete(local));
+    if (this.#isStopping) local.close(1001, "server is stopping");
+  }
+
+  #post(message: FromReader): void {
+    this.#port.postMessage(message);
+  }
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

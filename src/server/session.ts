@@ -1,0 +1,300 @@
+/**
+ * The binary protocol on one connection, free of sockets: frames in, frames out.
+ *
+ *   frame ──> header ──violation──> error frame with request id 0, then close
+ *                │
+ *                ├─ Cancel, Credit: to the request they name; no answer; late ones are normal and ignored
+ *                ├─ refusals that have a request id: an error answer, the connection lives on
+ *                └─ Hello, Ping here; everything else to the request handler
+ *
+ * A violation is what leaves no request to answer: not our frame, id 0, an id in use (an answer to it would end the
+ * wrong request), a Cancel or Credit with flags. Answers of one turn leave together (uws corks inside handlers).
+ */
+
+import { errorCodeNumber, HearthError, toHearthError } from "../base/index.ts";
+import {
+  appendFrameHeader,
+  type ByteSink,
+  createFrameHeader,
+  decodeHello,
+  encodeErrorReply,
+  encodeHelloReply,
+  FLAG,
+  type FrameHeader,
+  OP,
+  opcodeOf,
+  PROTOCOL_MAX,
+  PROTOCOL_MIN,
+  readFrameHeader,
+  FRAME_HEADER_BYTES,
+} from "../protocol/index.ts";
+import type { Reply } from "../service/index.ts";
+import { Call, type CallOwner } from "./call.ts";
+import { SOCKET_BACKLOG_BYTES, TIMEOUT_MAX_MS } from "./limits.ts";
+import { CLOSE_CODES, type Connection, type ConnectionEvents } from "./listener.ts";
+import type { ThreadCounters } from "./metrics.ts";
+import type { ServerIdentity, SessionLimits } from "./options.ts";
+
+/** Does what a request asks. The payload is borrowed until the call returns; a throw becomes the answer. */
+export interface RequestHandler {
+  handle(opcode: number, payload: Uint8Array, reply: Reply): void;
+}
+
+/** What the sessions of a thread share. */
+export interface SessionModules {
+  readonly handler: RequestHandler;
+  readonly identity: ServerIdentity;
+  readonly counters: ThreadCounters;
+  readonly deadlines: { watch(session: Session): void };
+  /** Answers are put together here; one per thread, so that sending does not allocate. */
+  readonly frames: ByteSink;
+  readonly payloads: ByteSink;
+  /** Ms of a clock that never goes back. */
+  readonly nowMs: () => number;
+  /** Largest chunk of a streamed answer, for HelloReply. */
+  readonly chunkMaxBytes: number;
+  /** True once the thread takes no further requests. */
+  readonly isStopping: () => boolean;
+}
+
+/** One thread handles one frame at a time: one header is enough for all sessions. */
+const REQUEST: FrameHeader = createFrameHeader();
+const ANSWER: FrameHeader = createFrameHeader();
+
+export class Session implements ConnectionEvents, CallOwner {
+  readonly #limits: SessionLimits;
+  readonly #modules: SessionModules;
+  readonly #connection: Connection;
+  /** Requests without a complete answer, by id. Those answered inside their handler never enter it. */
+  readonly #calls = new Map<number, Call>();
+  #isOpen = true;
+  #hasGreeted = false;
+  #queuedBytes = 0;
+
+  constructor(limits: SessionLimits, modules: SessionModules & { connection: Connection }) {
+    this.#limits = limits;
+    this.#modules = modules;
+    this.#connection = modules.connection;
+    modules.counters.connectionsOpened++;
+    modules.counters.connections++;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Requests without a complete answer. */
+  get inFlight(): number {
+    return this.#calls.size;
+  }
+
+  nowMs(): number {
+    return this.#modules.nowMs();
+  }
+
+  message(frame: Uint8Array): void {
+    if (!this.#isOpen) return;
+    const { counters } = this.#modules;
+    counters.framesReceived++;
+    counters.receivedBytes += frame.length;
+    const refusal = readFrameHeader(frame, REQUEST);
+    if (refusal !== null) this.#violate(refusal, "The frame is not one of this protocol");
+    else if (REQUEST.requestId === 0) this.#violate("request_id_zero", "Request id 0 is not allowed");
+    else if (REQUEST.opcode === OP.cancel || REQUEST.opcode === OP.credit) this.#control(REQUEST);
+    else if (this.#calls.has(REQUEST.requestId)) {
+      this.#violate("request_id_in_use", `Request id ${REQUEST.requestId} is in flight already`);
+    } else this.#request(REQUEST, frame);
+  }
+
+  drain(): void {
+    for (const call of [...this.#calls.values()]) {
+      if (!this.canSendChunk()) return;
+      call.pump();
+    }
+  }
+
+  close(): void {
+    this.#isOpen = false;
+    this.#modules.counters.connections--;
+    // Writes on their way go on; their answers find the call settled.
+    for (const call of [...this.#calls.values()]) call.abandon();
+  }
+
+  /** Fails what is out of time; returns how many requests are left to watch. */
+  sweep(nowMs: number): number {
+    for (const call of [...this.#calls.values()]) {
+      if (nowMs >= call.deadlineAtMs) call.expire();
+    }
+    return this.#calls.size;
+  }
+
+  cork(body: () => void): void {
+    if (this.#isOpen) this.#connection.cork(body);
+    else body();
+  }
+
+  canSendChunk(): boolean {
+    return this.#connection.bufferedBytes < SOCKET_BACKLOG_BYTES;
+  }
+
+  sendFrame(call: Call, flags: number, payload: Uint8Array): void {
+    ANSWER.opcode = call.opcode;
+    ANSWER.requestId = call.requestId;
+    this.#send(flags, payload);
+  }
+
+  sendError(call: Call, error: HearthError): void {
+    this.#modules.counters.countRejected(error.reason);
+    ANSWER.opcode = call.opcode;
+    ANSWER.requestId = call.requestId;
+    this.#send(FLAG.last | FLAG.error, this.#encodeError(error));
+  }
+
+  tryReserveQueue(bytes: number): boolean {
+    const { counters } = this.#modules;
+    if (this.#queuedBytes + bytes > this.#limits.queuedAnswerMaxBytes) return false;
+    const threadBytes = counters.queuedAnswerBytes + bytes;
+    if (threadBytes > this.#limits.queuedAnswersPerThreadMaxBytes) return false;
+    this.#queuedBytes += bytes;
+    counters.queuedAnswerBytes = threadBytes;
+    return true;
+  }
+
+  releaseQueue(bytes: number): void {
+    this.#queuedBytes -= bytes;
+    this.#modules.counters.queuedAnswerBytes -= bytes;
+  }
+
+  settled(call: Call, codeNumber: number): void {
+    this.#calls.delete(call.requestId);
+    const durationMs = this.#modules.nowMs() - call.startedAtMs;
+    this.#modules.counters.countRequest(call.opcode, codeNumber, durationMs);
+  }
+
+  #control(header: FrameHeader): void {
+    if (header.flags !== 0) {
+      this.#violate("unknown_flags", `Flags ${header.flags} are not known`);
+      return;
+    }
+    const call = this.#calls.get(header.requestId);
+    if (call === undefined) return;
+    if (header.opcode === OP.credit) call.addCredit(header.aux);
+    else call.fail(new HearthError("cancelled", "The request was cancelled", { reason: "cancelled" }));
+  }
+
+  #request(header: FrameHeader, frame: Uint8Array): void {
+    const call = this.#createCall(header);
+    try {
+      this.#admit(header);
+      this.#dispatch(header.opcode, frame.subarray(FRAME_HEADER_BYTES), call);
+    } catch (error) {
+      call.fail(toHearthError(error));
+    }
+    if (call.isSettled || !this.#isOpen) return;
+    this.#calls.set(call.requestId, call);
+    this.#modules.deadlines.watch(this);
+  }
+
+  #createCall(header: FrameHeader): Call {
+    const startedAtMs = this.#modules.nowMs();
+    const timeoutMs = header.timeoutMs === 0 ? this.#limits.defaultTimeoutMs : header.timeoutMs;
+    return new Call(
+      {
+        opcode: header.opcode,
+        requestId: header.requestId,
+        startedAtMs,
+        deadlineAtMs: startedAtMs + Math.min(timeoutMs, TIMEOUT_MAX_MS),
+        creditBytes: header.aux,
+      },
+      this,
+    );
+  }
+
+  /** Throws what keeps the request from being looked at. */
+  #admit(header: FrameHeader): void {
+    if (header.flags !== 0) {
+      const message = `Flags ${header.flags} are not known`;
+      throw new HearthError("invalid_argument", message, { reason: "unknown_flags" });
+    }
+    if (opcodeOf(header.opcode) === undefined) {
+      const message = `Operation ${header.opcode} does not exist`;
+      throw new HearthError("unimplemented", message, { reason: "unknown_opcode" });
+    }
+    if (this.#hasGreeted === (header.opcode === OP.hello)) throw greetingError(this.#hasGreeted);
+    if (this.#modules.isStopping()) {
+      throw new HearthError("unavailable", "The server is stopping", { reason: "stopping" });
+    }
+    if (this.#calls.size >= this.#limits.inFlightMax) {
+      const message = `${this.#calls.size} requests are in flight, limit is ${this.#limits.inFlightMax}`;
+      throw new HearthError("resource_exhausted", message, { reason: "in_flight", retryAfterMs: 10 });
+    }
+  }
+
+  #dispatch(opcode: number, payload: Uint8Array, call: Call): void {
+    if (opcode === OP.hello) this.#greet(payload, call);
+    else if (opcode === OP.ping) call.end(EMPTY);
+    else this.#modules.handler.handle(opcode, payload, call);
+  }
+
+  #greet(payload: Uint8Array, call: Call): void {
+    const hello = decodeHello(payload);
+    if (hello.protocolMin > PROTOCOL_MAX || hello.protocolMax < PROTOCOL_MIN) {
+      const asked = `${hello.protocolMin} to ${hello.protocolMax}`;
+      const message = `Protocol versions ${asked} are not spoken, ${PROTOCOL_MIN} to ${PROTOCOL_MAX} are`;
+      throw new HearthError("failed_precondition", message, { reason: "protocol_version" });
+    }
+    this.#hasGreeted = true;
+    const { identity, payloads, chunkMaxBytes } = this.#modules;
+    payloads.reset();
+    const reply = {
+      protocol: Math.min(hello.protocolMax, PROTOCOL_MAX),
+      ...identity,
+      frameMaxBytes: this.#limits.frameMaxBytes,
+      inFlightMax: this.#limits.inFlightMax,
+      chunkMaxBytes,
+    };
+    encodeHelloReply(payloads, reply);
+    call.end(payloads.view());
+  }
+
+  #violate(reason: string, message: string): void {
+    const { counters } = this.#modules;
+    counters.countRejected(reason);
+    counters.countRequest(0, errorCodeNumber("invalid_argument"), 0);
+    ANSWER.opcode = 0;
+    ANSWER.requestId = 0;
+    const error = new HearthError("invalid_argument", message, { reason });
+    this.#send(FLAG.last | FLAG.error, this.#encodeError(error));
+    if (this.#isOpen) this.#connection.close(CLOSE_CODES.protocolError, reason);
+    // Some listeners report the close later; until then nothing of this peer is looked at.
+    this.#isOpen = false;
+  }
+
+  #encodeError(error: HearthError): Uint8Array {
+    const { payloads } = this.#modules;
+    payloads.reset();
+    encodeErrorReply(payloads, error);
+    return payloads.view();
+  }
+
+  #send(flags: number, payload: Uint8Array): void {
+    if (!this.#isOpen) return;
+    const { frames, counters } = this.#modules;
+    ANSWER.flags = flags;
+    frames.reset();
+    appendFrameHeader(frames, ANSWER);
+    frames.append(payload);
+    counters.framesSent++;
+    counters.sentBytes += frames.length;
+    // An overflow closes the connection, which comes back here as `close`.
+    this.#connection.send(frames.view());
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+
+function greetingError(hasGreeted: boolean): HearthError {
+  const reason = hasGreeted ? "hello_repeated" : "hello_missing";
+  const message = hasGreeted ? "Hello was said already" : "The first request must be Hello";
+  return new HearthError("failed_precondition", message, { reason });
+}

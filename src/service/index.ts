@@ -1,0 +1,19 @@
+export { type InspectAnswer, Inspector, type TombstonePort } from "./inspect.ts";
+export {
+  ENTRY_OUTCOMES,
+  type MainLink,
+  type Proposal,
+  type ProposalResult,
+  type ReadIndexResult,
+} from "./main-link.ts";
+export {
+  type ReadLevel,
+  type ReadModules,
+  type ReadOptions,
+  type ReadProgress,
+  ReadService,
+  type ReadTransactions,
+} from "./reads.ts";
+export { answerGrouped, type Reply, type ReplyGroup } from "./reply.ts";
+export { type ChunkSink, type QueryPort, type RequestOptions, RequestService, type TenantStats } from "./requests.ts";
+export { type WriteOptions, WriteService } from "./writes.ts";

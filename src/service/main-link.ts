@@ -1,0 +1,50 @@
+/**
+ * What a reader thread asks of the main thread, which alone decides. The server implements it with messages, tests
+ * with functions. Every callback runs exactly once, on the caller's thread.
+ */
+
+import type { HearthError } from "../base/index.ts";
+
+export interface MainLink {
+  propose(proposal: Proposal, done: (result: ProposalResult) => void): void;
+  /** One round for every read that waits; see ReadService. */
+  readIndex(done: (result: ReadIndexResult) => void): void;
+  /** Facts of the member as JSON text. */
+  nodeInfo(done: (json: string) => void): void;
+}
+
+export interface Proposal {
+  /** Entries back to back, in the form the log keeps (src/protocol, "EntryBody"). *Transferred*: gone after the call. */
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly count: number;
+  /** Propose only in this term or a later one; 0 = any. Only raw commands ask for it. */
+  readonly termAtLeast: number;
+  /** Instant recorded with the entries, Unix ms; 0 = the log's own. Only raw commands ask for it. */
+  readonly appendedAtMs: number;
+}
+
+export type ProposalResult =
+  | {
+      readonly ok: true;
+      /** Log index of the first entry; the others follow. */
+      readonly firstIndex: number;
+      readonly term: number;
+      /** One byte per entry: see ENTRY_OUTCOMES. */
+      readonly outcomes: Uint8Array;
+      /** Why entries were rejected, by position; mostly empty. */
+      readonly rejections: ReadonlyMap<number, string>;
+    }
+  | { readonly ok: false; readonly error: HearthError };
+
+export type ReadIndexResult =
+  | { readonly ok: true; readonly index: number; readonly term: number }
+  | { readonly ok: false; readonly error: HearthError };
+
+/** What applying an entry did. */
+export const ENTRY_OUTCOMES = {
+  applied: 0,
+  /** A repetition, or a block that was removed before: an acknowledged success. */
+  unchanged: 1,
+  /** Cannot be applied; recorded and counted, nothing changed. */
+  rejected: 2,
+} as const;

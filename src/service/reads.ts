@@ -1,0 +1,241 @@
+/**
+ * Strong reads on a reader thread: which state a read may be answered from, and when.
+ *
+ *   run ──> grant known? ──yes──> transaction with applied >= grant? ──yes──> execute, in the same turn
+ *             │ no                         │ no
+ *             v                            v
+ *        next round to main          parked until main publishes        (deadlines are kept by the replies)
+ *
+ * Why an answer is linearizable:
+ * 1. The grant is taken after the request arrived and is at or above every index acknowledged before (SharedState).
+ * 2. The read transaction is the judge: `applied` is read inside it, and it serves only at applied >= grant. The
+ *    published applied index merely says when to look again.
+ * 3. A transaction may serve every read of one turn of the event loop whose grant it has reached: being opened before
+ *    the request arrived does not matter, containing the granted index does.
+ *
+ * Nothing here polls. A read waits for a round or for a publish, both of which wake it.
+ */
+
+import { HearthError, type Logger, toHearthError } from "../base/index.ts";
+import type { MainLink, ReadIndexResult } from "./main-link.ts";
+import { answerGrouped, type Reply } from "./reply.ts";
+
+/** What reads need of the database handle: short read transactions of this thread. */
+export interface ReadTransactions {
+  beginRead(): void;
+  endRead(): void;
+}
+
+/** What reads need of SharedState. */
+export interface ReadProgress {
+  readonly term: number;
+  readonly appliedIndex: number;
+  readonly wakeCount: number;
+  tryGrantRead(): number;
+  waitForPublish(seenWakeCount: number): Promise<void>;
+}
+
+export interface ReadModules {
+  readonly transactions: ReadTransactions;
+  /** The log index that the open transaction has applied. */
+  readonly appliedIndex: () => number;
+  readonly progress: ReadProgress;
+  readonly main: MainLink;
+  readonly logger: Logger;
+}
+
+export interface ReadOptions {
+  /** Reads that may wait for a grant or for the applied index, per thread. */
+  readonly waitingReadsMax: number;
+}
+
+/** strong: sees every write acknowledged before. local: whatever this member has applied. */
+export type ReadLevel = "strong" | "local";
+
+/** The read itself. Runs inside a transaction, synchronously; what it throws becomes the answer. */
+export type ReadBody = () => void;
+
+interface ReadTask {
+  readonly reply: Reply;
+  readonly body: ReadBody;
+}
+
+interface ParkedRead extends ReadTask {
+  readonly minIndex: number;
+}
+
+interface GrantWaiter {
+  readonly reply: Reply;
+  readonly done: (index: number, term: number) => void;
+}
+
+export class ReadService {
+  readonly #options: ReadOptions;
+  readonly #modules: ReadModules;
+  #isTransactionOpen = false;
+  /** Applied index of the open transaction. */
+  #transactionIndex = 0;
+  /** Waiting for the next round to main. */
+  #nextRound: GrantWaiter[] = [];
+  /** Reads in rounds under way. */
+  #inRounds = 0;
+  #parked: ParkedRead[] = [];
+  #isWaitingForPublish = false;
+  #isClosed = false;
+
+  constructor(options: ReadOptions, modules: ReadModules) {
+    this.#options = options;
+    this.#modules = modules;
+  }
+
+  /** Reads that wait now: for the metrics. */
+  get waitingCount(): number {
+    return this.#nextRound.length + this.#inRounds + this.#parked.length;
+  }
+
+  /** Answers at once when it can, else when it may. */
+  run(level: ReadLevel, reply: Reply, body: ReadBody): void {
+    const task = { reply, body };
+    if (level === "local") {
+      this.#execute(task, 0);
+      return;
+    }
+    const granted = this.#modules.progress.tryGrantRead();
+    if (granted >= 0) {
+      this.#execute(task, granted);
+      return;
+    }
+    this.#askMain({ reply, done: (index) => this.#execute(task, index) });
+  }
+
+  /** Tells the index that a strong read would have to reach now, and its term. */
+  grant(reply: Reply, done: (index: number, term: number) => void): void {
+    const { progress } = this.#modules;
+    const granted = progress.tryGrantRead();
+    if (granted >= 0) {
+      done(granted, progress.term);
+      return;
+    }
+    this.#askMain({ reply, done });
+  }
+
+  /** Ends the open transaction, so that the database can be closed. Reads that wait are left to their replies. */
+  close(): void {
+    this.#isClosed = true;
+    this.#endTransaction();
+    this.#parked = [];
+    this.#nextRound = [];
+  }
+
+  #execute(task: ReadTask, minIndex: number): void {
+    if (this.#isClosed) {
+      task.reply.fail(stopping());
+      return;
+    }
+    // Taken before the look at the database: a publish in between must not be slept through.
+    const wakeCount = this.#modules.progress.wakeCount;
+    try {
+      if (this.#openTransaction() < minIndex && this.#renewTransaction() < minIndex) {
+        this.#park({ ...task, minIndex }, wakeCount);
+        return;
+      }
+      task.body();
+    } catch (error) {
+      // A failed body may have left a cursor behind: the next read starts afresh.
+      this.#endTransaction();
+      const failure = toHearthError(error);
+      if (failure.code === "internal" || failure.code === "data_loss") {
+        this.#modules.logger.error("read failed", { error: failure.message });
+      }
+      task.reply.fail(failure);
+    }
+  }
+
+  /** The transaction of this turn: opening one per read would cost a fifth of a point read. */
+  #openTransaction(): number {
+    if (this.#isTransactionOpen) return this.#transactionIndex;
+    this.#modules.transactions.beginRead();
+    this.#isTransactionOpen = true;
+    setImmediate(this.#endTransaction);
+    this.#transactionIndex = this.#modules.appliedIndex();
+    return this.#transactionIndex;
+  }
+
+  #renewTransaction(): number {
+    this.#modules.transactions.endRead();
+    this.#isTransactionOpen = false;
+    this.#modules.transactions.beginRead();
+    this.#isTransactionOpen = true;
+    this.#transactionIndex = this.#modules.appliedIndex();
+    return this.#transactionIndex;
+  }
+
+  readonly #endTransaction = (): void => {
+    if (!this.#isTransactionOpen) return;
+    this.#isTransactionOpen = false;
+    this.#modules.transactions.endRead();
+  };
+
+  #askMain(waiter: GrantWaiter): void {
+    if (this.waitingCount >= this.#options.waitingReadsMax) {
+      waiter.reply.fail(tooManyWaiting(this.#options.waitingReadsMax));
+      return;
+    }
+    this.#nextRound.push(waiter);
+    if (this.#nextRound.length === 1) setImmediate(() => this.#startRound());
+  }
+
+  #startRound(): void {
+    const waiters = this.#nextRound;
+    this.#nextRound = [];
+    if (waiters.length === 0) return;
+    this.#inRounds += waiters.length;
+    this.#modules.main.readIndex((result) => {
+      this.#inRounds -= waiters.length;
+      answerGrouped(waiters, (waiter) => answerGrant(waiter, result));
+    });
+  }
+
+  #park(read: ParkedRead, wakeCount: number): void {
+    if (this.waitingCount >= this.#options.waitingReadsMax) {
+      read.reply.fail(tooManyWaiting(this.#options.waitingReadsMax));
+      return;
+    }
+    this.#parked.push(read);
+    this.#waitForPublish(wakeCount);
+  }
+
+  #waitForPublish(wakeCount: number): void {
+    if (this.#isWaitingForPublish) return;
+    this.#isWaitingForPublish = true;
+    void this.#modules.progress.waitForPublish(wakeCount).then(() => {
+      this.#isWaitingForPublish = false;
+      this.#wakeParked();
+    });
+  }
+
+  #wakeParked(): void {
+    const wakeCount = this.#modules.progress.wakeCount;
+    const appliedIndex = this.#modules.progress.appliedIndex;
+    const waiting = this.#parked.filter((read) => !read.reply.isSettled);
+    const ready = waiting.filter((read) => read.minIndex <= appliedIndex);
+    this.#parked = waiting.filter((read) => read.minIndex > appliedIndex);
+    answerGrouped(ready, (read) => this.#execute(read, read.minIndex));
+    if (this.#parked.length > 0) this.#waitForPublish(wakeCount);
+  }
+}
+
+function answerGrant(waiter: GrantWaiter, result: ReadIndexResult): void {
+  if (waiter.reply.isSettled) return;
+  if (result.ok) waiter.done(result.index, result.term);
+  else waiter.reply.fail(result.error);
+}
+
+function tooManyWaiting(max: number): HearthError {
+  const message = `Cannot wait for the read: ${max} reads wait already on this thread`;
+  return new HearthError("resource_exhausted", message, { reason: "waiting_reads", retryAfterMs: 50 });
+}
+
+function stopping(): HearthError {
+  return new HearthError("unavailable", "Cannot read: the server is stopping", { reason: "stopping" });
+}

@@ -1,0 +1,184 @@
+/**
+ * Writes on a reader thread: checked completely here, gathered for one turn of the event loop, handed to main as one
+ * buffer of log entries, answered when main says that they are durable and applied.
+ *
+ *   request ──copy──> batch ──validate in place──> kept ──end of turn──> transferred to main ──> answers, corked
+ *                               │ refused                or 1 MiB
+ *                               └──> taken out again, error answer
+ *
+ * Copied before it is checked: the entry must be copied anyway, and in our own aligned buffer the check can look at
+ * the bytes through typed views. Nothing unchecked ever leaves this thread: apply must not fail on any replica.
+ *
+ * A connection that closes does not take its writes back; their answers are dropped.
+ */
+
+import { HearthError } from "../base/index.ts";
+import {
+  appendAddBlockEntry,
+  beginEntry,
+  ByteSink,
+  checkBlockBatch,
+  COMMAND,
+  encodeWriteReply,
+  endEntry,
+  ENTRY_HEADER_BYTES,
+  validateBlock,
+  type ValidationFailure,
+} from "../protocol/index.ts";
+import { ENTRY_OUTCOMES, type MainLink, type ProposalResult } from "./main-link.ts";
+import { answerGrouped, type Reply } from "./reply.ts";
+
+export interface WriteOptions {
+  /** Bytes of entries that may wait for main, this thread. */
+  readonly pendingWriteMaxBytes: number;
+  /** Size at which a batch leaves before the turn ends. */
+  readonly writeBatchMaxBytes: number;
+}
+
+export interface WriteModules {
+  readonly main: MainLink;
+}
+
+/** One request of a batch; `lastEntry` is the position of its last entry in it. */
+interface PendingWrite {
+  readonly reply: Reply;
+  readonly lastEntry: number;
+}
+
+/** Offsets of a single block in its entry: entry header, then count and length words. */
+const SINGLE_BLOCK_OFFSET = ENTRY_HEADER_BYTES + 16;
+
+export class WriteService {
+  readonly #options: WriteOptions;
+  readonly #main: MainLink;
+  readonly #batch = new ByteSink(64 * 1024);
+  readonly #answer = new ByteSink(256);
+  #writes: PendingWrite[] = [];
+  #isFlushScheduled = false;
+  #pendingBytes = 0;
+  #pendingBatches = 0;
+  /** Counters for the metrics, since the start. */
+  batchesSent = 0;
+  entriesSent = 0;
+
+  constructor(options: WriteOptions, modules: WriteModules) {
+    this.#options = options;
+    this.#main = modules.main;
+  }
+
+  /** Bytes taken that main has not answered. */
+  get pendingBytes(): number {
+    return this.#pendingBytes + this.#batch.length;
+  }
+
+  /** True while main owes an answer or a batch waits for the end of its turn. */
+  get isBusy(): boolean {
+    return this.#pendingBatches > 0 || this.#writes.length > 0;
+  }
+
+  /** The wire Block in `payload`; borrowed. */
+  addBlock(payload: Uint8Array, reply: Reply): void {
+    this.#admit(payload.length);
+    const start = this.#batch.length;
+    appendAddBlockEntry(this.#batch, payload);
+    const failure = validateBlock(this.#batch.u8, start + SINGLE_BLOCK_OFFSET, payload.length);
+    if (failure !== null) throw this.#refuse(start, failure);
+    this.#keep(reply);
+  }
+
+  /** Many blocks as one entry: all of them or none. */
+  addBlocks(payload: Uint8Array, reply: Reply): void {
+    this.#admit(payload.length);
+    const start = this.#batch.length;
+    beginEntry(this.#batch, COMMAND.addBlocks);
+    this.#batch.append(payload);
+    endEntry(this.#batch, start);
+    const failure = checkBlockBatch(this.#batch.u8, start + ENTRY_HEADER_BYTES, payload.length);
+    if (failure !== null) throw this.#refuse(start, failure);
+    this.#keep(reply);
+  }
+
+  /** Entries made elsewhere and checked by the caller, as a proposal of their own. */
+  proposeRaw(
+    entries: { body: Uint8Array<ArrayBuffer>; count: number; termAtLeast: number; appendedAtMs: number },
+    reply: Reply,
+  ): void {
+    this.#admit(entries.body.length);
+    this.#send(entries, [{ reply, lastEntry: entries.count - 1 }]);
+  }
+
+  /** Sends what was gathered; happens by itself at the end of the turn. */
+  flush(): void {
+    const writes = this.#writes;
+    if (writes.length === 0) return;
+    const body = this.#batch.copy() as Uint8Array<ArrayBuffer>;
+    this.#batch.reset();
+    this.#writes = [];
+    this.#send({ body, count: writes.length, termAtLeast: 0, appendedAtMs: 0 }, writes);
+  }
+
+  /** Makes sure that the write may wait, and that a large one does not push its batch over what the log takes. */
+  #admit(bytes: number): void {
+    if (this.#batch.length + bytes > this.#options.writeBatchMaxBytes) this.flush();
+    if (this.pendingBytes + bytes <= this.#options.pendingWriteMaxBytes) return;
+    const limit = this.#options.pendingWriteMaxBytes;
+    const message = `Cannot take the write: ${this.pendingBytes} bytes wait already, limit is ${limit}`;
+    throw new HearthError("resource_exhausted", message, { reason: "write_backlog", retryAfterMs: 50 });
+  }
+
+  /** Takes the entry out again. */
+  #refuse(start: number, failure: ValidationFailure): HearthError {
+    this.#batch.length = start;
+    return new HearthError("invalid_argument", failure.message, { reason: failure.reason });
+  }
+
+  #keep(reply: Reply): void {
+    this.#writes.push({ reply, lastEntry: this.#writes.length });
+    if (this.#batch.length >= this.#options.writeBatchMaxBytes) this.flush();
+    else if (!this.#isFlushScheduled) {
+      this.#isFlushScheduled = true;
+      setImmediate(() => {
+        this.#isFlushScheduled = false;
+        this.flush();
+      });
+    }
+  }
+
+  #send(
+    proposal: { body: Uint8Array<ArrayBuffer>; count: number; termAtLeast: number; appendedAtMs: number },
+    writes: readonly PendingWrite[],
+  ): void {
+    const bytes = proposal.body.length;
+    this.#pendingBytes += bytes;
+    this.#pendingBatches++;
+    this.batchesSent++;
+    this.entriesSent += proposal.count;
+    this.#main.propose(proposal, (result) => {
+      this.#pendingBytes -= bytes;
+      this.#pendingBatches--;
+      answerGrouped(writes, (write) => this.#answerWrite(write, result));
+    });
+  }
+
+  #answerWrite(write: PendingWrite, result: ProposalResult): void {
+    if (write.reply.isSettled) return;
+    if (!result.ok) {
+      write.reply.fail(result.error);
+      return;
+    }
+    if (result.outcomes[write.lastEntry] === ENTRY_OUTCOMES.rejected) {
+      const reason = result.rejections.get(write.lastEntry) ?? "command_rejected";
+      write.reply.fail(rejected(result.firstIndex + write.lastEntry, reason));
+      return;
+    }
+    this.#answer.reset();
+    const logIndex = result.firstIndex + write.lastEntry;
+    encodeWriteReply(this.#answer, { logIndex, term: result.term });
+    write.reply.end(this.#answer.view());
+  }
+}
+
+function rejected(index: number, reason: string): HearthError {
+  const message = `The command at log index ${index} could not be applied; nothing was changed`;
+  return new HearthError("failed_precondition", message, { reason, sent: "yes" });
+}

@@ -1,0 +1,163 @@
+/** A reader thread's sessions, services and engine over a real index, in this thread, with main made of functions. */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SILENT_LOGGER } from "../../src/base/index.ts";
+import { IndexDatabase } from "../../src/db/index.ts";
+import { ByteSink, createFrameHeader, OP, readFrameHeader } from "../../src/protocol/index.ts";
+import { QueryEngine, SharedState } from "../../src/read/index.ts";
+import { SERVER_DEFAULTS, Session, ThreadCounters } from "../../src/server/index.ts";
+import { DeadlineSweeper } from "../../src/server/deadlines.ts";
+import { createTombstonePort } from "../../src/server/tombstone-port.ts";
+import { Inspector, ReadService, RequestService, WriteService } from "../../src/service/index.ts";
+import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
+import { FakeMain, helloFrame, MemoryConnection, nextTurn } from "../server/support.ts";
+
+/** Longer than any budget that a request can ask for. */
+const FOREVER_MS = 3_600_000;
+
+export class FuzzRig {
+  readonly counters = new ThreadCounters();
+  readonly state: StateMachine;
+  readonly #directory = mkdtempSync(join(tmpdir(), "hearth-fuzz-"));
+  readonly #db: IndexDatabase;
+  readonly #main = new FakeMain();
+  readonly #shared = SharedState.create();
+  readonly #deadlines: DeadlineSweeper;
+  readonly #handler: RequestService;
+  readonly #writes: WriteService;
+  readonly #sinks = { frames: new ByteSink(), payloads: new ByteSink() };
+  #nowMs = 0;
+  #connection!: MemoryConnection;
+  #session!: Session;
+  /** Requests of the open connection that must each get exactly one last answer. */
+  #owed = 0;
+  #problem: string | null = null;
+  readonly answersByCode = new Map<string, number>();
+  connectionsClosed = 0;
+
+  constructor() {
+    const options = { ...SERVER_DEFAULTS, allowRawCommands: true, writeBatchMaxBytes: 1 << 20 };
+    this.#db = IndexDatabase.open({ directory: this.#directory, mapSizeBytes: 1 << 30, role: "writer" });
+    this.state = new StateMachine(STATE_DEFAULTS, { db: this.#db, logger: SILENT_LOGGER });
+    const engine = new QueryEngine({}, { db: this.#db });
+    const reads = new ReadService(options, {
+      transactions: this.#db,
+      appliedIndex: () => engine.appliedIndex(),
+      progress: this.#shared,
+      main: this.#main,
+      logger: SILENT_LOGGER,
+    });
+    this.#writes = new WriteService(options, { main: this.#main });
+    const inspector = new Inspector(createTombstonePort(this.#db));
+    const services = { engine, reads, writes: this.#writes, main: this.#main, inspector };
+    this.#handler = new RequestService(options, services);
+    this.#deadlines = new DeadlineSweeper(() => this.#nowMs);
+    this.#publish();
+    this.#connect();
+  }
+
+  /** Gives one frame to the session; returns how long it took, ms. */
+  send(frame: Uint8Array): number {
+    if (!this.#session.isOpen) {
+      this.#problem ??= this.#collect().problem;
+      this.connectionsClosed++;
+      this.#connect();
+    }
+    if (isOwedAnAnswer(frame)) this.#owed++;
+    const startedAtMs = performance.now();
+    this.#session.message(frame);
+    return performance.now() - startedAtMs;
+  }
+
+  /** Ends the turn: main applies and answers, everything still open runs out of time. Returns what went wrong. */
+  async settle(): Promise<string | null> {
+    await nextTurn();
+    // Reads end their transaction at the end of the turn; applying on the same handle comes after that.
+    await nextTurn();
+    this.#applyAll();
+    this.#nowMs += FOREVER_MS;
+    this.#deadlines.sweep();
+    return this.#check();
+  }
+
+  async close(): Promise<void> {
+    this.#deadlines.close();
+    await nextTurn();
+    await this.#db.close();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #connect(): void {
+    this.#connection = new MemoryConnection();
+    this.#session = new Session(SERVER_DEFAULTS.session, {
+      handler: this.#handler,
+      identity: { nodeId: "n", clusterId: "c", version: "0" },
+      counters: this.counters,
+      deadlines: this.#deadlines,
+      ...this.#sinks,
+      nowMs: () => this.#nowMs,
+      chunkMaxBytes: 1000,
+      isStopping: () => false,
+      connection: this.#connection,
+    });
+    this.#connection.session = this.#session;
+    this.#session.message(helloFrame());
+    this.#connection.take();
+    this.#owed = 0;
+  }
+
+  /** What the log and the replica would do. Content must never make it throw. */
+  #applyAll(): void {
+    for (const { proposal, done } of this.#main.proposals.splice(0)) {
+      const { body, count, appendedAtMs, termAtLeast } = proposal;
+      const firstIndex = this.state.appliedIndex + 1;
+      const term = Math.max(1, this.state.appliedTerm, Math.min(termAtLeast, 1e6));
+      const batch = { firstIndex, term, appendedAtMs: Math.max(1000, appendedAtMs), count, body, bodyBytes: body.length };
+      done({ ok: true, firstIndex, term, ...this.state.apply([batch]) });
+    }
+    this.#publish();
+  }
+
+  #publish(): void {
+    const { appliedIndex, appliedTerm: term } = this.state;
+    this.#shared.publish({ term, commitIndex: appliedIndex, appliedIndex, isLeader: true, canGrantReads: true });
+  }
+
+  /** Takes the answers of the open connection: how many requests they end, and the first that must not be. */
+  #collect(): { answered: number; problem: string | null } {
+    let answered = 0;
+    let problem: string | null = null;
+    for (const { error, isLast, requestId } of this.#connection.take()) {
+      const code = error?.code ?? "ok";
+      this.answersByCode.set(code, (this.answersByCode.get(code) ?? 0) + 1);
+      if (isLast && requestId !== 0) answered++;
+      if (error === null) continue;
+      const isBug = ["internal", "unknown", "data_loss"].includes(code);
+      if (isBug) problem ??= `${code}: ${error.message}`;
+      if (!/^[a-z][a-z0-9_]*$/.test(error.reason)) problem ??= `reason "${error.reason}" is no label`;
+    }
+    return { answered, problem };
+  }
+
+  #check(): string | null {
+    const { answered, problem } = this.#collect();
+    if (this.#problem !== null || problem !== null) return this.#problem ?? problem;
+    if (this.#session.inFlight !== 0) return `${this.#session.inFlight} requests were never answered`;
+    if (this.counters.queuedAnswerBytes !== 0) return `${this.counters.queuedAnswerBytes} bytes leaked in queues`;
+    if (this.#writes.pendingBytes !== 0) return `${this.#writes.pendingBytes} bytes of writes leaked`;
+    // Who closed the connection gave up its answers.
+    if (!this.#session.isOpen) return null;
+    const owed = this.#owed;
+    this.#owed = 0;
+    return answered === owed ? null : `${owed} requests got ${answered} answers`;
+  }
+}
+
+const HEADER = createFrameHeader();
+
+function isOwedAnAnswer(frame: Uint8Array): boolean {
+  if (readFrameHeader(frame, HEADER) !== null || HEADER.requestId === 0) return false;
+  return HEADER.opcode !== OP.cancel && HEADER.opcode !== OP.credit;
+}

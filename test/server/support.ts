@@ -1,0 +1,357 @@
+/** Sessions in memory: a connection that keeps its frames, a main thread made of functions, an engine made of arrays. */
+
+import { HearthError, SILENT_LOGGER } from "../../src/base/index.ts";
+import {
+  appendFrameHeader,
+  type BlockMeta,
+  ByteSink,
+  createFrameHeader,
+  decodeErrorReply,
+  encodeBlock,
+  encodeHello,
+  encodeQueryRequest,
+  encodeTenantRequest,
+  FLAG,
+  FRAME_HEADER_BYTES,
+  OP,
+  readFrameHeader,
+} from "../../src/protocol/index.ts";
+import {
+  type CloseCode,
+  type Connection,
+  type SendResult,
+  SERVER_DEFAULTS,
+  type ServerOptions,
+  Session,
+  ThreadCounters,
+} from "../../src/server/index.ts";
+import { DeadlineSweeper } from "../../src/server/deadlines.ts";
+import {
+  type ChunkSink,
+  Inspector,
+  type MainLink,
+  type Proposal,
+  type ProposalResult,
+  type QueryPort,
+  type ReadIndexResult,
+  ReadService,
+  RequestService,
+  WriteService,
+} from "../../src/service/index.ts";
+
+/** A frame that a session sent, taken apart. */
+export interface Answer {
+  readonly opcode: number;
+  readonly flags: number;
+  readonly requestId: number;
+  readonly payload: Uint8Array;
+  readonly isLast: boolean;
+  /** Of an error frame. */
+  readonly error: HearthError | null;
+}
+
+export class MemoryConnection implements Connection {
+  readonly id = 1;
+  readonly remoteAddress = "memory";
+  bufferedBytes = 0;
+  /** Answer to the next sends; "overflow" closes, as the listeners do. */
+  sendResult: SendResult = "sent";
+  closedWith: CloseCode | null = null;
+  corks = 0;
+  session: Session | null = null;
+  #answers: Answer[] = [];
+
+  send(frame: Uint8Array): SendResult {
+    if (this.sendResult === "overflow") this.drop();
+    else this.#answers.push(readAnswer(frame));
+    return this.sendResult;
+  }
+
+  cork(body: () => void): void {
+    this.corks++;
+    body();
+  }
+
+  close(code: CloseCode): void {
+    if (this.closedWith !== null) return;
+    this.closedWith = code;
+    this.session?.close();
+  }
+
+  drop(): void {
+    this.close(1008);
+  }
+
+  /** What was sent since the last call. */
+  take(): Answer[] {
+    const answers = this.#answers;
+    this.#answers = [];
+    return answers;
+  }
+}
+
+export function readAnswer(frame: Uint8Array): Answer {
+  const header = createFrameHeader();
+  const refusal = readFrameHeader(frame, header);
+  if (refusal !== null) throw new Error(`The server sent a bad frame: ${refusal}`);
+  const payload = new Uint8Array(frame.subarray(FRAME_HEADER_BYTES));
+  const isError = (header.flags & FLAG.error) !== 0;
+  return {
+    opcode: header.opcode,
+    flags: header.flags,
+    requestId: header.requestId,
+    payload,
+    isLast: (header.flags & FLAG.last) !== 0,
+    error: isError ? decodeErrorReply(payload) : null,
+  };
+}
+
+/** Main as functions: proposals and rounds wait until the test answers them. */
+export class FakeMain implements MainLink {
+  readonly proposals: { proposal: Proposal; done: (result: ProposalResult) => void }[] = [];
+  readonly rounds: ((result: ReadIndexResult) => void)[] = [];
+  nextIndex = 1;
+
+  propose(proposal: Proposal, done: (result: ProposalResult) => void): void {
+    this.proposals.push({ proposal, done });
+  }
+
+  readIndex(done: (result: ReadIndexResult) => void): void {
+    this.rounds.push(done);
+  }
+
+  nodeInfo(done: (json: string) => void): void {
+    done(JSON.stringify({ nodeId: "memory" }));
+  }
+
+  /** Acknowledges everything that waits. */
+  acknowledge(outcome = 0): void {
+    for (const { proposal, done } of this.proposals.splice(0)) {
+      const firstIndex = this.nextIndex;
+      this.nextIndex += proposal.count;
+      const outcomes = new Uint8Array(proposal.count).fill(outcome);
+      done({ ok: true, firstIndex, term: 3, outcomes, rejections: new Map([[0, "some_reason"]]) });
+    }
+  }
+}
+
+/** Progress without shared memory. */
+export class FakeProgress {
+  term = 3;
+  appliedIndex = 0;
+  wakeCount = 0;
+  /** -1: ask main. */
+  grant = 0;
+  #wakers: (() => void)[] = [];
+
+  tryGrantRead(): number {
+    return this.grant;
+  }
+
+  waitForPublish(seen: number): Promise<void> {
+    if (seen !== this.wakeCount) return Promise.resolve();
+    return new Promise((resolve) => this.#wakers.push(resolve));
+  }
+
+  publish(appliedIndex: number): void {
+    this.appliedIndex = appliedIndex;
+    this.wakeCount++;
+    for (const wake of this.#wakers.splice(0)) wake();
+  }
+}
+
+/** Answers every question with the chunks it was given. */
+export class FakeEngine implements QueryPort {
+  applied = 0;
+  chunks: Uint8Array[] = [new Uint8Array([1, 2, 3])];
+  calls = 0;
+  failure: Error | null = null;
+
+  appliedIndex(): number {
+    return this.applied;
+  }
+
+  /** Runs before every chunk. */
+  beforeChunk: () => void = () => {};
+
+  queryMetadata(_request: unknown, sink: ChunkSink, checkpoint: () => void = () => {}): void {
+    this.calls++;
+    if (this.failure !== null) throw this.failure;
+    this.chunks.forEach((chunk, i) => {
+      this.beforeChunk();
+      checkpoint();
+      sink(chunk, i === this.chunks.length - 1);
+    });
+  }
+
+  queryMetadataLabels(request: unknown, sink: ChunkSink, checkpoint: () => void): void {
+    this.queryMetadata(request, sink, checkpoint);
+  }
+
+  getBlockMetadata(request: unknown, sink: ChunkSink): void {
+    this.queryMetadata(request, sink);
+  }
+
+  getTenants(): string[] {
+    return ["a", "b"];
+  }
+
+  getTenant(name: string): { dataIngested: boolean; oldestProfileTimeMs: number; newestProfileTimeMs: number } {
+    return { dataIngested: name === "a", oldestProfileTimeMs: 1, newestProfileTimeMs: 2 };
+  }
+}
+
+export interface Bench {
+  readonly connection: MemoryConnection;
+  readonly session: Session;
+  readonly main: FakeMain;
+  readonly progress: FakeProgress;
+  readonly engine: FakeEngine;
+  readonly counters: ThreadCounters;
+  readonly writes: WriteService;
+  readonly reads: ReadService;
+  readonly deadlines: DeadlineSweeper;
+  readonly clock: { nowMs: number };
+  /** Another connection to the same thread. */
+  connect(): { connection: MemoryConnection; session: Session };
+  isStopping: boolean;
+}
+
+/** A thread with one session that has not said Hello. Close `deadlines` when requests are left open. */
+export function createBench(overrides: Partial<ServerOptions> = {}): Bench {
+  const options = { ...SERVER_DEFAULTS, ...overrides, writeBatchMaxBytes: 1 << 20 };
+  const main = new FakeMain();
+  const progress = new FakeProgress();
+  const engine = new FakeEngine();
+  const counters = new ThreadCounters();
+  const clock = { nowMs: 1000 };
+  const reads = new ReadService(options, {
+    transactions: { beginRead: () => {}, endRead: () => {} },
+    appliedIndex: () => engine.appliedIndex(),
+    progress,
+    main,
+    logger: SILENT_LOGGER,
+  });
+  const writes = new WriteService(options, { main });
+  const inspector = new Inspector({ exists: () => true, list: () => ["x"] });
+  const handler = new RequestService(options, { engine, reads, writes, main, inspector });
+  const deadlines = new DeadlineSweeper(() => clock.nowMs);
+  const state = { isStopping: false };
+  const modules = {
+    handler,
+    identity: { nodeId: "n1", clusterId: "c1", version: "0.0.0" },
+    counters,
+    deadlines,
+    frames: new ByteSink(),
+    payloads: new ByteSink(),
+    nowMs: () => clock.nowMs,
+    chunkMaxBytes: 1000,
+    isStopping: () => state.isStopping,
+  };
+  const connect = () => {
+    const connection = new MemoryConnection();
+    const session = new Session(options.session, { ...modules, connection });
+    connection.session = session;
+    return { connection, session };
+  };
+  return Object.assign(state, {
+    ...connect(),
+    main,
+    progress,
+    engine,
+    counters,
+    writes,
+    reads,
+    deadlines,
+    clock,
+    connect,
+  });
+}
+
+export interface FrameParts {
+  readonly opcode: number;
+  readonly requestId: number;
+  readonly flags?: number;
+  readonly timeoutMs?: number;
+  readonly aux?: number;
+  readonly payload?: Uint8Array;
+}
+
+export function frame(parts: FrameParts): Uint8Array {
+  const sink = new ByteSink();
+  const { opcode, requestId, flags = 0, timeoutMs = 0, aux = 0 } = parts;
+  appendFrameHeader(sink, { opcode, requestId, flags, timeoutMs, aux });
+  sink.append(parts.payload ?? new Uint8Array(0));
+  return sink.copy();
+}
+
+export function encoded(write: (sink: ByteSink) => unknown): Uint8Array {
+  const sink = new ByteSink();
+  write(sink);
+  return sink.copy();
+}
+
+export const helloFrame = (requestId = 1): Uint8Array =>
+  frame({
+    opcode: OP.hello,
+    requestId,
+    payload: encoded((sink) =>
+      encodeHello(sink, { protocolMin: 1, protocolMax: 1, name: "test", role: "tool" }),
+    ),
+  });
+
+export const queryFrame = (requestId: number, parts: Partial<FrameParts> = {}): Uint8Array =>
+  frame({ opcode: OP.query_metadata, requestId, payload: queryPayload(), ...parts });
+
+export function queryPayload(selector = "{}"): Uint8Array {
+  return encoded((sink) =>
+    encodeQueryRequest(sink, {
+      tenants: ["a"],
+      startMs: 0,
+      endMs: 1000,
+      selector,
+      labels: [],
+      consistency: "strong",
+      maxStalenessMs: 0,
+    }),
+  );
+}
+
+export function tenantPayload(tenant: string, consistency: "strong" | "local" = "strong"): Uint8Array {
+  return encoded((sink) => encodeTenantRequest(sink, { tenant, consistency }));
+}
+
+export function blockPayload(changes: Partial<BlockMeta> = {}): Uint8Array {
+  return encoded((sink) => encodeBlock({ ...BLOCK, ...changes }, sink));
+}
+
+export const BLOCK: BlockMeta = {
+  formatVersion: 1,
+  id: "01HQZX5T8M0000000000000001",
+  tenant: 0,
+  shard: 1,
+  compactionLevel: 0,
+  minTimeMs: 1000,
+  maxTimeMs: 2000,
+  createdBy: 0,
+  sizeBytes: 10n,
+  metadataOffset: 0n,
+  stringTable: ["", "a", "service", "service_name"],
+  datasets: [
+    {
+      tenant: 1,
+      name: 2,
+      minTimeMs: 1000,
+      maxTimeMs: 2000,
+      tableOfContents: [0n, 1n, 2n],
+      sizeBytes: 5n,
+      labels: [1, 3, 2],
+      format: 0,
+    },
+  ],
+};
+
+/** The end of this turn of the event loop, in which batches leave. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
