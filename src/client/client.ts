@@ -1,0 +1,216 @@
+/**
+ * The methods of a client: each joins a request with the way its answer is read. Everything else is done below:
+ *
+ *   client ──► requester (budget, repeats) ──► router (which member) ──► link (keeps it connected)
+ *                                                                          └─► connection (ids, answers) ──► transport
+ */
+import {
+  decodeJsonMessage,
+  decodeTenantReply,
+  decodeTenantsReply,
+  decodeWriteReply,
+  LabelsChunkReader,
+  PlanChunkReader,
+} from "../protocol/index.ts";
+import { Admission } from "./admission.ts";
+import { publishConnection } from "./diagnostics.ts";
+import { cancelledByClose } from "./errors.ts";
+import { firstConnection } from "./first-connection.ts";
+import { type ClientOptions, resolveOptions } from "./options.ts";
+import { type ChunkRead, Requester, type RequestSpec } from "./requester.ts";
+import * as requests from "./requests.ts";
+import { Router } from "./router.ts";
+import { StatusFeed } from "./status-feed.ts";
+import type {
+  BlockInput,
+  BlockListParams,
+  CallOptions,
+  ConnectionStatus,
+  ConnectOptions,
+  HearthClient,
+  JsonValue,
+  LabelsBatch,
+  NodeInfo,
+  PlanBatch,
+  QueryParams,
+  RawCommandOptions,
+  ReadOptions,
+  TenantStats,
+  WriteResult,
+} from "./types.ts";
+
+/**
+ * Connects to a cluster.
+ *
+ * Errors: `unavailable` with the reason of every endpoint when none answers within `connectTimeoutMs`, at once when
+ *   none ever can; `invalid_argument` for bad settings; `signal.reason` after an abort.
+ */
+export async function connect(options: ConnectOptions): Promise<HearthClient> {
+  const client = new Client(resolveOptions(options));
+  await client.open(options.signal);
+  return client;
+}
+
+/** Engines without Symbol.asyncDispose, and the helpers that compilers write for them, use this symbol. */
+const ASYNC_DISPOSE: typeof Symbol.asyncDispose =
+  Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose");
+
+class Client implements HearthClient {
+  readonly #options: ClientOptions;
+  readonly #status = new StatusFeed();
+  readonly #router: Router;
+  readonly #admission: Admission;
+  readonly #requester: Requester;
+  #closing: Promise<void> | null = null;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.#admission = new Admission(options);
+    this.#router = new Router(options, { status: this.#status });
+    const modules = { router: this.#router, admission: this.#admission };
+    this.#requester = new Requester(options, modules);
+  }
+
+  /** Waits for the first connection; closes the client if there is none. */
+  async open(signal: AbortSignal | undefined): Promise<void> {
+    const timeoutMs = this.#options.connectTimeoutMs;
+    try {
+      await firstConnection(this.#router.primary, { timeoutMs, signal });
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  addBlock(block: BlockInput, options: CallOptions = {}): Promise<WriteResult> {
+    return this.#single(() => requests.addBlockRequest(block), decodeWriteReply, options);
+  }
+
+  addBlocks(blocks: readonly BlockInput[], options: CallOptions = {}): Promise<WriteResult> {
+    return this.#single(() => requests.addBlocksRequest(blocks), decodeWriteReply, options);
+  }
+
+  getBlockMetadata(params: BlockListParams, options: ReadOptions = {}): AsyncIterable<PlanBatch> {
+    const build = (): RequestSpec => requests.blockListRequest(params, options.consistency);
+    return this.#stream(build, readPlan, options);
+  }
+
+  queryMetadata(params: QueryParams, options: ReadOptions = {}): AsyncIterable<PlanBatch> {
+    const build = (): RequestSpec => requests.planRequest(params, options.consistency);
+    return this.#stream(build, readPlan, options);
+  }
+
+  queryMetadataLabels(params: QueryParams, options: ReadOptions = {}): AsyncIterable<LabelsBatch> {
+    const build = (): RequestSpec => requests.labelsRequest(params, options.consistency);
+    return this.#stream(build, readLabels, options);
+  }
+
+  getTenants(options: ReadOptions = {}): Promise<string[]> {
+    const build = (): RequestSpec => requests.tenantsRequest(options.consistency);
+    return this.#single(build, (payload) => [...decodeTenantsReply(payload).tenants], options);
+  }
+
+  getTenant(tenant: string, options: ReadOptions = {}): Promise<TenantStats> {
+    const build = (): RequestSpec => requests.tenantRequest(tenant, options.consistency);
+    return this.#single(build, readTenantStats, options);
+  }
+
+  readIndex(options: CallOptions = {}): Promise<WriteResult> {
+    return this.#single(requests.readIndexRequest, decodeWriteReply, options);
+  }
+
+  nodeInfo(options: CallOptions = {}): Promise<NodeInfo> {
+    const read = (payload: Uint8Array): NodeInfo => readJson(payload) as NodeInfo;
+    return this.#single(requests.nodeInfoRequest, read, options);
+  }
+
+  async ping(options: CallOptions = {}): Promise<number> {
+    const startMs = performance.now();
+    await this.#single(requests.pingRequest, () => null, options);
+    return performance.now() - startMs;
+  }
+
+  rawCommand(entries: Uint8Array, options: RawCommandOptions = {}): Promise<WriteResult> {
+    const build = (): RequestSpec => requests.rawCommandRequest(entries, options);
+    return this.#single(build, decodeWriteReply, options);
+  }
+
+  inspect(question: JsonValue, options: CallOptions = {}): Promise<JsonValue> {
+    return this.#single(() => requests.inspectRequest(question), readJson, options);
+  }
+
+  status(): AsyncIterable<ConnectionStatus> {
+    return this.#status.subscribe();
+  }
+
+  async drain(): Promise<void> {
+    if (this.#closing !== null) return this.#closing;
+    this.#requester.refuse("draining");
+    await this.#admission.idle();
+    await this.close();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [ASYNC_DISPOSE](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#requester.refuse("closed");
+    this.#admission.cancelAll();
+    await this.#router.close(cancelledByClose());
+    const status: ConnectionStatus = { kind: "closed", reason: "close() was called" };
+    this.#status.publish(status);
+    publishConnection(status);
+  }
+
+  /** A request that cannot be encoded, or started, rejects like any other failure. */
+  #single<T>(
+    build: () => RequestSpec,
+    read: (payload: Uint8Array) => T,
+    options: CallOptions,
+  ): Promise<T> {
+    try {
+      return this.#requester.single(build(), read, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Nothing is sent before the first step of the loop, and each loop asks anew. */
+  #stream<T>(build: () => RequestSpec, read: ChunkRead<T>, options: CallOptions): AsyncIterable<T> {
+    const requester = this.#requester;
+    return {
+      async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
+        yield* requester.stream(build(), read, options);
+      },
+    };
+  }
+}
+
+function readPlan(payload: Uint8Array): PlanBatch | null {
+  const batch = new PlanChunkReader(payload);
+  return batch.blockCount === 0 ? null : batch;
+}
+
+function readLabels(payload: Uint8Array): LabelsBatch | null {
+  const batch = new LabelsChunkReader(payload);
+  return batch.rowCount === 0 ? null : batch;
+}
+
+function readTenantStats(payload: Uint8Array): TenantStats {
+  const reply = decodeTenantReply(payload);
+  return {
+    dataIngested: reply.dataIngested,
+    oldestProfileAtMs: reply.oldestProfileTimeMs,
+    newestProfileAtMs: reply.newestProfileTimeMs,
+  };
+}
+
+function readJson(payload: Uint8Array): JsonValue {
+  return JSON.parse(decodeJsonMessage(payload)) as JsonValue;
+}

@@ -1,0 +1,46 @@
+/** The first exchange of a connection: versions, names, and the server's limits. */
+import type { HearthError } from "../base/index.ts";
+import {
+  decodeHelloReply,
+  encodeHello,
+  type HelloReply,
+  OP,
+  PROTOCOL_MAX,
+  PROTOCOL_MIN,
+} from "../protocol/index.ts";
+import { Exchange } from "./exchange.ts";
+import { buildFrame, payloadOf } from "./frames.ts";
+
+export interface HelloSettings {
+  readonly name: string;
+  readonly role: string;
+  onHello(hello: HelloReply): void;
+  onRefused(error: HearthError): void;
+}
+
+/** The hello as an exchange to send. A reply that makes no sense throws in the sink, like any bad answer. */
+export function helloExchange(settings: HelloSettings): Exchange {
+  const { name, role } = settings;
+  const hello = { protocolMin: PROTOCOL_MIN, protocolMax: PROTOCOL_MAX, name, role };
+  return new Exchange({
+    opcode: OP.hello,
+    frame: buildFrame((sink) => encodeHello(sink, hello)),
+    timeoutMs: 0,
+    credit: 0,
+    sink: {
+      onFrame: (frame) => settings.onHello(readHello(frame)),
+      onEnd: (error) => {
+        if (error !== null) settings.onRefused(error);
+      },
+    },
+  });
+}
+
+function readHello(frame: Uint8Array): HelloReply {
+  const hello = decodeHelloReply(payloadOf(frame));
+  if (hello.protocol < PROTOCOL_MIN || hello.protocol > PROTOCOL_MAX) {
+    throw new Error(`it chose protocol version ${hello.protocol}`);
+  }
+  if (hello.inFlightMax === 0 || hello.frameMaxBytes === 0) throw new Error("its limits are zero");
+  return hello;
+}

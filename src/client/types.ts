@@ -1,0 +1,200 @@
+/**
+ * The public face of the client in types: what a program passes to it and gets from it.
+ *
+ * Times are Unix milliseconds (`...AtMs`), durations milliseconds (`...Ms`), sizes bytes.
+ */
+import type { HearthError, LeaderHint } from "../base/index.ts";
+import type { BlockMeta, LabelsChunkReader, PlanChunkReader } from "../protocol/index.ts";
+import type { Transport } from "./transport/transport.ts";
+
+/** Settings of connect(). Only `endpoints` is required. */
+export interface ConnectOptions {
+  /** Where members listen: "host:port", "host" (port 4041), "ws://..." or "wss://...". Any one is enough. */
+  readonly endpoints: readonly string[];
+  /** Shown to operators on the admin page. Default: "hearth-client". */
+  readonly name?: string;
+  /** What this program is in the cluster. Default: "tool". */
+  readonly role?: ClientRole;
+  /** How long connect() tries all endpoints before it rejects with the reason of each. Default: 5000. */
+  readonly connectTimeoutMs?: number;
+  /** Budget of a call that names none; Infinity = no limit. Default: 10000. */
+  readonly defaultTimeoutMs?: number;
+  /** Calls that may be open at once; further ones reject with resource_exhausted. Default: 1024. */
+  readonly maxInFlight?: number;
+  /** Bytes that open calls may hold: request frames and the windows of streamed answers. Default: 256 MiB. */
+  readonly maxBufferedBytes?: number;
+  /** Bytes of a streamed answer that may wait for its consumer, per call. Default: 256 KiB. */
+  readonly streamWindowBytes?: number;
+  /** How long a call waits for a connection while there is none; 0 = fail at once. Default: 1000. */
+  readonly maxWaitForConnectionMs?: number;
+  /** Pauses between attempts to connect: random in [0, min(maxDelayMs, minDelayMs * 2^n)], for ever. */
+  readonly reconnect?: { readonly minDelayMs?: number; readonly maxDelayMs?: number };
+  /** A silent connection is probed after this time and dropped after a second one. 0 = never. Default: 10000. */
+  readonly keepAliveIntervalMs?: number;
+  /** Ends the wait of connect(), which then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
+  /** How frames travel. Default: binary WebSocket messages. */
+  readonly transport?: Transport;
+}
+
+export type ClientRole =
+  | "query-frontend"
+  | "segment-writer"
+  | "compaction-worker"
+  | "tool"
+  | (string & {});
+
+/** What every call takes. */
+export interface CallOptions {
+  /** Ends the call: it rejects with `signal.reason` unchanged, and the server is told to stop. */
+  readonly signal?: AbortSignal;
+  /** Budget of the whole call, repeats and the last streamed batch included; Infinity = no limit. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Which state a read sees. "strong": every write acknowledged before the read began, whichever member answers.
+ * "local": what the member that answers has applied. An object: at most that much behind the leader.
+ */
+export type ReadConsistency = "strong" | "local" | { readonly maxStalenessMs: number };
+
+export interface ReadOptions extends CallOptions {
+  /** Default: "strong". */
+  readonly consistency?: ReadConsistency;
+}
+
+/** A question for block metadata or labels (spec index-and-query, sections 6 and 8). */
+export interface QueryParams {
+  /** At least one. Blocks without an owner are always searched, for the datasets of these tenants. */
+  readonly tenants: readonly string[];
+  /** A PromQL vector selector, `{}` for everything. */
+  readonly selector: string;
+  /** Inclusive, Unix ms of the data. */
+  readonly startAtMs: number;
+  /** Inclusive, Unix ms of the data. */
+  readonly endAtMs: number;
+  /** Label names to return. Default: none. */
+  readonly labels?: readonly string[];
+}
+
+/** Blocks by id. */
+export interface BlockListParams {
+  /** Owner; empty or absent for blocks that hold several tenants. */
+  readonly tenant?: string;
+  readonly shard: number;
+  /** ULIDs. Unknown ones are left out of the answer; one given twice comes back twice. */
+  readonly blocks: readonly string[];
+}
+
+/**
+ * Some blocks of a streamed answer, columnar. *Borrowed*: it and every view made from it are valid until the
+ * next step of the loop. What must live longer is copied by `toBlockMeta()` or `collectBlocks()`.
+ */
+export type PlanBatch = PlanChunkReader;
+
+/** Some rows of a streamed label answer; borrowed like PlanBatch. */
+export type LabelsBatch = LabelsChunkReader;
+
+/** One distinct combination of values of the requested labels, in request order. */
+export type LabelRow = readonly { readonly name: string; readonly value: string }[];
+
+/** A block to add: a plain object, or an already encoded `hearth.wire.Block`. */
+export type BlockInput = BlockMeta | Uint8Array;
+
+/** Where a write stands in the log. */
+export interface WriteResult {
+  readonly logIndex: number;
+  readonly term: number;
+}
+
+export interface TenantStats {
+  readonly dataIngested: boolean;
+  readonly oldestProfileAtMs: number;
+  readonly newestProfileAtMs: number;
+}
+
+/** Facts of the member that answered, as JSON; fields are documented in the WebSocket reference. */
+export type NodeInfo = Readonly<Record<string, unknown>>;
+
+/** A value that JSON can carry. */
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue };
+
+export interface RawCommandOptions extends CallOptions {
+  /** The entry is proposed only in this term or a later one. Default: 0 = any. */
+  readonly termAtLeast?: number;
+  /** Instant recorded with the entries; 0 = the server's. For tests that need given times. */
+  readonly appendedAtMs?: number;
+}
+
+/** The member at the other end, from its hello. */
+export interface PeerInfo {
+  readonly endpoint: string;
+  readonly nodeId: string;
+  readonly clusterId: string;
+  readonly version: string;
+}
+
+/** What happens to the connection. A consumer of status() first gets the state as it is. */
+export type ConnectionStatus =
+  | { readonly kind: "connecting"; readonly endpoint: string; readonly attempt: number }
+  | ({ readonly kind: "connected" } & PeerInfo)
+  | {
+      readonly kind: "disconnected";
+      readonly endpoint: string;
+      readonly reason: HearthError;
+      readonly retryInMs: number;
+    }
+  | { readonly kind: "leaderChanged"; readonly leader: LeaderHint }
+  | { readonly kind: "serverDraining"; readonly endpoint: string }
+  | { readonly kind: "closed"; readonly reason: string };
+
+/**
+ * A connection to the cluster that mends itself. Made by connect(); safe to share: calls run side by side and
+ * their answers arrive in any order.
+ *
+ * Errors: every method rejects with a HearthError (`isHearthError`), or with `signal.reason` after an abort.
+ */
+export interface HearthClient extends AsyncDisposable {
+  /**
+   * Stores one block. Repeating it is harmless, the first write of an id wins; so the client itself repeats it
+   * whenever a repeat can help.
+   */
+  addBlock(block: BlockInput, options?: CallOptions): Promise<WriteResult>;
+  /** Stores several blocks in one log entry: all of them or none. */
+  addBlocks(blocks: readonly BlockInput[], options?: CallOptions): Promise<WriteResult>;
+  /** Whole blocks by id, in request order. */
+  getBlockMetadata(params: BlockListParams, options?: ReadOptions): AsyncIterable<PlanBatch>;
+  /** The blocks, with their matching datasets, that may hold data. Leaving the loop cancels the query. */
+  queryMetadata(params: QueryParams, options?: ReadOptions): AsyncIterable<PlanBatch>;
+  /** Distinct combinations of label values, sorted. */
+  queryMetadataLabels(params: QueryParams, options?: ReadOptions): AsyncIterable<LabelsBatch>;
+  /** Tenants that own blocks, in bytes order. */
+  getTenants(options?: ReadOptions): Promise<string[]>;
+  /** What is known of one tenant's data; all zero if it has none. */
+  getTenant(tenant: string, options?: ReadOptions): Promise<TenantStats>;
+  /** A log index such that a read at or after it sees every write acknowledged before this call. */
+  readIndex(options?: CallOptions): Promise<WriteResult>;
+  /** Facts of the member that the client is connected to. */
+  nodeInfo(options?: CallOptions): Promise<NodeInfo>;
+  /** One round trip; resolves with its duration in ms. */
+  ping(options?: CallOptions): Promise<number>;
+  /**
+   * For tools and tests, on servers that allow it: proposes log entries as they are (header and payload of each,
+   * back to back). Never repeated once it may have been sent.
+   */
+  rawCommand(entries: Uint8Array, options?: RawCommandOptions): Promise<WriteResult>;
+  /** For tools and tests, on servers that allow it: asks the state machine, for example `{ op: "list_tombstones" }`. */
+  inspect(question: JsonValue, options?: CallOptions): Promise<JsonValue>;
+  /** The state of the connection, then every change of it, until the client is closed. */
+  status(): AsyncIterable<ConnectionStatus>;
+  /** Refuses new calls, waits for those that run, then closes. */
+  drain(): Promise<void>;
+  /** Ends everything at once: open calls reject with `cancelled`. Repeating it is harmless. */
+  close(): Promise<void>;
+}
