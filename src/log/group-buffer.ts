@@ -1,0 +1,199 @@
+/**
+ * One swap buffer: collects frames while the other one is on its way to the disk.
+ *
+ *   0         256                                                  end
+ *   | header  | frame 72 B | body ... body | frame | body ... | ... |
+ *
+ * Room for a segment header stays in front, so that the first group of a segment and its header are one write.
+ * Bodies are copied in once, when they are appended; header CRCs follow when the place on the disk is known.
+ */
+
+import { crc32c } from "@node-rs/crc32";
+import { assert } from "../base/index.ts";
+import {
+  encodeFrameContent,
+  encodeFramePlace,
+  encodeVoteBody,
+  FRAME_HEADER_BYTES,
+  FRAME_KIND,
+  type FrameContent,
+  type HardState,
+  SEGMENT_HEADER_BYTES,
+  viewOf,
+} from "./format.ts";
+
+/** Entries for the log: consecutive, of one term. The body is borrowed until the append returns. */
+export interface AppendBatch {
+  readonly firstIndex: number;
+  readonly term: number;
+  readonly count: number;
+  readonly appendedAtMs: number;
+  readonly body: Uint8Array;
+  /** Bytes of `body` that count, a multiple of 8. */
+  readonly bodyBytes: number;
+}
+
+/** Where a group goes. */
+export interface GroupPlace {
+  readonly sequence: number;
+  /** Offset of the write in the segment: 0 when the segment header is part of it. */
+  readonly groupStart: number;
+  readonly commitIndex: number;
+  readonly previousCrc: number;
+  readonly salt: number;
+}
+
+/** A suffix that Raft gave up: entries from `fromIndex` on; the one before, if any, is of `previousTerm`. */
+export interface SuffixCut {
+  readonly fromIndex: number;
+  readonly previousTerm: number;
+}
+
+interface OpenFrame {
+  readonly at: number;
+  readonly firstIndex: number;
+  readonly term: number;
+  readonly appendedAtMs: number;
+  count: number;
+}
+
+/** Enough for 1,500 entries of 600 B; grows to the bound when a load needs it. */
+const INITIAL_BYTES = 1024 * 1024;
+
+export class GroupBuffer {
+  bytes: Uint8Array;
+  view: DataView;
+  /** End of the collected bytes. */
+  end = SEGMENT_HEADER_BYTES;
+  /** Newest write sequence number in here; the owner's count of promises. */
+  lastSequence = 0;
+  /** Set when the first frame of this group replaces a suffix of the log. */
+  cut: SuffixCut | null = null;
+  /** The last hard state in here, or null. */
+  hardState: HardState | null = null;
+  readonly #maxBytes: number;
+  readonly #starts: number[] = [];
+  #open: OpenFrame | null = null;
+
+  constructor(groupMaxBytes: number) {
+    this.#maxBytes = groupMaxBytes + SEGMENT_HEADER_BYTES;
+    this.bytes = new Uint8Array(Math.min(INITIAL_BYTES, this.#maxBytes));
+    this.view = viewOf(this.bytes);
+  }
+
+  get isEmpty(): boolean {
+    return this.end === SEGMENT_HEADER_BYTES;
+  }
+
+  get frameBytes(): number {
+    return this.end - SEGMENT_HEADER_BYTES;
+  }
+
+  get frameCount(): number {
+    return this.#starts.length;
+  }
+
+  /**
+   * Copies the batch in, as part of the open frame where it continues it, else as a new frame.
+   * Answers false, and changes nothing, when there is no room.
+   */
+  tryAppend(batch: AppendBatch): boolean {
+    const open = this.#open;
+    const isContinuation =
+      open !== null &&
+      open.term === batch.term &&
+      open.appendedAtMs === batch.appendedAtMs &&
+      open.firstIndex + open.count === batch.firstIndex;
+    const neededBytes = batch.bodyBytes + (isContinuation ? 0 : FRAME_HEADER_BYTES);
+    if (!this.#reserve(neededBytes)) return false;
+    if (isContinuation) {
+      open.count += batch.count;
+    } else {
+      this.#closeFrame();
+      const { firstIndex, term, appendedAtMs, count } = batch;
+      this.#open = { at: this.end, firstIndex, term, appendedAtMs, count };
+      this.#starts.push(this.end);
+      this.end += FRAME_HEADER_BYTES;
+    }
+    const { body, bodyBytes } = batch;
+    this.bytes.set(body.length === bodyBytes ? body : body.subarray(0, bodyBytes), this.end);
+    this.end += bodyBytes;
+    return true;
+  }
+
+  /** Appends a hard state frame. Answers false, and changes nothing, when there is no room. */
+  tryAppendHardState(hardState: HardState): boolean {
+    const voteBody = encodeVoteBody(hardState.vote);
+    if (!this.#reserve(FRAME_HEADER_BYTES + voteBody.length)) return false;
+    this.#closeFrame();
+    this.bytes.set(voteBody, this.end + FRAME_HEADER_BYTES);
+    encodeFrameContent(this.view, this.end, {
+      kind: FRAME_KIND.hardState,
+      bodyBytes: voteBody.length,
+      count: 0,
+      bodyCrc: crc32c(voteBody),
+      firstIndex: 0,
+      term: hardState.term,
+      appendedAtMs: 0,
+    });
+    this.hardState = hardState;
+    this.#starts.push(this.end);
+    this.end += FRAME_HEADER_BYTES + voteBody.length;
+    return true;
+  }
+
+  /**
+   * Completes the frame headers for their place on the disk; `visit` gets each frame's offset there.
+   * Returns the CRC of the last frame: the chain value for the next group.
+   */
+  seal(place: GroupPlace, visit: (at: number, offset: number) => void): number {
+    assert(!this.isEmpty, "A group without frames is not written");
+    this.#closeFrame();
+    const { sequence, groupStart, commitIndex, salt } = place;
+    const shift = (groupStart === 0 ? SEGMENT_HEADER_BYTES : groupStart) - SEGMENT_HEADER_BYTES;
+    let previousCrc = place.previousCrc;
+    for (const at of this.#starts) {
+      const offset = at + shift;
+      const framePlace = { sequence, offset, groupStart, commitIndex, previousCrc, salt };
+      previousCrc = encodeFramePlace(this.bytes, this.view, at, framePlace);
+      visit(at, offset);
+    }
+    return previousCrc;
+  }
+
+  reset(): void {
+    this.end = SEGMENT_HEADER_BYTES;
+    this.cut = null;
+    this.hardState = null;
+    this.#starts.length = 0;
+    this.#open = null;
+  }
+
+  #closeFrame(): void {
+    const open = this.#open;
+    if (open === null) return;
+    this.#open = null;
+    const bodyStart = open.at + FRAME_HEADER_BYTES;
+    const content: FrameContent = {
+      kind: FRAME_KIND.entries,
+      bodyBytes: this.end - bodyStart,
+      count: open.count,
+      bodyCrc: crc32c(this.bytes.subarray(bodyStart, this.end)),
+      firstIndex: open.firstIndex,
+      term: open.term,
+      appendedAtMs: open.appendedAtMs,
+    };
+    encodeFrameContent(this.view, open.at, content);
+  }
+
+  #reserve(neededBytes: number): boolean {
+    const end = this.end + neededBytes;
+    if (end <= this.bytes.length) return true;
+    if (end > this.#maxBytes) return false;
+    const grown = new Uint8Array(Math.min(this.#maxBytes, Math.max(end, this.bytes.length * 2)));
+    grown.set(this.bytes.subarray(0, this.end));
+    this.bytes = grown;
+    this.view = viewOf(grown);
+    return true;
+  }
+}

@@ -1,0 +1,10 @@
+export type { LogErrorReason } from "./errors.ts";
+export type { ByteRange, FileSystem, LogFile, OpenMode, WriteDone } from "./files.ts";
+export { entriesByteLength, type HardState } from "./format.ts";
+export type { AppendBatch, SuffixCut } from "./group-buffer.ts";
+export { formatLogRecord, inspectLog, type LogRecord, type LogVisitor } from "./inspect.ts";
+export { acquireDirectoryLock, type DirectoryLock } from "./lock.ts";
+export { DurableLog, type LogModules, type LogOwner, type LogStats } from "./log.ts";
+export { NODE_FILES } from "./node-files.ts";
+export { nextTurn } from "./segment-scan.ts";
+export { LOG_DEFAULTS, type LogOptions } from "./options.ts";

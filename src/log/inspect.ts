@@ -1,0 +1,161 @@
+/**
+ * Shows a log to a person: every segment and frame in file order, with what is wrong. Reads only, repairs nothing,
+ * and goes on behind damage as far as the files allow.
+ */
+
+import { join } from "node:path";
+import { type FileSystem, OPEN_MODE, readWhole } from "./files.ts";
+import {
+  decodeSegmentHeader,
+  decodeVoteBody,
+  FRAME_HEADER_BYTES,
+  FRAME_KIND,
+  type FrameHeader,
+  logSalt,
+  type SegmentHeader,
+} from "./format.ts";
+import { NODE_FILES } from "./node-files.ts";
+import { segmentSequence } from "./segment.ts";
+import { judgeTail, nextTurn, scanFrames } from "./segment-scan.ts";
+
+/** One thing found in the log directory. */
+export type LogRecord =
+  | {
+      readonly kind: "segment";
+      readonly file: string;
+      readonly sequence: number;
+      readonly sizeBytes: number;
+      readonly firstIndex: number;
+      readonly previousTerm: number;
+      readonly term: number;
+      readonly vote: string;
+      readonly belowSequence: number;
+    }
+  | { readonly kind: "spare"; readonly file: string; readonly sizeBytes: number }
+  | {
+      readonly kind: "entries";
+      readonly offset: number;
+      readonly groupStart: number;
+      readonly firstIndex: number;
+      readonly count: number;
+      readonly term: number;
+      readonly appendedAtMs: number;
+      readonly commitIndex: number;
+      readonly bodyBytes: number;
+    }
+  | {
+      readonly kind: "hardState";
+      readonly offset: number;
+      readonly groupStart: number;
+      readonly term: number;
+      readonly vote: string;
+    }
+  | { readonly kind: "end"; readonly file: string; readonly offset: number; readonly lastIndex: number }
+  /** An unfinished write, which a start cuts. */
+  | { readonly kind: "torn"; readonly file: string; readonly offset: number; readonly sizeBytes: number }
+  /** What a start refuses. */
+  | { readonly kind: "problem"; readonly file: string; readonly what: string };
+
+export type LogVisitor = (record: LogRecord) => void;
+
+/** Visits everything in the log of `directory`. Cost: reads all of it, one segment at a time. */
+export async function inspectLog(
+  directory: string,
+  visit: LogVisitor,
+  files: FileSystem = NODE_FILES,
+): Promise<void> {
+  for (const name of await files.list(directory)) {
+    if (segmentSequence(name) === 0) continue;
+    const file = await files.open(join(directory, name), OPEN_MODE.read);
+    const image = await readWhole(file);
+    await file.close();
+    const result = decodeSegmentHeader(image);
+    if (result.kind === "ok") await inspectSegment(name, image, result.header, visit);
+    else if (result.kind === "empty") inspectBlank(name, image, visit);
+    else if (result.kind === "invalid") visit({ kind: "problem", file: name, what: "header has a wrong checksum" });
+    else visit({ kind: "problem", file: name, what: `format version ${result.version} is unknown` });
+    await nextTurn();
+  }
+}
+
+function inspectBlank(name: string, image: Uint8Array, visit: LogVisitor): void {
+  const identity = { sequence: segmentSequence(name), salt: null, groupMaxBytes: image.length };
+  const verdict = judgeTail(image, identity, 0);
+  if (verdict.kind === "clean") visit({ kind: "spare", file: name, sizeBytes: image.length });
+  else if (verdict.kind === "torn") visit({ kind: "torn", file: name, offset: 0, sizeBytes: verdict.end });
+  else visit({ kind: "problem", file: name, what: `header is blank, but ${verdict.what}` });
+}
+
+async function inspectSegment(
+  name: string,
+  image: Uint8Array,
+  header: SegmentHeader,
+  visit: LogVisitor,
+): Promise<void> {
+  visit({
+    kind: "segment",
+    file: name,
+    sequence: header.sequence,
+    sizeBytes: image.length,
+    firstIndex: header.firstIndex,
+    previousTerm: header.previousTerm,
+    term: header.hardState.term,
+    vote: header.hardState.vote,
+    belowSequence: header.belowSequence,
+  });
+  const { sequence, groupMaxBytes } = header;
+  const identity = { sequence, salt: logSalt(header.logId), groupMaxBytes };
+  let lastIndex = header.firstIndex - 1;
+  const end = await scanFrames(image, identity, header, (frame) => {
+    if (frame.kind === FRAME_KIND.entries) lastIndex = frame.firstIndex + frame.count - 1;
+    visit(frameRecord(frame, image));
+  });
+  visit({ kind: "end", file: name, offset: end.offset, lastIndex });
+  const verdict = judgeTail(image, identity, end.offset);
+  if (verdict.kind === "torn") {
+    const sizeBytes = verdict.end - end.offset;
+    visit({ kind: "torn", file: name, offset: end.offset, sizeBytes });
+  } else if (verdict.kind === "damaged") {
+    const what = `damaged at offset ${verdict.offset}: ${verdict.what}`;
+    visit({ kind: "problem", file: name, what });
+  }
+}
+
+function frameRecord(frame: FrameHeader, image: Uint8Array): LogRecord {
+  const { offset, groupStart, term, bodyBytes } = frame;
+  if (frame.kind === FRAME_KIND.hardState) {
+    const start = offset + FRAME_HEADER_BYTES;
+    const vote = decodeVoteBody(image.subarray(start, start + bodyBytes));
+    return { kind: "hardState", offset, groupStart, term, vote };
+  }
+  const { firstIndex, count, appendedAtMs, commitIndex } = frame;
+  return { kind: "entries", offset, groupStart, firstIndex, count, term, appendedAtMs, commitIndex, bodyBytes };
+}
+
+/** One line per record, for `hearth data inspect log`. */
+export function formatLogRecord(record: LogRecord): string {
+  switch (record.kind) {
+    case "segment": {
+      const { file, firstIndex, term, vote, belowSequence } = record;
+      const owner = vote === "" ? "nobody" : vote;
+      return `${file}  from index ${firstIndex}, term ${term}, vote for ${owner}, above segment ${belowSequence}`;
+    }
+    case "spare":
+      return `${record.file}  spare, ${record.sizeBytes} bytes prepared`;
+    case "entries": {
+      const { offset, firstIndex, count, term, bodyBytes, appendedAtMs, commitIndex } = record;
+      const at = new Date(appendedAtMs).toISOString();
+      const last = firstIndex + count - 1;
+      const what = count === 1 ? `entry ${firstIndex}` : `entries ${firstIndex}-${last}`;
+      return `  ${offset}  ${what}, term ${term}, ${bodyBytes} bytes, appended ${at}, commit ${commitIndex}`;
+    }
+    case "hardState":
+      return `  ${record.offset}  hard state: term ${record.term}, vote for ${record.vote === "" ? "nobody" : record.vote}`;
+    case "end":
+      return `  ${record.offset}  end of frames, last index ${record.lastIndex}`;
+    case "torn":
+      return `  ${record.offset}  unfinished write of ${record.sizeBytes} bytes; the next start cuts it`;
+    case "problem":
+      return `${record.file}  PROBLEM: ${record.what}`;
+  }
+}

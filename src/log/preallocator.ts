@@ -1,0 +1,145 @@
+/**
+ * Makes the next segment before it is needed: a file of zeros, durable, so that an append changes no metadata of the
+ * file system (a durable write into a growing file takes 1.3-1.5x as long).
+ *
+ * It goes at twice the pace of the active segment, one chunk at a time: a whole segment at once would stand in the
+ * way of the log's own writes on the same disk.
+ */
+
+import type { Logger } from "../base/index.ts";
+import { type FileSystem, type LogFile, OPEN_MODE, writeAll } from "./files.ts";
+import type { LogOptions } from "./options.ts";
+import { segmentPath } from "./segment.ts";
+
+export interface Spare {
+  readonly sequence: number;
+  readonly file: LogFile;
+  filledBytes: number;
+}
+
+export type PreallocatorOptions = Pick<LogOptions, "directory" | "segmentBytes" | "spaceRetryMs">;
+
+export interface PreallocatorModules {
+  readonly files: FileSystem;
+  readonly logger: Logger;
+  /** Called when a spare that `take` did not find has become ready. */
+  readonly onReady: () => void;
+}
+
+/** One step of the fill. Good enough: 2-4 ms on the measured disk, short beside a group of the log. */
+const CHUNK_BYTES = 1024 * 1024;
+const ZERO_CHUNK = new Uint8Array(CHUNK_BYTES);
+
+export class Preallocator {
+  readonly #options: PreallocatorOptions;
+  readonly #modules: PreallocatorModules;
+  #nextSequence: number;
+  #spare: Spare | null;
+  #targetBytes = 0;
+  #isWanted = false;
+  #running: Promise<void> | null = null;
+  #retryTimer: NodeJS.Timeout | null = null;
+  #isClosed = false;
+  /** Why the last attempt failed, or null: the log then still has room in its active segment only. */
+  error: Error | null = null;
+
+  constructor(
+    options: PreallocatorOptions,
+    modules: PreallocatorModules,
+    found: { nextSequence: number; spare: Spare | null },
+  ) {
+    this.#options = options;
+    this.#modules = modules;
+    this.#nextSequence = found.nextSequence;
+    this.#spare = found.spare;
+  }
+
+  /** The finished spare, now the caller's, or null: then `onReady` will tell. */
+  take(): Spare | null {
+    const spare = this.#spare;
+    if (spare === null || spare.filledBytes < this.#options.segmentBytes) {
+      this.#isWanted = true;
+      this.advance(this.#options.segmentBytes);
+      return null;
+    }
+    this.#spare = null;
+    this.#targetBytes = 0;
+    this.#nextSequence = spare.sequence + 1;
+    return spare;
+  }
+
+  /** Asks for the spare to be filled up to `targetBytes`, in the background. */
+  advance(targetBytes: number): void {
+    this.#targetBytes = Math.max(this.#targetBytes, Math.min(targetBytes, this.#options.segmentBytes));
+    if (this.#running !== null || this.#retryTimer !== null || this.#isClosed) return;
+    if (this.#targetBytes <= (this.#spare?.filledBytes ?? 0)) return;
+    this.#running = this.#fill()
+      .catch((error: unknown) => this.#onFailed(error))
+      .finally(() => {
+        this.#running = null;
+        if (this.#isWanted && this.#isReady()) {
+          this.#isWanted = false;
+          this.#modules.onReady();
+        } else {
+          this.advance(0);
+        }
+      });
+  }
+
+  /** Fills a whole spare and waits for it. Errors: the raw one of the disk. */
+  async prepare(): Promise<void> {
+    this.advance(this.#options.segmentBytes);
+    while (this.#running !== null) await this.#running;
+    if (this.error !== null) throw this.error;
+  }
+
+  /** Stops after the chunk in progress. What is filled stays for the next start. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
+    await this.#running;
+    await this.#spare?.file.close();
+    this.#spare = null;
+  }
+
+  #isReady(): boolean {
+    return this.#spare !== null && this.#spare.filledBytes >= this.#options.segmentBytes;
+  }
+
+  async #fill(): Promise<void> {
+    this.#spare ??= await this.#create();
+    const spare = this.#spare;
+    while (spare.filledBytes < this.#targetBytes && !this.#isClosed) {
+      const chunkBytes = Math.min(CHUNK_BYTES, this.#options.segmentBytes - spare.filledBytes);
+      await writeAll(spare.file, ZERO_CHUNK.subarray(0, chunkBytes), spare.filledBytes);
+      spare.filledBytes += chunkBytes;
+    }
+    this.error = null;
+  }
+
+  async #create(): Promise<Spare> {
+    const { directory } = this.#options;
+    const { files } = this.#modules;
+    const file = await files.open(segmentPath(directory, this.#nextSequence), OPEN_MODE.create);
+    // The name has to be durable before a frame in it is promised.
+    await files.syncDirectory(directory);
+    return { sequence: this.#nextSequence, file, filledBytes: 0 };
+  }
+
+  /** After a failed durable write nothing is known of the file: it goes, and another one is made later. */
+  async #onFailed(error: unknown): Promise<void> {
+    this.error = error instanceof Error ? error : new Error(String(error));
+    this.#modules.logger.warn("cannot preallocate a log segment", { reason: this.error.message });
+    const spare = this.#spare;
+    this.#spare = null;
+    await spare?.file.close().catch(() => {});
+    await this.#modules.files
+      .remove(segmentPath(this.#options.directory, this.#nextSequence))
+      .catch(() => {});
+    if (this.#isClosed) return;
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = null;
+      this.advance(0);
+    }, this.#options.spaceRetryMs);
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * Reads entries back: for replay after a start, and for peers that lag.
+ *
+ * Everything is checked on the way out, header, chain position and body, because a sealed segment is not read at the
+ * start. What does not check is damage: it was durable once.
+ */
+
+import { HearthError } from "../base/index.ts";
+import { damaged, readFailed } from "./errors.ts";
+import { type FileSystem, type LogFile, OPEN_MODE, readWhole } from "./files.ts";
+import {
+  createFrameHeader,
+  decodeSegmentHeader,
+  entriesByteLength,
+  FRAME_HEADER_BYTES,
+  FRAME_KIND,
+  type FrameHeader,
+  tryDecodeFrameHeader,
+  viewOf,
+} from "./format.ts";
+import type { AppendBatch } from "./group-buffer.ts";
+import { type ActiveSegment, FrameTable, type SealedSegment, segmentPath } from "./segment.ts";
+import { isBodyIntact, scanFrames } from "./segment-scan.ts";
+
+export interface ReadRange {
+  /** First index wanted. */
+  readonly fromIndex: number;
+  /** Index after the last one that may be returned. */
+  readonly endIndex: number;
+  /** Bound of what is read at once, bytes; one frame is always returned. */
+  readonly maxBytes: number;
+}
+
+export interface SegmentReaderModules {
+  readonly files: FileSystem;
+  readonly directory: string;
+  readonly salt: number;
+}
+
+/** Frames to read: taken out of the table at once, since the log goes on while the disk is read. */
+interface FramePlan {
+  readonly path: string;
+  readonly firstIndexes: readonly number[];
+  readonly offsets: readonly number[];
+  /** Index after the last entry of the last planned frame, as far as later frames limit it. */
+  readonly endIndex: number;
+}
+
+/**
+ * Reader of one log. Every read has its own file handle, so that a segment may be removed at any time; the table of
+ * the last sealed segment is kept, since reads walk forward.
+ */
+export class SegmentReader {
+  readonly #modules: SegmentReaderModules;
+  #sealed: { readonly sequence: number; readonly table: FrameTable } | null = null;
+
+  constructor(modules: SegmentReaderModules) {
+    this.#modules = modules;
+  }
+
+  /** Batches of a sealed segment. Cost: the first read of a segment checks all of it. */
+  readSealed(segment: SealedSegment, range: ReadRange): Promise<AppendBatch[]> {
+    return this.#withFile(segment.sequence, async (file, path) => {
+      if (this.#sealed?.sequence !== segment.sequence) {
+        const table = await this.#checkSealed(segment, path, await readWhole(file));
+        this.#sealed = { sequence: segment.sequence, table };
+      }
+      return this.#readFrames(file, planFrames(this.#sealed.table, path, range), range);
+    });
+  }
+
+  /** Batches of the segment that is still written; the range must be durable. */
+  readActive(active: ActiveSegment, range: ReadRange): Promise<AppendBatch[]> {
+    const plan = planFrames(active.table, segmentPath(this.#modules.directory, active.sequence), range);
+    return this.#withFile(active.sequence, (file) => this.#readFrames(file, plan, range));
+  }
+
+  async #withFile<T>(sequence: number, body: (file: LogFile, path: string) => Promise<T>): Promise<T> {
+    const path = segmentPath(this.#modules.directory, sequence);
+    try {
+      const file = await this.#modules.files.open(path, OPEN_MODE.read);
+      try {
+        return await body(file, path);
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      throw error instanceof HearthError ? error : readFailed(path, error);
+    }
+  }
+
+  async #checkSealed(segment: SealedSegment, path: string, image: Uint8Array): Promise<FrameTable> {
+    const { salt } = this.#modules;
+    const result = decodeSegmentHeader(image);
+    if (result.kind !== "ok") throw damaged(path, "its header changed since the start");
+    const table = new FrameTable();
+    const { sequence } = segment;
+    const identity = { sequence, salt, groupMaxBytes: result.header.groupMaxBytes };
+    const end = await scanFrames(image, identity, result.header, (frame) => {
+      if (frame.kind === FRAME_KIND.entries) table.add(frame.firstIndex, frame.offset);
+    });
+    if (end.offset !== segment.end || end.crc !== segment.crc) {
+      throw damaged(`${path} at offset ${end.offset}`, `its frames must reach offset ${segment.end}`);
+    }
+    return table;
+  }
+
+  async #readFrames(file: LogFile, plan: FramePlan, range: ReadRange): Promise<AppendBatch[]> {
+    const base = plan.offsets[0];
+    if (base === undefined) throw damaged(plan.path, `it does not hold log index ${range.fromIndex}`);
+    let image = await readChunk(file, base, range.maxBytes + FRAME_HEADER_BYTES);
+    const firstBytes = this.#frameBytes(image, plan.path, base);
+    if (firstBytes > image.length) image = await readChunk(file, base, firstBytes);
+    return this.#parse(image, plan, range);
+  }
+
+  #frameBytes(image: Uint8Array, path: string, base: number): number {
+    const frame = createFrameHeader();
+    if (!tryDecodeFrameHeader(image, viewOf(image), 0, this.#modules.salt, frame)) {
+      throw damaged(`${path} at offset ${base}`, "a frame header has a wrong checksum");
+    }
+    return FRAME_HEADER_BYTES + frame.bodyBytes;
+  }
+
+  #parse(image: Uint8Array, plan: FramePlan, range: ReadRange): AppendBatch[] {
+    const base = plan.offsets[0] as number;
+    const view = viewOf(image);
+    const frame = createFrameHeader();
+    const batches: AppendBatch[] = [];
+    for (let i = 0; i < plan.offsets.length; i++) {
+      const at = (plan.offsets[i] as number) - base;
+      if (at + FRAME_HEADER_BYTES > image.length) break;
+      const where = `${plan.path} at offset ${base + at}`;
+      if (!tryDecodeFrameHeader(image, view, at, this.#modules.salt, frame)) {
+        throw damaged(where, "a frame header has a wrong checksum");
+      }
+      if (at + FRAME_HEADER_BYTES + frame.bodyBytes > image.length) break;
+      if (frame.firstIndex !== plan.firstIndexes[i] || !isBodyIntact(image, frame, base)) {
+        throw damaged(where, "the body of a frame has a wrong checksum");
+      }
+      const body = image.subarray(at + FRAME_HEADER_BYTES, at + FRAME_HEADER_BYTES + frame.bodyBytes);
+      const endIndex = plan.firstIndexes[i + 1] ?? plan.endIndex;
+      batches.push(clip(frame, body, { fromIndex: range.fromIndex, endIndex }, where));
+    }
+    return batches;
+  }
+}
+
+/** The frames that hold the range, as far as `maxBytes` reaches. */
+function planFrames(table: FrameTable, path: string, range: ReadRange): FramePlan {
+  const first = table.find(range.fromIndex);
+  const firstIndexes: number[] = [];
+  const offsets: number[] = [];
+  const reach = (table.offsets[first] ?? 0) + range.maxBytes;
+  let i = first;
+  for (; i >= 0 && i < table.offsets.length; i++) {
+    const firstIndex = table.firstIndexes[i] as number;
+    const offset = table.offsets[i] as number;
+    if (i > first && (firstIndex >= range.endIndex || offset > reach)) break;
+    firstIndexes.push(firstIndex);
+    offsets.push(offset);
+  }
+  const nextIndex = table.firstIndexes[i] ?? range.endIndex;
+  return { path, firstIndexes, offsets, endIndex: Math.min(nextIndex, range.endIndex) };
+}
+
+async function readChunk(file: LogFile, position: number, bytes: number): Promise<Uint8Array> {
+  const image = new Uint8Array(bytes);
+  return image.subarray(0, await file.read(image, position));
+}
+
+/** The entries of a frame inside [fromIndex, endIndex): a later frame may replace its end. */
+function clip(
+  frame: FrameHeader,
+  body: Uint8Array,
+  range: { fromIndex: number; endIndex: number },
+  where: string,
+): AppendBatch {
+  const firstIndex = Math.max(frame.firstIndex, range.fromIndex);
+  const endIndex = Math.min(frame.firstIndex + frame.count, range.endIndex);
+  const { term, appendedAtMs } = frame;
+  const count = endIndex - firstIndex;
+  if (count === frame.count) {
+    return { firstIndex, term, count, appendedAtMs, body, bodyBytes: body.length };
+  }
+  const start = entriesByteLength(body, firstIndex - frame.firstIndex);
+  const end = entriesByteLength(body, endIndex - frame.firstIndex);
+  if (start < 0 || end < 0) throw damaged(where, "a body holds fewer entries than its frame says");
+  const part = body.subarray(start, end);
+  return { firstIndex, term, count, appendedAtMs, body: part, bodyBytes: part.length };
+}

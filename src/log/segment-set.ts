@@ -1,0 +1,156 @@
+/**
+ * The segment files of one log: which one is written, which are sealed, which may go, and the next one in the making.
+ * Knows nothing of buffers and promises; the log tells it where to roll.
+ */
+
+import { assert, type Logger } from "../base/index.ts";
+import type { FileSystem } from "./files.ts";
+import type { LogOptions } from "./options.ts";
+import { Preallocator } from "./preallocator.ts";
+import type { RecoveredLog } from "./recovery.ts";
+import { type ActiveSegment, FrameTable, type SealedSegment, segmentPath } from "./segment.ts";
+
+export interface SegmentSetModules {
+  readonly files: FileSystem;
+  readonly logger: Logger;
+  /** Called when a segment has become ready that `tryRoll` had to do without. */
+  readonly onReady: () => void;
+}
+
+export class SegmentSet {
+  readonly #options: LogOptions;
+  readonly #modules: SegmentSetModules;
+  readonly #preallocator: Preallocator;
+  readonly #sealed: SealedSegment[];
+  #active: ActiveSegment | null;
+  /** Replaced by the active segment; they stay until its first group is durable. */
+  #dead: SealedSegment[] = [];
+  #maintenance: Promise<void> = Promise.resolve();
+
+  constructor(options: LogOptions, modules: SegmentSetModules, found: RecoveredLog) {
+    this.#options = options;
+    this.#modules = modules;
+    this.#sealed = found.sealed;
+    this.#active = found.active;
+    this.#preallocator = new Preallocator(options, modules, found);
+    this.prepareAhead();
+  }
+
+  get active(): ActiveSegment | null {
+    return this.#active;
+  }
+
+  /** The newest sealed segment that holds live entries. */
+  get below(): SealedSegment | undefined {
+    return this.#sealed.at(-1);
+  }
+
+  /** Index of the oldest entry still here; 1 for a new log. */
+  get firstIndex(): number {
+    return this.#sealed[0]?.firstIndex ?? this.#active?.firstIndex ?? 1;
+  }
+
+  get sizeBytes(): number {
+    const sealedBytes = this.#sealed.reduce((sum, segment) => sum + segment.segmentBytes, 0);
+    return sealedBytes + (this.#active?.segmentBytes ?? 0);
+  }
+
+  /** Why the next segment cannot be made, or null. */
+  get spaceError(): Error | null {
+    return this.#preallocator.error;
+  }
+
+  /** Makes the very first segment, so that a disk that takes none is known before anything is promised. */
+  prepareFirst(): Promise<void> {
+    return this.#preallocator.prepare();
+  }
+
+  /** Lets the next segment grow at twice the pace of the active one. */
+  prepareAhead(): void {
+    const active = this.#active;
+    if (active === null) return;
+    const fill = Math.min(1, (2 * active.position) / active.segmentBytes);
+    this.#preallocator.advance(Math.ceil(fill * this.#options.segmentBytes));
+  }
+
+  /** Makes a fresh segment for entries from `firstIndex` on the active one; false when it is not ready yet. */
+  tryRoll(firstIndex: number): boolean {
+    const spare = this.#preallocator.take();
+    if (spare === null) return false;
+    if (this.#active !== null) this.#seal(this.#active, firstIndex);
+    this.#active = {
+      sequence: spare.sequence,
+      file: spare.file,
+      firstIndex,
+      segmentBytes: this.#options.segmentBytes,
+      table: new FrameTable(),
+      position: 0,
+      crc: 0,
+    };
+    return true;
+  }
+
+  /** Segments whose entries are all replaced, or that hold none, are dead: nothing stands on them. */
+  #seal(active: ActiveSegment, firstIndex: number): void {
+    const { sequence, segmentBytes, position: end, crc } = active;
+    this.#sealed.push({ sequence, firstIndex: active.firstIndex, segmentBytes, end, crc });
+    while ((this.#sealed.at(-1)?.firstIndex ?? 0) >= firstIndex) {
+      this.#dead.push(this.#sealed.pop() as SealedSegment);
+    }
+    this.#maintain("cannot close a log segment", () => active.file.close());
+  }
+
+  /** The sealed segment with `index`, and the index after its last live entry. */
+  findSealed(index: number): { readonly segment: SealedSegment; readonly endIndex: number } {
+    let i = this.#sealed.length - 1;
+    while (i > 0 && (this.#sealed[i] as SealedSegment).firstIndex > index) i -= 1;
+    const segment = this.#sealed[i];
+    assert(segment !== undefined && segment.firstIndex <= index, `No segment holds log index ${index}`);
+    const above = this.#sealed[i + 1]?.firstIndex ?? this.#active?.firstIndex;
+    assert(above !== undefined, "Sealed segments lie below an active one");
+    return { segment, endIndex: above };
+  }
+
+  /** Removes the sealed segments that hold nothing above `throughIndex`, in the background. */
+  truncatePrefix(throughIndex: number): void {
+    const segments: SealedSegment[] = [];
+    while (this.#sealed.length > 0) {
+      const next = this.#sealed[1]?.firstIndex ?? this.#active?.firstIndex ?? 0;
+      if (next > throughIndex + 1) break;
+      segments.push(this.#sealed.shift() as SealedSegment);
+    }
+    this.#remove(segments);
+  }
+
+  /** Removes replaced segments, in the background. To be called when what replaces them is durable. */
+  removeDead(): void {
+    if (this.#dead.length === 0) return;
+    this.#remove(this.#dead);
+    this.#dead = [];
+  }
+
+  #remove(segments: readonly SealedSegment[]): void {
+    const { directory } = this.#options;
+    const { files } = this.#modules;
+    // What is left after a failure is removed by the next start or stays as history; it costs space only.
+    this.#maintain("cannot remove a log segment", async () => {
+      for (const { sequence } of segments) {
+        await files.remove(segmentPath(directory, sequence));
+        // One at a time: a crash must not leave an older segment where a newer one is gone.
+        await files.syncDirectory(directory);
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#maintenance;
+    await this.#preallocator.close();
+    await this.#active?.file.close();
+  }
+
+  #maintain(failure: string, work: () => Promise<void>): void {
+    this.#maintenance = this.#maintenance.then(work).catch((error: unknown) => {
+      this.#modules.logger.warn(failure, { reason: String(error) });
+    });
+  }
+}

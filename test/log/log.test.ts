@@ -1,0 +1,271 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isHearthError } from "../../src/base/index.ts";
+import { batchOf, LogUnderTest, SMALL_LOG } from "./support/log-harness.ts";
+import { MemoryDisk } from "./support/memory-disk.ts";
+
+async function reopen(disk: MemoryDisk, under: LogUnderTest): Promise<LogUnderTest> {
+  await under.log.close();
+  return LogUnderTest.open(disk);
+}
+
+test("a new log is empty and begins at index 1", async () => {
+  const { log } = await LogUnderTest.open(new MemoryDisk());
+  assert.equal(log.firstIndex, 1);
+  assert.equal(log.lastIndex, 0);
+  assert.equal(log.lastTerm, 0);
+  assert.deepEqual(log.hardState, { term: 0, vote: "" });
+  await log.close();
+});
+
+test("entries and hard state are there after a restart", async () => {
+  const disk = new MemoryDisk();
+  let under = await LogUnderTest.open(disk);
+  await under.setHardState(3, "node-a");
+  await under.append(2, { term: 3, appendedAtMs: 1111 });
+  await under.append(1, { term: 3, appendedAtMs: 2222, tag: 7 });
+  under = await reopen(disk, under);
+  assert.deepEqual(under.log.hardState, { term: 3, vote: "node-a" });
+  assert.equal(under.log.lastIndex, 3);
+  assert.equal(under.log.lastTerm, 3);
+  assert.equal(under.log.lastAppendedAtMs, 2222);
+  assert.deepEqual(await under.entries(), [
+    { index: 1, term: 3, appendedAtMs: 1111, value: 1000 },
+    { index: 2, term: 3, appendedAtMs: 1111, value: 2000 },
+    { index: 3, term: 3, appendedAtMs: 2222, value: 3007 },
+  ]);
+  await under.log.close();
+});
+
+test("everything that waits while the disk is busy goes in one write", async () => {
+  const disk = new MemoryDisk();
+  const under = await LogUnderTest.open(disk);
+  const before = under.log.stats.writes;
+  const first = under.append(1);
+  const rest = [];
+  for (let i = 0; i < 50; i++) rest.push(under.append(1));
+  await Promise.all([first, ...rest]);
+  assert.equal(under.log.stats.writes - before, 2);
+  assert.equal(under.log.stats.frames, 2, "appends of one term and time form one frame");
+  assert.equal((await under.entries()).length, 51);
+  await under.log.close();
+});
+
+test("entries of another term or another time begin a new frame", async () => {
+  const under = await LogUnderTest.open(new MemoryDisk());
+  under.log.append(batchOf(1, 1, { term: 1, appendedAtMs: 10 }));
+  under.log.append(batchOf(2, 1, { term: 1, appendedAtMs: 11 }));
+  await under.append(1, { term: 2, appendedAtMs: 11 });
+  assert.equal(under.log.stats.frames, 3);
+  assert.equal(under.log.stats.writes, 1);
+  await under.log.close();
+});
+
+test("what does not fit into one group waits for the next, in order", async () => {
+  const disk = new MemoryDisk();
+  let under = await LogUnderTest.open(disk);
+  const writes = [];
+  for (let i = 0; i < 30; i++) writes.push(under.append(1, { payloadBytes: 1000 }));
+  const hardState = under.setHardState(9, "x");
+  for (let i = 0; i < 3; i++) writes.push(under.append(1, { term: 9 }));
+  await Promise.all([...writes, hardState]);
+  assert.ok(under.log.stats.writes >= 4, `30 KB in groups of 8 KiB took ${under.log.stats.writes} writes`);
+  under = await reopen(disk, under);
+  assert.deepEqual(
+    (await under.entries()).map((entry) => entry.value),
+    Array.from({ length: 33 }, (_, i) => (i + 1) * 1000),
+  );
+  assert.equal(under.log.hardState.term, 9);
+  await under.log.close();
+});
+
+test("the log rolls over many segments and reads across them from any index", async () => {
+  const disk = new MemoryDisk();
+  let under = await LogUnderTest.open(disk);
+  for (let i = 0; i < 300; i++) await under.append(1 + (i % 3), { payloadBytes: 100 + (i % 7) * 50, term: 1 + (i >> 6) });
+  const lastIndex = under.log.lastIndex;
+  assert.ok(disk.files.size > 4, `${disk.files.size} files`);
+  const whole = await under.entries();
+  assert.equal(whole.length, lastIndex);
+  under = await reopen(disk, under);
+  assert.deepEqual(await under.entries(), whole);
+  for (const from of [2, 5, 100, 101, 333, lastIndex]) {
+    assert.deepEqual(await under.entries(from, 700), whole.slice(from - 1), `from ${from}`);
+  }
+  await under.log.close();
+});
+
+test("a restart reads the newest segment and only the headers of the others", async () => {
+  const disk = new MemoryDisk();
+  const under = await LogUnderTest.open(disk);
+  for (let i = 0; i < 200; i++) await under.append(1, { payloadBytes: 1000 });
+  await under.log.close();
+  const reads = new Map<string, number>();
+  const open = disk.open.bind(disk);
+  disk.open = async (path, mode) => {
+    const file = await open(path, mode);
+    const read = file.read.bind(file);
+    file.read = (target, position) => {
+      reads.set(path, (reads.get(path) ?? 0) + target.length);
+      return read(target, position);
+    };
+    return file;
+  };
+  const again = await LogUnderTest.open(disk);
+  const whole = [...reads.values()].filter((bytes) => bytes > 256).length;
+  assert.ok(reads.size >= 6);
+  assert.ok(whole <= 2, `${whole} of ${reads.size} files were read as a whole: newest and spare`);
+  await again.log.close();
+});
+
+test("durable sequence numbers cover exactly what a write carried", async () => {
+  const disk = new MemoryDisk();
+  const under = await LogUnderTest.open(disk);
+  disk.fault = () => "hold";
+  const first = under.log.append(batchOf(1, 1));
+  under.log.flush();
+  const second = under.log.append(batchOf(2, 1));
+  under.log.flush();
+  assert.equal(disk.held.length, 1, "one write in flight");
+  disk.held.shift()?.();
+  assert.equal(under.durableSequence, first);
+  assert.equal(under.log.durableIndex, 1);
+  assert.equal(under.log.lastIndex, 2);
+  assert.equal(disk.held.length, 1, "the next write has begun");
+  disk.held.shift()?.();
+  assert.equal(under.durableSequence, second);
+  disk.fault = () => "none";
+  await under.log.close();
+});
+
+test("short writes are continued until everything is on the disk", async () => {
+  const disk = new MemoryDisk();
+  let under = await LogUnderTest.open(disk);
+  let writes = 0;
+  disk.fault = () => (writes++ % 3 === 2 ? "none" : "short");
+  for (let i = 0; i < 40; i++) await under.append(2, { payloadBytes: 300 });
+  disk.fault = () => "none";
+  under = await reopen(disk, under);
+  assert.equal((await under.entries()).length, 80);
+  await under.log.close();
+});
+
+test("a failed write is final: nothing later is acknowledged and the owner is told once", async () => {
+  const disk = new MemoryDisk();
+  const under = await LogUnderTest.open(disk);
+  await under.append(1);
+  disk.fault = () => "error";
+  const failed = under.append(1);
+  const waiting = under.append(1);
+  await assert.rejects(failed, (error) => isHearthError(error) && error.reason === "log_write_failed");
+  await assert.rejects(waiting);
+  disk.fault = () => "none";
+  assert.equal(under.log.durableIndex, 1);
+  assert.ok(under.log.failure !== null);
+  assert.throws(() => under.log.append(batchOf(4, 1)), /The log has failed/);
+  const operations = disk.operations.length;
+  under.log.flush();
+  await under.log.close();
+  const later = disk.operations.slice(operations).filter((operation) => operation.kind === "write");
+  assert.equal(later.length, 0, "a failed log is not written again");
+});
+
+test("without room for another segment the log says so early and goes on when there is room again", async () => {
+  const disk = new MemoryDisk();
+  const under = await LogUnderTest.open(disk);
+  await under.append(1);
+  disk.fault = (_, name) => (name === "0000000001.log" ? "none" : "error");
+  while (under.log.spaceError === null) await under.append(1, { payloadBytes: 1000 });
+  const { lastIndex } = under.log;
+  await under.append(1, { payloadBytes: 1000 });
+  assert.equal(under.log.durableIndex, lastIndex + 1, "the reserve still takes what was under way");
+  disk.fault = () => "none";
+  const many = [];
+  for (let i = 0; i < 30; i++) many.push(under.append(1, { payloadBytes: 1000 }));
+  await Promise.all(many);
+  assert.equal(under.log.spaceError, null);
+  assert.ok(under.log.stats.stalls >= 1);
+  await under.log.close();
+});
+
+test("a suffix is replaced inside a segment, in the middle of a frame, and below the segment", async () => {
+  const disk = new MemoryDisk();
+  let under = await LogUnderTest.open(disk);
+  await under.append(10, { term: 1 });
+  await under.append(5, { term: 1 });
+  await under.replaceFrom({ fromIndex: 8, previousTerm: 1 }, 4, { term: 2, tag: 2 });
+  const inside = await under.entries();
+  assert.equal(inside.length, 11);
+  assert.deepEqual(inside.slice(6, 8).map((entry) => [entry.term, entry.value]), [[1, 7000], [2, 8002]]);
+
+  for (let i = 0; i < 120; i++) await under.append(1, { term: 2, payloadBytes: 1000, tag: 2 });
+  const filesBefore = [...disk.files.keys()];
+  await under.replaceFrom({ fromIndex: 20, previousTerm: 2 }, 2, { term: 5, tag: 5 });
+  assert.equal(under.log.lastIndex, 21);
+  under = await reopen(disk, under);
+  assert.equal(under.log.lastIndex, 21);
+  assert.equal(under.log.lastTerm, 5);
+  const after = await under.entries();
+  assert.deepEqual(after.slice(-3).map((entry) => [entry.index, entry.term, entry.value]), [
+    [19, 2, 19002],
+    [20, 5, 20005],
+    [21, 5, 21005],
+  ]);
+  assert.ok(filesBefore.some((name) => !disk.files.has(name)), "replaced segments are removed");
+  await under.append(1, { term: 5 });
+  await under.log.close();
+});
+
+test("committed entries cannot be replaced", async () => {
+  const under = await LogUnderTest.open(new MemoryDisk());
+  await under.append(5);
+  under.log.commitIndex = 4;
+  assert.throws(() => under.log.truncateSuffix({ fromIndex: 4, previousTerm: 1 }), /committed/);
+  under.log.truncateSuffix({ fromIndex: 5, previousTerm: 1 });
+  await under.log.close();
+});
+
+test("a prefix goes in whole segments, and reads below it are refused", async () => {
+  const disk = new MemoryDisk();
+  let under = await LogUnderTest.open(disk);
+  for (let i = 0; i < 150; i++) await under.append(1, { payloadBytes: 1000 });
+  const files = disk.files.size;
+  under.log.truncatePrefix(100);
+  const first = under.log.firstIndex;
+  assert.ok(first > 60 && first <= 101, `first index ${first}`);
+  await assert.rejects(under.log.read(first - 1, 100), (error) => isHearthError(error) && error.reason === "log_compacted");
+  assert.equal((await under.entries(first)).length, 150 - first + 1);
+  under = await reopen(disk, under);
+  assert.ok(disk.files.size < files);
+  assert.equal(under.log.firstIndex, first);
+  assert.equal((await under.entries()).length, 150 - first + 1);
+  await under.log.close();
+});
+
+test("a clean stop marks the end as durable and closes every file", async () => {
+  const disk = new MemoryDisk();
+  const under = await LogUnderTest.open(disk);
+  await under.append(3);
+  const writes = under.log.stats.writes;
+  await under.log.close();
+  assert.equal(under.log.stats.writes, writes + 1, "one hard state behind the last entries");
+  assert.equal(disk.openFiles, 0);
+  const again = await LogUnderTest.open(disk);
+  await again.log.close();
+  assert.equal(again.log.stats.writes, 0, "nothing new, nothing to mark");
+});
+
+test("one durable write per group, and none besides it once the segments are prepared", async () => {
+  const disk = new MemoryDisk();
+  const under = await LogUnderTest.open(disk, { ...SMALL_LOG, segmentBytes: 1024 * 1024 });
+  await under.append(1);
+  await new Promise((resolve) => setImmediate(resolve));
+  const before = disk.operations.length;
+  const { syncs } = disk;
+  for (let i = 0; i < 10; i++) await under.append(1);
+  const names = disk.operations.slice(before).flatMap((operation) => (operation.kind === "write" ? [operation.name] : []));
+  const logWrites = names.filter((name) => name === "0000000001.log").length;
+  assert.equal(logWrites, 10);
+  assert.ok(disk.syncs - syncs <= 11, `${disk.syncs - syncs} durable writes, at most one for the next segment`);
+  await under.log.close();
+});

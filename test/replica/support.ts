@@ -1,0 +1,139 @@
+/** A replica over a disk in memory and a state machine that remembers what it was given. */
+
+import { type Clock, type HearthError, SILENT_LOGGER } from "../../src/base/index.ts";
+import { DurableLog, type LogOptions } from "../../src/log/index.ts";
+import type { CommittedBatch } from "../../src/protocol/index.ts";
+import {
+  type ApplyOutcome,
+  type Proposal,
+  type ProposeResult,
+  type PublishedState,
+  REPLICA_DEFAULTS,
+  type ReadIndexResult,
+  Replica,
+  type ReplicaOptions,
+  type StateMachine,
+} from "../../src/replica/index.ts";
+import { entriesBody } from "../log/support/log-harness.ts";
+import { MemoryDisk } from "../log/support/memory-disk.ts";
+
+export const LOG_OPTIONS: LogOptions = {
+  directory: "/log",
+  segmentBytes: 256 * 1024,
+  groupMaxBytes: 64 * 1024,
+  spaceRetryMs: 1,
+};
+
+export interface AppliedEntry {
+  readonly index: number;
+  readonly term: number;
+  readonly appendedAtMs: number;
+}
+
+/** Keeps what a database would keep: entries and the position, changed together. */
+export class FakeState implements StateMachine {
+  readonly entries: AppliedEntry[] = [];
+  readonly ranges: number[] = [];
+  appliedIndex = 0;
+  appliedTerm = 0;
+  failure: Error | null = null;
+  /** Positions to reject, counted over one range. */
+  rejects: (index: number) => boolean = () => false;
+
+  apply(batches: readonly CommittedBatch[]): ApplyOutcome {
+    if (this.failure !== null) throw this.failure;
+    const rejections = new Map<number, string>();
+    let position = 0;
+    for (const { firstIndex, term, appendedAtMs, count } of batches) {
+      for (let i = 0; i < count; i++, position++) {
+        if (this.rejects(firstIndex + i)) rejections.set(position, "test");
+        if (firstIndex + i <= this.appliedIndex) continue;
+        if (firstIndex + i !== this.appliedIndex + 1) throw new Error(`Gap before ${firstIndex + i}`);
+        this.entries.push({ index: firstIndex + i, term, appendedAtMs });
+        this.appliedIndex = firstIndex + i;
+        this.appliedTerm = term;
+      }
+    }
+    this.ranges.push(position);
+    const outcomes = new Uint8Array(position);
+    for (const at of rejections.keys()) outcomes[at] = 2;
+    return { outcomes, rejections };
+  }
+}
+
+export class FakeClock implements Clock {
+  now = 1_000_000;
+
+  nowMs(): number {
+    return this.now;
+  }
+}
+
+export class Rig {
+  readonly replica: Replica;
+  readonly log: DurableLog;
+  readonly disk: MemoryDisk;
+  readonly state: FakeState;
+  readonly clock: FakeClock;
+  readonly published: PublishedState[] = [];
+  readonly fatal: HearthError[] = [];
+
+  static async open(
+    parts: { disk?: MemoryDisk; state?: FakeState; clock?: FakeClock; options?: Partial<ReplicaOptions> } = {},
+  ): Promise<Rig> {
+    const disk = parts.disk ?? new MemoryDisk();
+    const log = await DurableLog.open(LOG_OPTIONS, { files: disk, logger: SILENT_LOGGER });
+    return new Rig(disk, log, parts.state ?? new FakeState(), parts.clock ?? new FakeClock(), parts.options ?? {});
+  }
+
+  static async start(parts: Parameters<typeof Rig.open>[0] = {}): Promise<Rig> {
+    const rig = await Rig.open(parts);
+    await rig.replica.start();
+    return rig;
+  }
+
+  private constructor(
+    disk: MemoryDisk,
+    log: DurableLog,
+    state: FakeState,
+    clock: FakeClock,
+    options: Partial<ReplicaOptions>,
+  ) {
+    this.disk = disk;
+    this.log = log;
+    this.state = state;
+    this.clock = clock;
+    const modules = {
+      log,
+      stateMachine: state,
+      clock,
+      logger: SILENT_LOGGER,
+      publish: (published: PublishedState) => this.published.push(published),
+      onFatal: (error: HearthError) => this.fatal.push(error),
+    };
+    this.replica = new Replica({ nodeId: "node-a", ...REPLICA_DEFAULTS, ...options }, modules);
+  }
+
+  propose(count = 1, more: Partial<Proposal> & { payloadBytes?: number } = {}): Promise<ProposeResult> {
+    const body = entriesBody(1, count, more.payloadBytes ?? 64);
+    return new Promise((resolve) => {
+      const { appendedAtMs } = more;
+      this.replica.propose({ body, bodyBytes: body.length, count, appendedAtMs }, (result) => {
+        // Outcomes are borrowed until this returns.
+        resolve(result.ok ? { ...result, outcomes: result.outcomes.slice() } : result);
+      });
+    });
+  }
+
+  campaign(term: number): Promise<ProposeResult> {
+    return new Promise((resolve) => this.replica.campaign(term, resolve));
+  }
+
+  readIndex(): Promise<ReadIndexResult> {
+    return new Promise((resolve) => this.replica.readIndex(resolve));
+  }
+}
+
+export function reasonOf(result: ProposeResult | ReadIndexResult): string {
+  return result.ok ? "ok" : result.error.reason;
+}
