@@ -75,12 +75,12 @@ export class Call implements Reply {
     this.#settle(0);
   }
 
-  readonly checkpoint = (): void => {
+  checkpoint(): void {
     if (this.isSettled || !this.#owner.isOpen) throw abandoned();
     if (this.#owner.nowMs() < this.deadlineAtMs) return;
     const message = "The time is up before the answer was complete";
     throw new HearthError("deadline_exceeded", message, { reason: "deadline" });
-  };
+  }
 
   chunk(payload: Uint8Array, isLast: boolean): void {
     // Thrown, so that a producer in the middle of a scan stops instead of working for nobody.

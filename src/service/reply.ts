@@ -11,7 +11,7 @@ export interface Reply {
    * To be called between pieces of long work: nothing else can interrupt a thread in the middle of a query.
    * Errors: throws `deadline_exceeded` when the time is up, `cancelled` when nobody waits any more.
    */
-  readonly checkpoint: () => void;
+  checkpoint(): void;
   /**
    * A part of a streamed answer, subject to the asker's credit. Borrowed until the call returns.
    * Errors: throws `resource_exhausted` when the asker is too slow for what may be kept; the producer must stop.

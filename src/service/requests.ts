@@ -105,7 +105,11 @@ export class RequestService {
     const request = decodeQueryRequest(payload);
     const { reads, engine } = this.#modules;
     reads.run(levelOf(request.consistency), reply, () => {
-      engine.queryMetadata(request, (chunk, isLast) => reply.chunk(chunk, isLast), reply.checkpoint);
+      engine.queryMetadata(
+        request,
+        (chunk, isLast) => reply.chunk(chunk, isLast),
+        () => reply.checkpoint(),
+      );
     });
   }
 
@@ -113,7 +117,11 @@ export class RequestService {
     const request = decodeQueryRequest(payload);
     const { reads, engine } = this.#modules;
     reads.run(levelOf(request.consistency), reply, () => {
-      engine.queryMetadataLabels(request, (chunk, isLast) => reply.chunk(chunk, isLast), reply.checkpoint);
+      engine.queryMetadataLabels(
+        request,
+        (chunk, isLast) => reply.chunk(chunk, isLast),
+        () => reply.checkpoint(),
+      );
     });
   }
 
