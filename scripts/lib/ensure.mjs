@@ -1,0 +1,140 @@
+/**
+ * Brings a fresh or outdated clone into a state in which it can run: packages installed as the lock file says, the
+ * native listener loadable on this machine, dist/ built from the sources that are there.
+ *
+ * Every step looks first and does nothing when there is nothing to do, so that `npm start` on a current clone costs
+ * some tens of milliseconds.
+ */
+
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { inRoot, readJson, runProgram, say } from "./project.mjs";
+
+/** The oldest Node.js that CI runs; the same number stands in package.json, "engines". */
+const NODE_VERSION_MIN = [20, 19];
+
+/** Folders that the compiler reads, with tsconfig.json. */
+const SOURCE_FOLDERS = ["src", "test", "bench", "examples"];
+
+const STAMP_FILE = inRoot("dist", ".sources");
+
+/** All of it, in order. */
+export async function ensureReady() {
+  assertNodeVersion();
+  await ensureInstalled();
+  await ensureNative();
+  await ensureBuilt();
+}
+
+export function assertNodeVersion() {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  const [majorMin, minorMin] = NODE_VERSION_MIN;
+  if (major > majorMin || (major === majorMin && minor >= minorMin)) return;
+  throw new Error(
+    `Node.js ${process.versions.node} is too old: ${NODE_VERSION_MIN.join(".")} or newer is needed`,
+  );
+}
+
+/** Runs `npm ci` when node_modules does not hold what package-lock.json names. */
+export async function ensureInstalled() {
+  const reason = reasonToInstall();
+  if (reason === null) return;
+  say(`installing packages: ${reason}`);
+  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
+  await runProgram(npm, ["ci", "--no-audit", "--no-fund"]);
+}
+
+/** Why packages have to be installed, or null. */
+export function reasonToInstall() {
+  const lock = readJson(inRoot("package-lock.json"));
+  // A published package has no lock file; its packages were installed with it.
+  if (lock === null) return null;
+  const installed = readJson(inRoot("node_modules", ".package-lock.json"));
+  if (installed === null) return "node_modules is missing";
+  for (const [path, entry] of Object.entries(lock.packages)) {
+    if (path === "") continue;
+    const version = installed.packages[path]?.version;
+    if (version === entry.version) continue;
+    // Builds for other platforms are in the lock file, never in node_modules.
+    if (version === undefined && (entry.optional || entry.peer)) continue;
+    return `${path} is ${version ?? "missing"}, package-lock.json wants ${entry.version}`;
+  }
+  return null;
+}
+
+/** Lets the project's own step adapt the native listener to an older C library; see docs/dependencies.md. */
+export async function ensureNative() {
+  const script = inRoot("scripts", "setup-native.mjs");
+  if (!existsSync(script)) return;
+  try {
+    await runProgram(process.execPath, [script, "--quiet"]);
+  } catch (error) {
+    say(`native listener not set up, the slower fallback will serve: ${error.message}`);
+  }
+}
+
+/** Compiles when the sources are not the ones that dist/ was built from. */
+export async function ensureBuilt() {
+  const digest = sourceDigest();
+  if (readStamp() === digest) return;
+  say("building");
+  await build();
+}
+
+/**
+ * Compiles all sources into dist/ and removes what has no source any more: a deleted test would otherwise go on
+ * running for ever.
+ */
+export async function build() {
+  const digest = sourceDigest();
+  rmSync(STAMP_FILE, { force: true });
+  removeOrphans();
+  await runProgram(process.execPath, [
+    inRoot("node_modules", "typescript", "bin", "tsc"),
+    "-p",
+    ".",
+  ]);
+  mkdirSync(inRoot("dist"), { recursive: true });
+  writeFileSync(STAMP_FILE, `${digest}\n`);
+}
+
+function readStamp() {
+  if (!existsSync(STAMP_FILE)) return null;
+  return readFileSync(STAMP_FILE, "utf8").trim();
+}
+
+/** Content, not modification times: those lie after a checkout, a copy or a change of the clock. */
+function sourceDigest() {
+  const hash = createHash("sha256");
+  for (const path of sourceFiles()) {
+    hash.update(`${path}\0`);
+    hash.update(readFileSync(inRoot(path)));
+  }
+  return hash.digest("hex");
+}
+
+/** Repository-relative paths of everything the compiler reads, sorted. */
+export function sourceFiles() {
+  const files = ["tsconfig.json", "package-lock.json"].filter((path) => existsSync(inRoot(path)));
+  for (const folder of SOURCE_FOLDERS) collectFiles(folder, ".ts", files);
+  return files.sort();
+}
+
+function collectFiles(folder, suffix, files) {
+  if (!existsSync(inRoot(folder))) return;
+  for (const item of readdirSync(inRoot(folder), { withFileTypes: true })) {
+    const path = join(folder, item.name);
+    if (item.isDirectory()) collectFiles(path, suffix, files);
+    else if (item.name.endsWith(suffix)) files.push(path);
+  }
+}
+
+function removeOrphans() {
+  const outputs = [];
+  for (const folder of SOURCE_FOLDERS) collectFiles(join("dist", folder), "", outputs);
+  for (const path of outputs) {
+    const source = path.slice("dist/".length).replace(/(\.d\.ts|\.js\.map|\.js)$/, ".ts");
+    if (!existsSync(inRoot(source))) rmSync(inRoot(path));
+  }
+}

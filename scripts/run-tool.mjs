@@ -1,0 +1,23 @@
+/**
+ * Runs one of the project's own compiled tools after making the clone ready: `node scripts/run-tool.mjs vectors ...`.
+ */
+
+import { ensureReady } from "./lib/ensure.mjs";
+import { fail, handOver, inRoot } from "./lib/project.mjs";
+
+const TOOLS = {
+  vectors: ["dist", "test", "support", "vectors", "main.js"],
+  bench: ["dist", "bench", "main.js"],
+};
+
+const [name, ...args] = process.argv.slice(2);
+try {
+  const path = TOOLS[name];
+  if (path === undefined) {
+    throw new Error(`Unknown tool "${name}". There are: ${Object.keys(TOOLS).join(", ")}`);
+  }
+  await ensureReady();
+  handOver(["--enable-source-maps", inRoot(...path), ...args]);
+} catch (error) {
+  fail(error);
+}

@@ -1,0 +1,23 @@
+export {
+  CHECK_OK,
+  type CheckOutcome,
+  type CheckResult,
+  Health,
+  type HealthCheck,
+  type HealthKind,
+  healthRoutes,
+} from "./health.ts";
+export {
+  AdminHttpServer,
+  type HttpRejection,
+  type HttpRequestRecord,
+  type HttpServerOptions,
+} from "./http-server.ts";
+export { landingRoute } from "./landing.ts";
+export { metadataRoutes, type MetadataClientSource } from "./metadata-routes.ts";
+export { metricsRoute } from "./metrics-route.ts";
+export { nodeChecks, type NodePhase, type NodeView } from "./readiness.ts";
+export { errorBody, statusCodes, statusOfCode } from "./responses.ts";
+export { Router } from "./router.ts";
+export { type BuildInfo, type NodeStatus, statusRoutes } from "./status-routes.ts";
+export type { AdminHandler, AdminRequest, AdminResponse, MetadataClient, Route } from "./types.ts";

@@ -1,0 +1,135 @@
+/**
+ * The sentences of `/ready` and `/livez`, as functions of what the node knows of itself (the table of ux, 4). Pure, so
+ * that each sentence has a test; the composition root hands in a view that is current whenever it is asked.
+ */
+import { formatCount, formatDuration } from "../base/index.ts";
+import { CHECK_OK, type CheckResult, type HealthCheck } from "./health.ts";
+
+export type NodePhase =
+  /** Before anything that can be counted: `doing` completes the sentence "starting: ...". */
+  | { readonly kind: "starting"; readonly doing: string }
+  | {
+      readonly kind: "replaying";
+      readonly appliedIndex: number;
+      readonly lastIndex: number;
+      readonly entriesPerSec: number;
+    }
+  | { readonly kind: "running" }
+  | { readonly kind: "stopping"; readonly doing: string; readonly leftMs: number };
+
+/** What a node knows of itself at this moment. Durations are measured by a clock that never jumps. */
+export interface NodeView {
+  readonly phase: NodePhase;
+  readonly hasLeader: boolean;
+  readonly leaderlessMs: number;
+  readonly voterCount: number;
+  readonly reachableVoterCount: number;
+  /** A committed entry waits for its application; 0 when none does. */
+  readonly applyPendingMs: number;
+  /** First entry that waits. */
+  readonly applyPendingIndex: number;
+  /** Age of the oldest log write that is not durable yet; 0 when none is pending. */
+  readonly logWritePendingMs: number;
+  readonly readerCount: number;
+  readonly readerRunningCount: number;
+  /** Restarts that failed in a row since a reader last ran. */
+  readonly readerFailedRestartCount: number;
+  /** Time since the node became able to serve consistent reads, or null while it is not. */
+  readonly consistentMs: number | null;
+  readonly minReadyMs: number;
+}
+
+/** A write slower than this is no longer a slow disk but a stalled one; the alert LogWriteStalled fires at 5 s. */
+const LOG_STALL_MS = 2_000;
+/** Longer than any transaction: what is not applied by then never will be, and a restart replays it. */
+const APPLY_STUCK_MS = 60_000;
+/** So many failed restarts in a row mean that the pool will not come back by itself. */
+const READER_RESTART_MAX = 5;
+
+/** The checks of a node. `view` is called once per check. */
+export function nodeChecks(view: () => NodeView): HealthCheck[] {
+  return [
+    { name: "phase", kind: "ready", check: () => checkPhase(view()) },
+    { name: "leader", kind: "ready", check: () => checkLeader(view()) },
+    { name: "log", kind: "ready", check: () => checkLog(view()) },
+    { name: "readers", kind: "ready", check: () => checkReaders(view()) },
+    { name: "consistent", kind: "ready", check: () => checkConsistent(view()) },
+    { name: "apply", kind: "live", check: () => checkApply(view()) },
+    { name: "readers", kind: "live", check: () => checkReadersAlive(view()) },
+  ];
+}
+
+function checkPhase({ phase }: NodeView): CheckResult {
+  switch (phase.kind) {
+    case "running":
+      return CHECK_OK;
+    case "starting":
+      return failed(`starting: ${phase.doing}`);
+    case "replaying": {
+      const left = phase.lastIndex - phase.appliedIndex;
+      const isRated = phase.entriesPerSec > 0 && left > 0;
+      const end = isRated ? `, about ${seconds((left / phase.entriesPerSec) * 1_000)} left` : "";
+      return failed(
+        `replaying log: ${formatCount(phase.appliedIndex)} of ${formatCount(phase.lastIndex)}${end}`,
+      );
+    }
+    case "stopping":
+      return failed(`shutting down: ${phase.doing}, ${seconds(phase.leftMs)} left`);
+  }
+}
+
+function checkLeader(view: NodeView): CheckResult {
+  if (view.hasLeader || view.phase.kind !== "running") return CHECK_OK;
+  return failed(
+    `no leader for ${seconds(view.leaderlessMs)}: reached ${view.reachableVoterCount} of ${view.voterCount} voters`,
+  );
+}
+
+function checkLog(view: NodeView): CheckResult {
+  if (view.logWritePendingMs < LOG_STALL_MS) return CHECK_OK;
+  return failed(`a log write is pending for ${formatDuration(view.logWritePendingMs)}`);
+}
+
+function checkReaders(view: NodeView): CheckResult {
+  if (view.phase.kind !== "running") return CHECK_OK;
+  const { readerCount, readerRunningCount } = view;
+  if (readerRunningCount === 0)
+    return failed(`no reader thread is running, ${readerCount} are being started`);
+  if (readerRunningCount === readerCount) return CHECK_OK;
+  return {
+    state: "warning",
+    reason: `${readerRunningCount} of ${readerCount} reader threads are running`,
+  };
+}
+
+function checkConsistent(view: NodeView): CheckResult {
+  if (view.phase.kind !== "running") return CHECK_OK;
+  if (view.consistentMs === null) return failed("no entry of this term has been applied yet");
+  if (view.consistentMs >= view.minReadyMs) return CHECK_OK;
+  return failed(
+    `consistent for ${seconds(view.consistentMs)} of ${seconds(view.minReadyMs)} (metastore.min-ready-duration)`,
+  );
+}
+
+function checkApply(view: NodeView): CheckResult {
+  if (view.applyPendingMs < APPLY_STUCK_MS) return CHECK_OK;
+  return failed(
+    `entry ${formatCount(view.applyPendingIndex)} committed but not applied for ${seconds(view.applyPendingMs)}`,
+  );
+}
+
+function checkReadersAlive(view: NodeView): CheckResult {
+  const isGone =
+    view.readerRunningCount === 0 && view.readerFailedRestartCount >= READER_RESTART_MAX;
+  if (!isGone) return CHECK_OK;
+  return failed(`all reader threads exited, ${view.readerFailedRestartCount} restarts failed`);
+}
+
+function failed(reason: string): CheckResult {
+  return { state: "failed", reason };
+}
+
+/** Whole seconds below a minute: a probe's reader needs no tenths. */
+function seconds(durationMs: number): string {
+  return durationMs < 60_000 ? `${Math.round(durationMs / 1_000)} s` : formatDuration(durationMs);
+}

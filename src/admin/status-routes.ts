@@ -1,0 +1,123 @@
+/** What a node knows of itself, as JSON and YAML: the source of `hearth status` and of the admin page. */
+import type { Health } from "./health.ts";
+import { json, text, YAML_TYPE } from "./responses.ts";
+import type { AdminRequest, AdminResponse, Route } from "./types.ts";
+import { invalidArgument } from "../base/index.ts";
+
+/** One node, at one moment. Every field is always there; null is "unknown" or "does not apply". */
+export interface NodeStatus {
+  readonly nodeId: string;
+  readonly clusterId: string | null;
+  readonly version: string;
+  /** One word for a table: starting, ready, not ready, stopping. */
+  readonly state: string;
+  /** Why it is not ready, in words; null when it is. */
+  readonly problem: string | null;
+  readonly uptimeMs: number;
+  readonly pid: number;
+  readonly httpAddress: string;
+  readonly websocketAddress: string | null;
+  readonly listener: string | null;
+  readonly dataDirectory: string;
+  readonly logDirectory: string;
+  readonly raft: {
+    readonly role: string;
+    readonly leaderId: string | null;
+    readonly term: number;
+    readonly lastIndex: number;
+    readonly commitIndex: number;
+    readonly appliedIndex: number;
+    readonly voters: number;
+    readonly reachableVoters: number;
+  } | null;
+  readonly index: {
+    readonly blocks: number;
+    readonly datasets: number;
+    readonly bytes: number;
+    readonly databaseBytes: number;
+  } | null;
+  readonly logBytes: number | null;
+  readonly readers: {
+    readonly running: number;
+    readonly wanted: number;
+    readonly connections: number | null;
+  };
+}
+
+export interface BuildInfo {
+  readonly version: string;
+  readonly revision: string;
+  readonly branch: string;
+  /** Of the reference's field set; here what the program runs on. */
+  readonly goVersion: string;
+}
+
+export interface StatusModules {
+  readonly status: () => NodeStatus;
+  readonly buildInfo: BuildInfo;
+  /** YAML of the effective configuration. */
+  readonly configYaml: (view: "all" | "diff" | "defaults") => string;
+  readonly health: Health;
+  /** Unix ms. */
+  readonly nowMs: () => number;
+}
+
+export function statusRoutes(modules: StatusModules): Route[] {
+  const yaml = (view: "all" | "diff" | "defaults"): AdminResponse =>
+    text(200, modules.configYaml(view), { "content-type": YAML_TYPE });
+  return [
+    {
+      method: "GET",
+      path: "/api/v1/status",
+      summary: "What this node knows of itself",
+      handle: () => json(200, statusBody(modules)),
+    },
+    {
+      method: "GET",
+      path: "/api/v1/status/config",
+      summary: "Effective configuration as YAML; ?mode=diff shows what differs from the defaults",
+      handle: (request) => yaml(readMode(request)),
+    },
+    {
+      method: "GET",
+      path: "/api/v1/status/config/diff",
+      summary: "Configuration that differs from the defaults",
+      handle: () => yaml("diff"),
+    },
+    {
+      method: "GET",
+      path: "/api/v1/status/config/default",
+      summary: "Default configuration",
+      handle: () => yaml("defaults"),
+    },
+    {
+      method: "GET",
+      path: "/api/v1/status/buildinfo",
+      summary: "Version of this program",
+      handle: () => json(200, { status: "success", data: modules.buildInfo }),
+    },
+  ];
+}
+
+function readMode(request: AdminRequest): "all" | "diff" | "defaults" {
+  const mode = request.query.get("mode") ?? "all";
+  if (mode === "all" || mode === "diff" || mode === "defaults") return mode;
+  throw invalidArgument("bad_mode", `mode: "${mode}" is not one of all, diff, defaults`);
+}
+
+function statusBody({ status, health, nowMs }: StatusModules): object {
+  const checks = (["live", "ready"] as const).flatMap((kind) =>
+    health.evaluate(kind).map(({ name, result }) => ({
+      kind,
+      name,
+      state: result.state,
+      reason: result.state === "ok" ? null : result.reason,
+    })),
+  );
+  return {
+    schema: "hearth/node-status/v1",
+    asOf: new Date(nowMs()).toISOString(),
+    ...status(),
+    checks,
+  };
+}

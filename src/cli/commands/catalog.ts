@@ -1,0 +1,23 @@
+/** All commands, as data. The order is the order of help and of the reference page. */
+import type { CommandSpec } from "../command.ts";
+import type { HelpSection } from "../help.ts";
+import { BLOCK_COMMANDS } from "./block.ts";
+import { NODE_COMMANDS } from "./node.ts";
+import { QUERY_COMMANDS } from "./query.ts";
+import { TOOL_COMMANDS } from "./tool.ts";
+
+export const COMMANDS: readonly CommandSpec[] = [
+  ...NODE_COMMANDS,
+  ...BLOCK_COMMANDS,
+  ...QUERY_COMMANDS,
+  ...TOOL_COMMANDS,
+];
+
+export const HELP_SECTIONS: readonly HelpSection[] = [
+  { title: "node", groups: ["server", "status", "health"] },
+  { title: "data", groups: ["block", "query", "tenant"] },
+  {
+    title: "configuration and tools",
+    groups: ["config", "bench", "data", "completion", "version", "help"],
+  },
+];

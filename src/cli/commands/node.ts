@@ -1,0 +1,67 @@
+/** Commands about nodes: start one, look at one. */
+import type { CommandSpec } from "../command.ts";
+
+export const NODE_COMMANDS: readonly CommandSpec[] = [
+  {
+    path: ["server"],
+    summary: "Start a node",
+    operandCount: [0, 0],
+    details:
+      "The same as `hearth -flag=value ...`: every flag is Go-style and has a twin in the environment and in the YAML " +
+      "file. `hearth -help` lists them, `hearth config check` tries them without starting.",
+    flags: [],
+    takesServerFlags: true,
+    examples: [
+      { command: "hearth server", comment: "data under ./data, HTTP on 4040, WebSocket on 4041" },
+      {
+        command: "hearth server -config.file=hearth.yaml -log.level=debug",
+        comment: "settings from a file, one from the command line",
+      },
+    ],
+    exitCodes: [0, 1, 2, 74],
+    load: () => import("./run/server.ts"),
+  },
+  {
+    path: ["status"],
+    summary: "One screen of truth about a node",
+    operandCount: [0, 0],
+    details: "Exits with 4 when the node answers but is not ready.",
+    flags: [{ name: "wait", help: "Wait until the node is ready, as long as --timeout allows" }],
+    usesNode: true,
+    schema: "hearth/status/v1",
+    examples: [
+      { command: "hearth status", comment: "the node on this machine" },
+      { command: "hearth status --wait --timeout 60s", comment: "in a start script" },
+    ],
+    exitCodes: [0, 2, 3, 4],
+    load: () => import("./run/status.ts"),
+  },
+  {
+    path: ["health"],
+    summary: "A check for scripts: is the node ready",
+    operandCount: [0, 0],
+    flags: [
+      {
+        name: "format",
+        value: "FORMAT",
+        whenAbsent: "text",
+        help: "text, json, nagios or prometheus",
+      },
+      { name: "live", help: "Ask whether a restart would help, instead of whether it is ready" },
+    ],
+    usesNode: true,
+    schema: "hearth/health/v1",
+    examples: [
+      {
+        command: "hearth health --quiet",
+        comment: "only the exit code: 0 ready, 4 not ready, 3 no answer",
+      },
+      {
+        command: "hearth health --format nagios",
+        comment: "one line in the form of a monitoring plugin",
+      },
+    ],
+    exitCodes: [0, 2, 3, 4],
+    load: () => import("./run/health.ts"),
+  },
+];

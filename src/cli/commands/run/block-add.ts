@@ -1,0 +1,110 @@
+/** `hearth block add`: reads files, sends blocks in bounded requests, says what came of each file that failed. */
+import { formatCount, HearthError } from "../../../base/index.ts";
+import { type BlockMeta, blockMetaToJson } from "../../../protocol/index.ts";
+import { type BlockFile, findBlockFiles, readBlockFile } from "../../block-files.ts";
+import { type CommandContext, EXIT, type ExitCode } from "../../command.ts";
+import { NodeApi } from "../../node-api.ts";
+import { Progress } from "../../progress.ts";
+
+/** A request stays far below hearth.http-body-max-bytes, and a retry repeats little. */
+const REQUEST_MAX_BYTES = 4 * 1024 * 1024;
+const REQUEST_MAX_BLOCKS = 500;
+
+interface Totals {
+  files: number;
+  added: number;
+  readonly failed: { readonly file: string; readonly problem: string }[];
+}
+
+export async function run(context: CommandContext): Promise<ExitCode> {
+  const files = findBlockFiles(context.operands);
+  if (files.length === 0) {
+    throw new HearthError("not_found", "None of the directories holds a file of block metadata", {
+      next: "Files are named *.meta.pb, *.block.bin or *.json",
+    });
+  }
+  const totals: Totals = { files: files.length, added: 0, failed: [] };
+  const sender = new BlockSender(context);
+  const progress = new Progress(
+    { title: "adding files", unit: "files", total: files.length },
+    context,
+  );
+  for (const [i, file] of files.entries()) {
+    context.signal.throwIfAborted();
+    await addFile(readBlockFile(file), sender, totals);
+    progress.update(i + 1);
+  }
+  await sender.flush();
+  progress.end();
+  totals.added = sender.addedCount;
+  report(context, totals);
+  return totals.failed.length === 0 ? EXIT.done : EXIT.failed;
+}
+
+async function addFile(read: BlockFile, sender: BlockSender, totals: Totals): Promise<void> {
+  if (!read.ok) {
+    totals.failed.push({ file: read.file, problem: read.problem });
+    return;
+  }
+  for (const block of read.blocks) await sender.add(block);
+}
+
+function report({ flags, globals, spec, terminal }: CommandContext, totals: Totals): void {
+  const isDryRun = flags.has("dry-run");
+  const { files, added, failed } = totals;
+  if (globals.isJson) {
+    terminal.out(
+      JSON.stringify({ schema: spec.schema, dryRun: isDryRun, files, blocks: added, failed }),
+    );
+    return;
+  }
+  for (const { file, problem } of failed) terminal.talk(`${file}: ${problem}`);
+  if (globals.isQuiet) return;
+  const verb = isDryRun ? "would add" : "added";
+  const blocks = `${formatCount(added)} ${added === 1 ? "block" : "blocks"}`;
+  const good = files - failed.length;
+  terminal.out(`${verb} ${blocks} from ${formatCount(good)} of ${formatCount(files)} files`);
+}
+
+/** Gathers blocks into requests and sends them one after another. */
+class BlockSender {
+  readonly #context: CommandContext;
+  readonly #api: NodeApi;
+  #pending: string[] = [];
+  #pendingBytes = 0;
+  #addedCount = 0;
+
+  constructor(context: CommandContext) {
+    this.#context = context;
+    this.#api = NodeApi.of(context);
+  }
+
+  get addedCount(): number {
+    return this.#addedCount;
+  }
+
+  async add(block: BlockMeta): Promise<void> {
+    const text = JSON.stringify(blockMetaToJson(block));
+    const isFull =
+      this.#pending.length >= REQUEST_MAX_BLOCKS ||
+      this.#pendingBytes + text.length > REQUEST_MAX_BYTES;
+    if (isFull) await this.flush();
+    this.#pending.push(text);
+    this.#pendingBytes += text.length;
+  }
+
+  async flush(): Promise<void> {
+    if (this.#pending.length === 0) return;
+    if (!this.#context.flags.has("dry-run")) {
+      const path = `/api/v1/blocks?timeout=${this.#context.globals.timeoutMs}ms`;
+      await this.#api.json({
+        method: "POST",
+        path,
+        body: `{"blocks":[${this.#pending.join(",")}]}`,
+      });
+    }
+    this.#addedCount += this.#pending.length;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+  }
+}

@@ -1,0 +1,157 @@
+/** `hearth server`, or `hearth -flag=value ...`: configuration, then the node, then signals until it stops. */
+import { HearthError, type Logger } from "../../../base/index.ts";
+import { formatProblems, type LoadResult, loadConfig } from "../../../config/index.ts";
+import { type CommandContext, EXIT, type ExitCode, type Terminal } from "../../command.ts";
+import { programVersion } from "../../program.ts";
+
+export async function run(context: CommandContext): Promise<ExitCode> {
+  const { environment, serverArguments, terminal } = context;
+  const loaded = loadConfig({ argv: serverArguments, environment });
+  const answered = await answerQuestions(loaded, terminal);
+  if (answered) return EXIT.done;
+  const hasWarnings = loaded.problems.length > 0;
+  if (loaded.config === null) {
+    for (const line of formatProblems(loaded)) terminal.talk(line);
+    return EXIT.misuse;
+  }
+  const { LineLogger } = await import("../../server/logging.ts");
+  const logger = LineLogger.create(loaded.config.logger, {
+    write: (line) => void process.stderr.write(line),
+    nowMs: context.nowMs,
+  });
+  if (hasWarnings)
+    for (const { place, message } of loaded.problems) logger.warn(message, { place });
+  sayAccepted(loaded, logger);
+  const code = await serve(loaded, logger, terminal);
+  logger.flush();
+  return code;
+}
+
+/** `-help`, `-help-all`, `-version`: as in the reference, on stdout, and nothing starts. */
+async function answerQuestions(loaded: LoadResult, terminal: Terminal): Promise<boolean> {
+  const question = loaded.asks[0];
+  if (question === undefined) return false;
+  if (question === "version") {
+    terminal.out(`hearth ${programVersion()} (Node.js ${process.version})`);
+    return true;
+  }
+  const { serverHelp } = await import("../../reference/settings-help.ts");
+  terminal.out(serverHelp(question));
+  return true;
+}
+
+/** Names of other components in a shared file, and settings without a function here: listed once. */
+function sayAccepted({ foreign, unused }: LoadResult, logger: Logger): void {
+  if (foreign.length > 0)
+    logger.info("settings of other components ignored", { names: foreign.join(" ") });
+  if (unused.length > 0)
+    logger.info("settings without a function in this version", { names: unused.join(" ") });
+}
+
+/** Runs until a signal or a failure; the exit code says which. */
+async function serve(loaded: LoadResult, logger: Logger, terminal: Terminal): Promise<ExitCode> {
+  const [{ HearthNode }, { METRIC_CATALOG, MetricRegistry }, { bannerLines }] = await Promise.all([
+    import("../../server/node.ts"),
+    import("../../../metrics/index.ts"),
+    import("../../server/banner.ts"),
+  ]);
+  const { config } = loaded;
+  if (config === null) return EXIT.misuse;
+  const ending = new Ending(logger);
+  const metrics = new MetricRegistry(
+    { hasDefaultMetrics: true },
+    { specs: METRIC_CATALOG, logger },
+  );
+  const version = programVersion();
+  logger.info("hearth is starting", { version, node: process.version, pid: process.pid });
+  const node = new HearthNode(config, {
+    logger,
+    metrics,
+    loaded,
+    version,
+    onFatal: (error) => ending.fatal(error),
+  });
+  const started = node.start().then(
+    () => {
+      if (terminal.isTalkTty)
+        for (const line of bannerLines(config, node.state)) terminal.talk(line);
+    },
+    (error: unknown) => ending.failedStart(error),
+  );
+  const end = await ending.wait();
+  if (end.isOrderly && config.shutdown.delayMs > 0) await delay(config.shutdown.delayMs);
+  // A start that hangs must not keep the stop from beginning.
+  await Promise.race([started, delay(config.shutdown.timeoutMs)]);
+  const stopped = end.isOrderly || end.code === EXIT.failed ? node.stop() : node.closeSockets();
+  const isInTime = await Promise.race([
+    stopped.then(() => true),
+    delay(config.shutdown.timeoutMs).then(() => false),
+  ]);
+  if (!isInTime)
+    logger.error("stop took too long; ending anyway", { limitMs: config.shutdown.timeoutMs });
+  return end.code;
+}
+
+function delay(durationMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, durationMs).unref();
+  });
+}
+
+interface End {
+  readonly code: ExitCode;
+  readonly isOrderly: boolean;
+}
+
+/** Why the server ends: the first reason counts. A second signal ends the process at once. */
+class Ending {
+  readonly #logger: Logger;
+  readonly #end: Promise<End>;
+  #resolve: (end: End) => void = () => {};
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+    this.#end = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    for (const signal of ["SIGTERM", "SIGINT"] as const)
+      process.on(signal, () => this.#signalled(signal));
+    // A bug: what is in memory cannot be trusted any more, and the log brings everything back.
+    process.on("uncaughtException", (error) => this.#bug(error));
+  }
+
+  wait(): Promise<End> {
+    return this.#end;
+  }
+
+  fatal(error: HearthError): void {
+    const code = error.reason === "log_write_failed" ? EXIT.durableWriteFailed : EXIT.failed;
+    this.#logger.error("node cannot go on", {
+      reason: error.reason,
+      error: error.message,
+      exit: code,
+    });
+    this.#resolve({ code, isOrderly: false });
+  }
+
+  failedStart(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    const next = error instanceof HearthError ? error.next : null;
+    this.#logger.error("start failed", { error: message, next });
+    this.#resolve({ code: EXIT.failed, isOrderly: true });
+  }
+
+  #bug(error: Error): void {
+    this.#logger.error("uncaught error", { error: error.stack ?? error.message });
+    this.#resolve({ code: EXIT.failed, isOrderly: false });
+  }
+
+  #isSignalled = false;
+
+  #signalled(signal: string): void {
+    if (this.#isSignalled) process.exit(EXIT.interrupted);
+    this.#isSignalled = true;
+    this.#logger.info("stopping", { signal });
+    this.#resolve({ code: EXIT.done, isOrderly: true });
+  }
+}

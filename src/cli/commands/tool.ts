@@ -1,0 +1,162 @@
+/** Configuration, load, offline looks, and the help itself. */
+import type { CommandSpec } from "../command.ts";
+
+export const TOOL_COMMANDS: readonly CommandSpec[] = [
+  {
+    path: ["config", "check"],
+    summary: "Check flags, environment and file; report every problem at once",
+    operandCount: [0, 0],
+    details:
+      "Takes the flags of the server. Warnings alone exit with 0. The server runs the same check before it starts.",
+    flags: [],
+    takesServerFlags: true,
+    schema: "hearth/config-check/v1",
+    examples: [
+      { command: "hearth config check -config.file=hearth.yaml", comment: "a file" },
+      {
+        command: "hearth config check -config.file=hearth.yaml -log.level=debug --json",
+        comment: "a file with a flag over it, for a program",
+      },
+    ],
+    exitCodes: [0, 2],
+    load: () => import("./run/config-check.ts"),
+  },
+  {
+    path: ["config", "show"],
+    summary: "Effective settings and where each comes from",
+    operandCount: [0, 0],
+    details: "Takes the flags of the server, and the environment of this shell.",
+    flags: [
+      { name: "origin", help: "Name the flag, variable or line that a value comes from" },
+      { name: "diff", help: "Only settings that differ from their default" },
+      { name: "yaml", help: "As a YAML file that gives the same settings" },
+    ],
+    takesServerFlags: true,
+    schema: "hearth/config/v1",
+    examples: [
+      { command: "hearth config show --origin", comment: "everything, with its origin" },
+      {
+        command: "hearth config show -config.file=hearth.yaml --diff",
+        comment: "what a file changes",
+      },
+    ],
+    exitCodes: [0, 2],
+    load: () => import("./run/config-show.ts"),
+  },
+  {
+    path: ["bench", "load"],
+    summary: "Write generated blocks through the binary protocol and report rate and latency",
+    operandCount: [0, 0],
+    details:
+      "Blocks are modelled on real entries and depend only on the seed and the start time: fresh segments with the " +
+      "datasets of several tenants, and compacted blocks of one tenant. Use it on a node whose data you can throw away.",
+    flags: [
+      { name: "blocks", value: "COUNT", whenAbsent: "10000", help: "Blocks to write" },
+      { name: "tenants", value: "COUNT", whenAbsent: "5", help: "Tenants the data belongs to" },
+      { name: "services", value: "COUNT", whenAbsent: "100", help: "Services over all tenants" },
+      {
+        name: "seed",
+        value: "NUMBER",
+        whenAbsent: "1",
+        help: "The same seed writes the same blocks",
+      },
+      {
+        name: "from",
+        value: "TIME",
+        whenAbsent: "now-1d",
+        help: "Creation time of the oldest block",
+      },
+      { name: "to", value: "TIME", whenAbsent: "now", help: "Creation time of the newest block" },
+      {
+        name: "batch",
+        value: "COUNT",
+        whenAbsent: "1",
+        help: "Blocks per request; several are one log entry",
+      },
+      {
+        name: "in-flight",
+        value: "COUNT",
+        whenAbsent: "64",
+        help: "Requests open at the same time",
+      },
+      {
+        name: "websocket",
+        value: "HOST:PORT",
+        whenAbsent: "what the node at --endpoint says",
+        help: "Address of the binary protocol",
+      },
+    ],
+    usesNode: true,
+    schema: "hearth/bench-load/v1",
+    examples: [
+      {
+        command: "hearth bench load --blocks 100000 --tenants 5 --services 200 --seed 1",
+        comment: "a day of a small cluster",
+      },
+      {
+        command: "hearth bench load --blocks 1000000 --batch 500 --in-flight 8",
+        comment: "fill an index quickly",
+      },
+    ],
+    exitCodes: [0, 1, 2, 3, 130],
+    load: () => import("./run/bench-load.ts"),
+  },
+  {
+    path: ["data", "inspect"],
+    summary: "Look into the log or the index of a stopped node",
+    operands: "log|index",
+    operandCount: [1, 1],
+    details: "Reads only. The node must be stopped: a running one changes what is being read.",
+    flags: [
+      {
+        name: "dir",
+        value: "DIRECTORY",
+        whenAbsent: "the directory of the default settings",
+        help: "Value of metastore.raft.dir (log) or metastore.data-dir (index)",
+      },
+    ],
+    schema: "hearth/data-inspect/v1",
+    examples: [
+      {
+        command: "hearth data inspect log --dir ./data/v2/metastore/raft",
+        comment: "segments, terms and the end of the log",
+      },
+      { command: "hearth data inspect index", comment: "rows and bytes per table" },
+    ],
+    exitCodes: [0, 1, 2, 4],
+    load: () => import("./run/data-inspect.ts"),
+  },
+  {
+    path: ["completion"],
+    summary: "Print a completion script for a shell",
+    operands: "bash|zsh|fish",
+    operandCount: [1, 1],
+    flags: [],
+    examples: [{ command: "source <(hearth completion bash)", comment: "for this shell" }],
+    exitCodes: [0, 2],
+    load: () => import("./run/completion.ts"),
+  },
+  {
+    path: ["version"],
+    summary: "Version of this program",
+    operandCount: [0, 0],
+    flags: [],
+    schema: "hearth/version/v1",
+    examples: [{ command: "hearth version", comment: "version, Node.js and platform" }],
+    exitCodes: [0],
+    load: () => import("./run/version.ts"),
+  },
+  {
+    path: ["help"],
+    summary: "Help on a command or a topic",
+    operands: "[command | exit-codes | config | metrics]",
+    operandCount: [0, 3],
+    flags: [],
+    examples: [
+      { command: "hearth help block add", comment: "a command" },
+      { command: "hearth help exit-codes", comment: "a topic" },
+    ],
+    exitCodes: [0, 2],
+    load: () => import("./run/help.ts"),
+  },
+];

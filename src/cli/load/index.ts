@@ -1,0 +1,1 @@
+export { LOAD_DEFAULTS, LoadGenerator, type LoadOptions } from "./generator.ts";

@@ -1,0 +1,128 @@
+/** The HTTP face of a node: routes from every module that has some, on one bounded listener. */
+import {
+  AdminHttpServer,
+  type CheckOutcome,
+  Health,
+  healthRoutes,
+  type HttpRequestRecord,
+  landingRoute,
+  type MetadataClient,
+  metadataRoutes,
+  metricsRoute,
+  nodeChecks,
+  type Route,
+  Router,
+  statusRoutes,
+} from "../../admin/index.ts";
+import type { Logger } from "../../base/index.ts";
+import { type Config, configHash, configYaml, type LoadResult } from "../../config/index.ts";
+import type { MetricRegistry } from "../../metrics/index.ts";
+import type { NodeState } from "./node-state.ts";
+
+export interface AdminServerModules {
+  readonly metrics: MetricRegistry;
+  readonly loaded: LoadResult;
+  readonly version: string;
+  readonly logger: Logger;
+  readonly state: NodeState;
+  /** Null until reader threads serve. */
+  readonly client: () => MetadataClient | null;
+}
+
+export class AdminServer {
+  readonly #modules: AdminServerModules;
+  readonly #health: Health;
+  readonly #server: AdminHttpServer;
+
+  constructor(config: Config, modules: AdminServerModules) {
+    const { state, metrics } = modules;
+    this.#modules = modules;
+    this.#health = new Health(nodeChecks(() => state.view()));
+    const router = new Router({ routes: this.#routes(config), logger: modules.logger });
+    const options = { ...config.http };
+    this.#server = new AdminHttpServer(options, {
+      router,
+      logger: modules.logger,
+      onRequest: (record) => countRequest(metrics, record),
+      onReject: (reason) =>
+        metrics.add("hearth_requests_rejected_total", { protocol: "http", reason }),
+    });
+    this.#describeBuild();
+    metrics.onCollect(() => this.#collectHealth());
+  }
+
+  /** Resolves with the port. */
+  listen(): Promise<number> {
+    return this.#server.listen();
+  }
+
+  close(graceMs: number): Promise<void> {
+    return this.#server.close(graceMs);
+  }
+
+  #routes(config: Config): Route[] {
+    const { metrics, loaded, version, state, client } = this.#modules;
+    const routes: Route[] = [];
+    routes.push(
+      landingRoute({
+        routes: () => routes,
+        title: () => `Hearth ${version} · ${config.node.serverId}`,
+        readiness: () => this.#health.evaluate("ready"),
+      }),
+      metricsRoute(metrics),
+      ...healthRoutes(this.#health),
+      ...statusRoutes({
+        status: () => state.status(this.#problem()),
+        buildInfo: { version, revision: "", branch: "", goVersion: `node ${process.version}` },
+        configYaml: (view) => configYaml(loaded.values, view),
+        health: this.#health,
+        nowMs: () => Date.now(),
+      }),
+      ...metadataRoutes({ defaultTimeoutMs: config.listener.defaultTimeoutMs }, client),
+    );
+    return routes;
+  }
+
+  #problem(): string | null {
+    const failed = this.#health.evaluate("ready").find(({ result }) => result.state === "failed");
+    return failed?.result.state === "failed" ? failed.result.reason : null;
+  }
+
+  #describeBuild(): void {
+    const { metrics, version, loaded } = this.#modules;
+    const node = process.version;
+    metrics.set("hearth_build_info", 1, { version, revision: "", node });
+    metrics.set("pyroscope_build_info", 1, {
+      version,
+      revision: "",
+      branch: "",
+      goversion: `node ${node}`,
+    });
+    metrics.set("hearth_config_hash", Number.parseInt(configHash(loaded.values), 16));
+    metrics.set("hearth_config_last_reload_successful", 1);
+  }
+
+  #collectHealth(): void {
+    const { metrics, state } = this.#modules;
+    for (const kind of ["live", "ready"] as const) {
+      for (const { name, result } of this.#health.evaluate(kind)) {
+        metrics.set("hearth_health_check", isGood(result) ? 1 : 0, { type: kind, name });
+      }
+    }
+    const { readerCount, readerRunningCount } = state.view();
+    metrics.set("hearth_reader_threads", readerRunningCount, { state: "running" });
+    metrics.set("hearth_reader_threads", readerCount - readerRunningCount, { state: "stopped" });
+  }
+}
+
+function isGood(result: CheckOutcome["result"]): boolean {
+  return result.state !== "failed";
+}
+
+function countRequest(metrics: MetricRegistry, record: HttpRequestRecord): void {
+  const { method, route, status, durationMs } = record;
+  // A made-up method must not make a series.
+  const known = method === "GET" || method === "POST" || method === "HEAD" ? method : "other";
+  const labels = { method: known, route, status_code: String(status), ws: "false" };
+  metrics.observe("pyroscope_request_duration_seconds", durationMs / 1_000, labels);
+}

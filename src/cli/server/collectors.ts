@@ -1,0 +1,96 @@
+/** Gauges and counters that are cheaper to read at a scrape than to keep: one function per engine. */
+import type { IndexDatabase } from "../../db/index.ts";
+import { TABLES } from "../../db/index.ts";
+import type { DurableLog } from "../../log/index.ts";
+import type { MetricRegistry } from "../../metrics/index.ts";
+import type { Replica } from "../../replica/index.ts";
+import type { StateMachine } from "../../state/index.ts";
+
+/** Adds what a total has grown by since the last scrape, so that it stays a counter of the registry. */
+class Increases {
+  readonly #metrics: MetricRegistry;
+  readonly #totals = new Map<string, number>();
+
+  constructor(metrics: MetricRegistry) {
+    this.#metrics = metrics;
+  }
+
+  take(name: string, total: number, labels?: Readonly<Record<string, string>>): void {
+    const key = `${name}${JSON.stringify(labels ?? {})}`;
+    const before = this.#totals.get(key) ?? 0;
+    this.#totals.set(key, total);
+    if (total > before) this.#metrics.add(name, labels, total - before);
+  }
+}
+
+export function collectReplica(metrics: MetricRegistry, replica: Replica): void {
+  metrics.onCollect(() => {
+    const status = replica.status();
+    const isLeader = status.role === "leader" ? 1 : 0;
+    metrics.clear("pyroscope_metastore_raft_state");
+    metrics.set("pyroscope_metastore_raft_state", 1, {
+      state: isLeader === 1 ? "Leader" : "Follower",
+    });
+    metrics.set("hearth_raft_term", status.term);
+    metrics.set("hearth_raft_has_leader", isLeader);
+    metrics.set("hearth_raft_is_leader", isLeader);
+    metrics.set("hearth_raft_voters", 1);
+    metrics.set("hearth_raft_reachable_voters", 1);
+    metrics.set("hearth_raft_failure_tolerance", 0);
+    metrics.set("hearth_raft_last_index", status.lastIndex);
+    metrics.set("hearth_raft_commit_index", status.commitIndex);
+    metrics.set("hearth_raft_applied_index", status.appliedIndex);
+    metrics.set("hearth_raft_proposals_pending", status.pendingProposals);
+    metrics.set("hearth_raft_uncommitted_bytes", status.uncommittedBytes);
+    metrics.set("hearth_log_oldest_pending_write_seconds", status.pendingWriteMs / 1_000);
+  });
+}
+
+export function collectLog(metrics: MetricRegistry, log: DurableLog): void {
+  const increases = new Increases(metrics);
+  metrics.onCollect(() => {
+    const { stats } = log;
+    metrics.set("hearth_log_bytes", log.sizeBytes);
+    increases.take("hearth_log_writes_total", stats.writes);
+    increases.take("hearth_log_written_bytes_total", stats.writtenBytes);
+    increases.take("hearth_log_segment_waits_total", stats.stalls);
+  });
+}
+
+export function collectState(metrics: MetricRegistry, state: StateMachine): void {
+  const increases = new Increases(metrics);
+  metrics.onCollect(() => {
+    const { counters, metrics: done } = state;
+    metrics.set("hearth_index_blocks", counters.blocks);
+    metrics.set("hearth_index_datasets", counters.datasets);
+    metrics.set("hearth_index_block_bytes", counters.bytes);
+    metrics.set("hearth_index_shards", counters.shards);
+    metrics.set("hearth_index_owners", counters.owners);
+    metrics.set("hearth_index_tombstones", counters.tombstones);
+    increases.take("hearth_apply_entries_total", done.entries);
+    increases.take("hearth_apply_transactions_total", done.transactions);
+    const blocks = {
+      added: done.blocksAdded,
+      duplicate: done.blocksDuplicate,
+      tombstoned: done.blocksTombstoned,
+      removed: done.blocksRemoved,
+    };
+    for (const [result, total] of Object.entries(blocks)) {
+      increases.take("hearth_apply_blocks_total", total, { result });
+    }
+    for (const [reason, total] of Object.entries(done.rejected)) {
+      increases.take("hearth_apply_rejected_total", total, { reason });
+    }
+  });
+}
+
+export function collectDatabase(metrics: MetricRegistry, db: IndexDatabase): void {
+  metrics.onCollect(() => {
+    metrics.set("hearth_index_bytes", db.fileSizeBytes());
+    for (const table of TABLES) {
+      const { entries, bytes } = db.tableStats(table);
+      metrics.set("hearth_index_rows", entries, { table });
+      metrics.set("hearth_index_live_bytes", bytes, { table });
+    }
+  });
+}

@@ -1,0 +1,16 @@
+/** "Every interface" as an address: both families where the system has both. */
+import { createServer } from "node:net";
+
+/** The address itself, or for an empty one `::`, or `0.0.0.0` where IPv6 is switched off. */
+export async function listenHost(configured: string): Promise<string> {
+  if (configured !== "") return configured;
+  return (await canListen("::")) ? "::" : "0.0.0.0";
+}
+
+function canListen(host: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen({ host, port: 0 }, () => server.close(() => resolve(true)));
+  });
+}

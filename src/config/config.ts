@@ -1,0 +1,131 @@
+/**
+ * The one validated configuration that the composition root takes apart. Every module gets its own options from here
+ * and never sees a flag, a variable or a file.
+ */
+import { availableParallelism } from "node:os";
+import type { LogLevel } from "../base/index.ts";
+import { assert } from "../base/index.ts";
+import type { UsedSettingName } from "./settings.ts";
+import { settingByName } from "./settings.ts";
+import type { SettingKind, SettingValue } from "./types.ts";
+
+export interface Config {
+  readonly target: string;
+  readonly logger: { readonly level: LogLevel; readonly format: "logfmt" | "json" };
+  readonly http: { readonly address: string; readonly port: number; readonly bodyMaxBytes: number };
+  readonly shutdown: { readonly delayMs: number; readonly timeoutMs: number };
+  readonly node: {
+    readonly serverId: string;
+    readonly dataDirectory: string;
+    readonly logDirectory: string;
+    readonly minReadyMs: number;
+    readonly expectPeers: number;
+    readonly bootstrapPeers: readonly string[];
+  };
+  readonly listener: {
+    readonly address: string;
+    readonly port: number;
+    readonly kind: "auto" | "uws" | "ws";
+    readonly frameMaxBytes: number;
+    readonly inFlightMaxCount: number;
+    readonly defaultTimeoutMs: number;
+    readonly allowRawCommands: boolean;
+  };
+  readonly readers: {
+    readonly threadCount: number;
+    readonly cacheBytes: number;
+    readonly answerMaxBytes: number;
+  };
+  readonly storage: { readonly indexMapBytes: number; readonly logSegmentBytes: number };
+}
+
+/** More readers than this gain nothing while one thread writes; 8 is good enough, `-hearth.reader-threads` overrides. */
+const READER_THREADS_AUTO_MAX = 8;
+
+/** Builds the typed configuration from checked values; a missing or mistyped one is a bug in the table. */
+export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
+  const read = new ValueReader(values);
+  const threadCount = read.number("hearth.reader-threads");
+  return {
+    target: read.text("target"),
+    logger: {
+      level: read.text("log.level") as LogLevel,
+      format: read.text("log.format") as "logfmt" | "json",
+    },
+    http: {
+      address: read.text("server.http-listen-address"),
+      port: read.number("server.http-listen-port"),
+      bodyMaxBytes: read.number("hearth.http-body-max-bytes"),
+    },
+    shutdown: {
+      delayMs: read.number("shutdown-delay"),
+      timeoutMs: read.number("hearth.shutdown-timeout"),
+    },
+    node: {
+      serverId: read.text("metastore.raft.server-id"),
+      dataDirectory: read.text("metastore.data-dir"),
+      logDirectory: read.text("metastore.raft.dir"),
+      minReadyMs: read.number("metastore.min-ready-duration"),
+      expectPeers: read.number("metastore.raft.bootstrap-expect-peers"),
+      bootstrapPeers: read.list("metastore.raft.bootstrap-peers"),
+    },
+    listener: {
+      address: read.text("hearth.websocket-listen-address"),
+      port: read.number("hearth.websocket-listen-port"),
+      kind: read.text("hearth.listener") as "auto" | "uws" | "ws",
+      frameMaxBytes: read.number("hearth.frame-max-bytes"),
+      inFlightMaxCount: read.number("hearth.in-flight-max"),
+      defaultTimeoutMs: read.number("hearth.default-timeout"),
+      allowRawCommands: read.boolean("hearth.allow-raw-commands"),
+    },
+    readers: {
+      threadCount: threadCount === 0 ? autoReaderThreads(availableParallelism()) : threadCount,
+      cacheBytes: read.number("hearth.cache-bytes"),
+      answerMaxBytes: read.number("hearth.answer-max-bytes"),
+    },
+    storage: {
+      indexMapBytes: read.number("hearth.index-map-size"),
+      logSegmentBytes: read.number("hearth.log-segment-size"),
+    },
+  };
+}
+
+/** One processor is left to the main thread, which decides every write. */
+export function autoReaderThreads(processorCount: number): number {
+  return Math.min(READER_THREADS_AUTO_MAX, Math.max(1, processorCount - 1));
+}
+
+class ValueReader {
+  readonly #values: ReadonlyMap<string, SettingValue>;
+
+  constructor(values: ReadonlyMap<string, SettingValue>) {
+    this.#values = values;
+  }
+
+  text(name: UsedSettingName): string {
+    return this.#read(name, ["text", "choice"]) as string;
+  }
+
+  number(name: UsedSettingName): number {
+    return this.#read(name, ["integer", "duration", "size"]) as number;
+  }
+
+  boolean(name: UsedSettingName): boolean {
+    return this.#read(name, ["boolean"]) as boolean;
+  }
+
+  list(name: UsedSettingName): readonly string[] {
+    return this.#read(name, ["list"]) as readonly string[];
+  }
+
+  #read(name: UsedSettingName, kinds: readonly SettingKind[]): SettingValue {
+    const setting = settingByName(name);
+    assert(
+      setting !== undefined && kinds.includes(setting.kind),
+      `Setting ${name} is not of kind ${kinds[0]}`,
+    );
+    const value = this.#values.get(name);
+    assert(value !== undefined, `Setting ${name} has no value`);
+    return value;
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * Rules over several settings, and over a setting and the machine: data with a sentence each.
+ *
+ * A rule only runs when every setting it names is good by itself. Those that look at the machine are separate, so
+ * that a file can be checked on another machine than the one it is for.
+ */
+import { existsSync, statfsSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import type { UsedSettingName } from "./settings.ts";
+import type { Setting, SettingValue, Severity } from "./types.ts";
+
+export interface RuleView {
+  get(name: UsedSettingName): SettingValue;
+  /** As the user would have written it. */
+  show(name: UsedSettingName): string;
+}
+
+export interface Rule {
+  readonly settings: readonly [UsedSettingName, ...UsedSettingName[]];
+  readonly severity: Severity;
+  readonly looksAtMachine?: boolean;
+  /** A sentence without a period when the rule is broken, or null. */
+  check(view: RuleView): string | null;
+}
+
+export const RULES: readonly Rule[] = [
+  {
+    settings: ["target"],
+    severity: "error",
+    check: (view) => {
+      const target = view.get("target");
+      if (target === "metastore") return null;
+      return `target: "${target}" cannot run here; this program is only the metastore. Write metastore`;
+    },
+  },
+  {
+    settings: ["metastore.raft.bootstrap-expect-peers", "metastore.raft.bootstrap-peers"],
+    severity: "error",
+    check: checkPeerCount,
+  },
+  {
+    settings: ["metastore.raft.bootstrap-expect-peers"],
+    severity: "error",
+    check: (view) => {
+      const expected = view.get("metastore.raft.bootstrap-expect-peers");
+      if (expected === 1) return null;
+      return (
+        `bootstrap-expect-peers is ${expected}, but this version runs one node only and would start ` +
+        `${expected} clusters that know nothing of each other. Write 1`
+      );
+    },
+  },
+  {
+    settings: ["server.http-listen-port", "hearth.websocket-listen-port"],
+    severity: "error",
+    check: (view) => {
+      const port = view.get("server.http-listen-port");
+      if (port === 0 || port !== view.get("hearth.websocket-listen-port")) return null;
+      return `server.http-listen-port and hearth.websocket-listen-port are both ${port}. Give each its own`;
+    },
+  },
+  {
+    settings: ["metastore.data-dir", "metastore.raft.dir"],
+    severity: "error",
+    check: (view) => {
+      const data = resolve(String(view.get("metastore.data-dir")));
+      if (data !== resolve(String(view.get("metastore.raft.dir")))) return null;
+      return "metastore.data-dir and metastore.raft.dir are the same directory. The index may be deleted, the log never: keep them apart";
+    },
+  },
+  {
+    settings: ["hearth.answer-max-bytes", "hearth.frame-max-bytes"],
+    severity: "warning",
+    check: (view) => {
+      if (Number(view.get("hearth.answer-max-bytes")) >= Number(view.get("hearth.frame-max-bytes")))
+        return null;
+      return (
+        `hearth.answer-max-bytes (${view.show("hearth.answer-max-bytes")}) is below hearth.frame-max-bytes ` +
+        `(${view.show("hearth.frame-max-bytes")}): blocks can be written that no answer can carry`
+      );
+    },
+  },
+  {
+    settings: ["hearth.allow-raw-commands"],
+    severity: "warning",
+    check: (view) =>
+      view.get("hearth.allow-raw-commands") === true
+        ? "hearth.allow-raw-commands is on: any client can rewrite the index. Only for conformance runs"
+        : null,
+  },
+  {
+    settings: ["metastore.raft.dir"],
+    severity: "warning",
+    looksAtMachine: true,
+    check: (view) => {
+      const directory = String(view.get("metastore.raft.dir"));
+      const kind = volatileFileSystem(directory);
+      if (kind === null) return null;
+      return `metastore.raft.dir: ${directory} is on ${kind}; a restart of all nodes would lose the index. Use a persistent volume`;
+    },
+  },
+];
+
+/** Static peers and this node, counted by id as the reference counts them (spec raft-and-cluster, 7). */
+function checkPeerCount(view: RuleView): string | null {
+  const peers = view.get("metastore.raft.bootstrap-peers") as readonly string[];
+  const expected = Number(view.get("metastore.raft.bootstrap-expect-peers"));
+  // What a DNS name will resolve to is not known before the start; a single node needs no list at all.
+  if (peers.length === 0 || peers.some((peer) => peer.includes("+"))) return null;
+  const ids = new Set(peers.map(peerId));
+  if (ids.size === expected || ids.size + 1 === expected) return null;
+  return (
+    `bootstrap-expect-peers is ${expected}, but bootstrap_peers and this node make ${ids.size + 1}. ` +
+    "Name every node as host:port/server-id"
+  );
+}
+
+function peerId(peer: string): string {
+  const slash = peer.indexOf("/");
+  return slash < 0 ? peer.replace(/:\d+$/, "") : peer.slice(slash + 1);
+}
+
+/** Magic numbers of statfs(2) for file systems that live in memory. */
+const VOLATILE_FILE_SYSTEMS: Readonly<Record<number, string>> = {
+  16914836: "tmpfs",
+  2240043254: "ramfs",
+};
+
+/** Name of the in-memory file system that holds a path (or will, once it is created), else null. */
+export function volatileFileSystem(path: string): string | null {
+  let existing = resolve(path);
+  while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
+  try {
+    return VOLATILE_FILE_SYSTEMS[statfsSync(existing).type] ?? null;
+  } catch {
+    // Not every system has statfs; no warning is better than a wrong one.
+    return null;
+  }
+}
+
+/** A rule over settings that do not exist would never run: checked by a test. */
+export function ruleSettings(): Setting["name"][] {
+  return RULES.flatMap((rule) => [...rule.settings]);
+}

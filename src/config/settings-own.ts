@@ -1,0 +1,119 @@
+/**
+ * Settings that exist only here, all under `hearth.`. Where a module declares a default, it is repeated by reference,
+ * never by value.
+ */
+import type { Setting } from "./types.ts";
+
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+
+export const OWN_SETTINGS = [
+  {
+    name: "hearth.websocket-listen-address",
+    kind: "text",
+    default: "",
+    help: "Address of the binary WebSocket listener; empty listens on every interface",
+  },
+  {
+    name: "hearth.websocket-listen-port",
+    kind: "integer",
+    default: 4041,
+    min: 0,
+    max: 65_535,
+    help: "Port of the binary WebSocket listener; 0 lets the system choose",
+  },
+  {
+    name: "hearth.listener",
+    kind: "choice",
+    choices: ["auto", "uws", "ws"],
+    default: "auto",
+    help: "WebSocket implementation: auto takes uws (uWebSockets.js) and falls back to ws where no native build loads",
+  },
+  {
+    name: "hearth.reader-threads",
+    kind: "integer",
+    default: 0,
+    min: 0,
+    max: 64,
+    help: "Threads that own sockets and answer queries; 0 is one less than the processors, at least 1 and at most 8",
+  },
+  {
+    name: "hearth.cache-bytes",
+    kind: "size",
+    default: 64 * MIB,
+    min: MIB,
+    max: 64 * GIB,
+    help: "Cache of dictionaries and shard lists, per reader thread",
+  },
+  {
+    name: "hearth.index-map-size",
+    kind: "size",
+    default: 64 * GIB,
+    min: 16 * MIB,
+    max: 16 * 1024 * GIB,
+    help: "Address space reserved for the index; not memory and not disk, only an upper bound of the index file",
+  },
+  {
+    name: "hearth.log-segment-size",
+    kind: "size",
+    default: 64 * MIB,
+    min: MIB,
+    max: 2 * GIB,
+    help: "Size of one preallocated file of the durable log",
+  },
+  {
+    name: "hearth.frame-max-bytes",
+    kind: "size",
+    default: 16 * MIB,
+    min: 64 * 1024,
+    max: 256 * MIB,
+    help: "Largest frame accepted from a client; larger ones are refused before memory is taken",
+  },
+  {
+    name: "hearth.in-flight-max",
+    kind: "integer",
+    default: 1_024,
+    min: 1,
+    max: 65_536,
+    help: "Requests that one connection may have unanswered; more are refused with resource_exhausted",
+  },
+  {
+    name: "hearth.answer-max-bytes",
+    kind: "size",
+    default: 256 * MIB,
+    min: MIB,
+    max: 2 * GIB,
+    help: "Largest answer of one query over all its chunks; a larger one ends with resource_exhausted",
+  },
+  {
+    name: "hearth.default-timeout",
+    kind: "duration",
+    default: 10_000,
+    min: 10,
+    max: 600_000,
+    help: "Time budget of a request that names none",
+  },
+  {
+    name: "hearth.http-body-max-bytes",
+    kind: "size",
+    default: 16 * MIB,
+    min: 64 * 1024,
+    max: 256 * MIB,
+    help: "Largest request body of the HTTP API",
+  },
+  {
+    name: "hearth.shutdown-timeout",
+    kind: "duration",
+    default: 30_000,
+    min: 100,
+    max: 1_200_000,
+    help: "Longest orderly stop; afterwards the process ends anyway, which loses nothing that was acknowledged",
+  },
+  {
+    name: "hearth.allow-raw-commands",
+    kind: "boolean",
+    default: false,
+    isAdvanced: true,
+    help: "Accept raw state-machine commands from clients. For conformance runs only: it bypasses every check of a leader",
+  },
+] as const satisfies readonly Setting[];

@@ -1,0 +1,296 @@
+/**
+ * Settings of the reference (spec raft-and-cluster, 13): the same names, keys and defaults, so that the image can be
+ * swapped under an unchanged argument list. `isUsed: false` marks those without a function in this version: they are
+ * checked like the others, and listed once at start.
+ */
+import type { Setting } from "./types.ts";
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+
+export const PROCESS_SETTINGS = [
+  {
+    name: "target",
+    kind: "text",
+    default: "metastore",
+    help: "Component to run; this program is only ever the metastore",
+  },
+  {
+    name: "config.file",
+    kind: "text",
+    default: "",
+    yaml: null,
+    help: "YAML file to read settings from",
+  },
+  {
+    name: "config.expand-env",
+    kind: "boolean",
+    default: false,
+    yaml: null,
+    help: "Expand ${NAME} and ${NAME:default} in the YAML file from the environment",
+  },
+  {
+    name: "log.level",
+    kind: "choice",
+    choices: ["debug", "info", "warn", "error"],
+    default: "info",
+    yaml: "server.log_level",
+    help: "Least important lines that are still written",
+  },
+  {
+    name: "log.format",
+    kind: "choice",
+    choices: ["logfmt", "json"],
+    default: "logfmt",
+    yaml: "server.log_format",
+    help: "Form of a log line",
+  },
+  {
+    name: "server.http-listen-address",
+    kind: "text",
+    default: "",
+    help: "Address of the HTTP listener (metrics, health, API); empty listens on every interface",
+  },
+  {
+    name: "server.http-listen-port",
+    kind: "integer",
+    default: 4040,
+    min: 0,
+    max: 65_535,
+    help: "Port of the HTTP listener; 0 lets the system choose",
+  },
+  {
+    name: "shutdown-delay",
+    kind: "duration",
+    default: 0,
+    min: 0,
+    help: "Wait between the termination signal and the start of the orderly stop",
+  },
+] as const satisfies readonly Setting[];
+
+export const METASTORE_SETTINGS = [
+  {
+    name: "metastore.data-dir",
+    kind: "text",
+    default: "./data/v2/metastore/data",
+    help: "Directory of the index database; a cache of snapshot and log, may be deleted while the process is stopped",
+  },
+  {
+    name: "metastore.min-ready-duration",
+    kind: "duration",
+    default: 15 * SECOND_MS,
+    min: 0,
+    help: "Time that a node must have been consistent before /ready says so",
+  },
+  {
+    name: "metastore.raft.dir",
+    kind: "text",
+    default: "./data/v2/metastore/raft",
+    help: "Directory of the durable log, term and vote; must be on a persistent volume",
+  },
+  {
+    name: "metastore.raft.server-id",
+    kind: "text",
+    default: "localhost:9099",
+    help: "Stable name of this node in the list of members",
+  },
+  {
+    name: "metastore.raft.bootstrap-peers",
+    kind: "list",
+    default: [],
+    help: "Peers to form a cluster with: host:port/server-id, or a DNS name with dnssrvnoa+, dnssrv+ or dns+",
+  },
+  {
+    name: "metastore.raft.bootstrap-expect-peers",
+    kind: "integer",
+    default: 1,
+    min: 1,
+    max: 99,
+    help: "Number of nodes that form the cluster, this one included",
+  },
+  {
+    name: "metastore.raft.apply-timeout",
+    kind: "duration",
+    default: 5 * SECOND_MS,
+    min: 1,
+    isUsed: false,
+    help: "Longest wait for a place in the leader's queue, and for a read index",
+  },
+] as const satisfies readonly Setting[];
+
+/** Known, checked, without a function in this version. */
+export const UNUSED_SETTINGS: readonly Setting[] = [
+  unused("metastore.address", "text", "localhost:9095", "Where clients find the cluster"),
+  unused(
+    "metastore.snapshot-compression",
+    "text",
+    "zstd",
+    "Compression of snapshots; anything but zstd is none",
+  ),
+  unused(
+    "metastore.snapshot-rate-limit",
+    "integer",
+    15,
+    "MB/s written to a snapshot; 0 is unlimited",
+  ),
+  unused(
+    "metastore.snapshot-compact-on-restore",
+    "boolean",
+    false,
+    "Rewrite the database while restoring",
+  ),
+  unused(
+    "metastore.raft.snapshots-dir",
+    "text",
+    "./data/v2/metastore/raft",
+    "Directory of snapshots",
+  ),
+  unused(
+    "metastore.raft.snapshots-import-dir",
+    "text",
+    "",
+    "Directory that snapshots are imported from at start",
+  ),
+  unused(
+    "metastore.raft.auto-join",
+    "boolean",
+    false,
+    "Join an existing cluster instead of forming one",
+  ),
+  unused("metastore.raft.bind-address", "text", "localhost:9099", "Address of the peer listener"),
+  unused("metastore.raft.advertise-address", "text", "localhost:9099", "Address that peers dial"),
+  unused(
+    "metastore.raft.log-index-check-interval",
+    "duration",
+    14,
+    "Poll period of the reference; we wake readers instead",
+  ),
+  unused(
+    "metastore.raft.read-index-max-distance",
+    "integer",
+    10_240,
+    "Entries a reader may be behind before it gives up",
+  ),
+  unused("metastore.raft.wal-cache-entries", "integer", 512, "Recent log entries kept in memory"),
+  unused("metastore.raft.trailing-logs", "integer", 18_432, "Entries kept behind a snapshot"),
+  unused("metastore.raft.snapshots-retain", "integer", 3, "Snapshots kept"),
+  unused(
+    "metastore.raft.snapshot-interval",
+    "duration",
+    180 * SECOND_MS,
+    "Least time between two snapshots",
+  ),
+  unused(
+    "metastore.raft.snapshot-threshold",
+    "integer",
+    8_192,
+    "Entries since the last snapshot that make a new one worthwhile",
+  ),
+  unused("metastore.raft.transport-conn-pool-size", "integer", 10, "Connections per peer"),
+  unused(
+    "metastore.raft.transport-timeout",
+    "duration",
+    10 * SECOND_MS,
+    "Time limit of a message to a peer",
+  ),
+  unused(
+    "metastore.raft.log-store-timeout",
+    "duration",
+    10 * SECOND_MS,
+    "Time limit of a log write",
+  ),
+  unused(
+    "metastore.index.shard-cache-size",
+    "integer",
+    2_000,
+    "Cache of the reference, replaced by hearth.cache-bytes",
+  ),
+  unused(
+    "metastore.index.block-write-cache-size",
+    "integer",
+    10_000,
+    "Cache of the reference, replaced by hearth.cache-bytes",
+  ),
+  unused(
+    "metastore.index.block-read-cache-size",
+    "integer",
+    100_000,
+    "Cache of the reference, replaced by hearth.cache-bytes",
+  ),
+  unused(
+    "metastore.index.cleanup-interval",
+    "duration",
+    15 * MINUTE_MS,
+    "Time between two retention passes",
+  ),
+  unused(
+    "metastore.index.cleanup-grace-period",
+    "duration",
+    6 * HOUR_MS,
+    "Age over the retention period before data is removed",
+  ),
+  unused(
+    "metastore.index.cleanup-max-partitions",
+    "integer",
+    32,
+    "Shards removed in one retention pass",
+  ),
+  unused(
+    "metastore.index.dlq-recovery-check-interval",
+    "duration",
+    15 * SECOND_MS,
+    "Time between two looks at the dead letter queue",
+  ),
+  unused(
+    "metastore.compaction-max-failures",
+    "integer",
+    3,
+    "Failures before a compaction job is set aside",
+  ),
+  unused(
+    "metastore.compaction-job-lease-duration",
+    "duration",
+    15 * SECOND_MS,
+    "Time a worker owns a job without a sign of life",
+  ),
+  unused("metastore.compaction-max-job-queue-size", "integer", 10_000, "Jobs kept in the queue"),
+  planner("levels", "Levels of the compaction planner"),
+  planner("cleanupbatchsize", "Blocks per clean-up batch"),
+  planner("cleanupdelay", "Delay before compacted blocks are removed"),
+  planner("cleanupjobminlevel", "Lowest level that cleans up"),
+  planner("cleanupjobmaxlevel", "Highest level that cleans up"),
+  unused("server.grpc-listen-address", "text", "", "Address of the gRPC listener"),
+  unused("server.grpc-listen-port", "integer", 9095, "Port of the gRPC listener"),
+  unused("server.grpc-max-recv-msg-size-bytes", "integer", 104_857_600, "Largest gRPC request"),
+  unused("server.grpc-max-send-msg-size-bytes", "integer", 104_857_600, "Largest gRPC answer"),
+  unused("runtime-config.file", "text", "", "Files with overrides per tenant, separated by commas"),
+  unused(
+    "runtime-config.reload-period",
+    "duration",
+    10 * SECOND_MS,
+    "Time between two reads of the overrides",
+  ),
+];
+
+function unused(
+  name: string,
+  kind: Setting["kind"],
+  value: Setting["default"],
+  help: string,
+): Setting {
+  return { name, kind, default: value, help, isUsed: false, isAdvanced: true };
+}
+
+/** The planner of the reference has no flags, only keys directly below `metastore:`. */
+function planner(key: string, help: string): Setting {
+  return {
+    name: `metastore.${key}`,
+    kind: "tree",
+    default: null,
+    yaml: `metastore.${key}`,
+    help,
+    isUsed: false,
+    isAdvanced: true,
+  };
+}

@@ -1,0 +1,18 @@
+export { METRIC_CATALOG } from "./catalog.ts";
+export { SERIES_MAX_COUNT } from "./family.ts";
+export {
+  type CollectCallback,
+  type Exposition,
+  MetricRegistry,
+  type MetricRegistryOptions,
+} from "./registry.ts";
+export {
+  COUNT_BUCKETS,
+  DEFAULT_SECONDS_BUCKETS,
+  FINE_SECONDS_BUCKETS,
+  type Labels,
+  type MetricSpec,
+  REQUEST_SECONDS_BUCKETS,
+  type ThreadSeries,
+  type ThreadSnapshot,
+} from "./types.ts";

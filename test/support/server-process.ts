@@ -1,0 +1,119 @@
+/** A real server in a process of its own, on free ports, for tests that need one. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { inRoot } from "./project.ts";
+
+export interface ServerOptions {
+  /** Holds log and index; kept over restarts. */
+  readonly directory: string;
+  /** Further flags: "-hearth.allow-raw-commands". */
+  readonly flags?: readonly string[];
+  /** The longest wait for /ready. Starts take a fraction of it; a loaded machine may need more. */
+  readonly readyLimitMs?: number;
+}
+
+export interface ServerProcess {
+  /** "127.0.0.1:port" of the binary protocol. */
+  readonly endpoint: string;
+  /** "http://127.0.0.1:port". */
+  readonly httpUrl: string;
+  readonly pid: number;
+  /** SIGTERM; resolves with the exit status. */
+  stop(): Promise<number | null>;
+  /** SIGKILL: what is only in memory is gone. */
+  kill(): Promise<void>;
+  /** The last lines that the server wrote. */
+  output(): string;
+}
+
+const READY_LIMIT_MS = 30_000;
+const POLL_MS = 15;
+const OUTPUT_MAX_CHARS = 16_384;
+
+/** Starts a server and waits until it is ready. Errors: carries what the server said. */
+export async function startServer(options: ServerOptions): Promise<ServerProcess> {
+  const [port, httpPort] = await findFreePorts(2);
+  const child = spawn(
+    process.execPath,
+    [
+      inRoot("bin", "hearth.js"),
+      "server",
+      "-server.http-listen-address=127.0.0.1",
+      `-server.http-listen-port=${httpPort}`,
+      "-hearth.websocket-listen-address=127.0.0.1",
+      `-hearth.websocket-listen-port=${port}`,
+      `-metastore.data-dir=${join(options.directory, "data")}`,
+      `-metastore.raft.dir=${join(options.directory, "raft")}`,
+      ...(options.flags ?? []),
+    ],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
+  let output = "";
+  const note = (chunk: Buffer): void => {
+    output = (output + chunk.toString()).slice(-OUTPUT_MAX_CHARS);
+  };
+  child.stdout.on("data", note);
+  child.stderr.on("data", note);
+  const exited = new Promise<number | null>((resolve) => child.once("close", resolve));
+  const server: ServerProcess = {
+    endpoint: `127.0.0.1:${port}`,
+    httpUrl: `http://127.0.0.1:${httpPort}`,
+    pid: child.pid as number,
+    stop: () => end(child, "SIGTERM", exited),
+    kill: async () => {
+      await end(child, "SIGKILL", exited);
+    },
+    output: () => output,
+  };
+  await waitUntilReady(server, child, options.readyLimitMs ?? READY_LIMIT_MS);
+  return server;
+}
+
+async function waitUntilReady(
+  server: ServerProcess,
+  child: ChildProcess,
+  limitMs: number,
+): Promise<void> {
+  const endAtMs = performance.now() + limitMs;
+  for (;;) {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      throw new Error(
+        `The server ended with ${child.signalCode ?? child.exitCode}:\n${server.output()}`,
+      );
+    }
+    const answer = await fetch(`${server.httpUrl}/ready`).catch(() => null);
+    if (answer?.status === 200) return;
+    if (performance.now() > endAtMs) {
+      const said = (await answer?.text()) ?? "no answer";
+      await server.kill();
+      throw new Error(`The server is not ready after ${limitMs} ms: ${said}\n${server.output()}`);
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+async function end(
+  child: ChildProcess,
+  signal: NodeJS.Signals,
+  exited: Promise<number | null>,
+): Promise<number | null> {
+  if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+  return exited;
+}
+
+/** Ports that nobody listens on right now, all different. */
+export async function findFreePorts(count: number): Promise<number[]> {
+  const listeners = Array.from({ length: count }, () => createServer());
+  const ports: number[] = [];
+  for (const listener of listeners) {
+    await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+    const address = listener.address();
+    if (address === null || typeof address === "string") throw new Error("No port was given");
+    ports.push(address.port);
+  }
+  await Promise.all(listeners.map((listener) => new Promise((resolve) => listener.close(resolve))));
+  return ports;
+}

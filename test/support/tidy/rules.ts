@@ -1,0 +1,89 @@
+/**
+ * The house rules that a program can check, as data. Each exception stands here with its reason; lists of exceptions
+ * may only shrink.
+ */
+
+/** Folders of src/ from the ground up. A folder imports lower levels only; folders of one level never each other. */
+export const LAYERS: readonly (readonly string[])[] = [
+  ["base"],
+  ["protocol", "db", "metrics"],
+  ["raft", "log", "state", "read", "cluster", "storage", "client"],
+  ["replica"],
+  ["service", "leader"],
+  ["server", "grpc", "admin"],
+  ["config"],
+  ["cli"],
+];
+
+/** Folders that may import only these. */
+export const CLOSED_FOLDERS: Readonly<Record<string, readonly string[]>> = {
+  // Published as hearth/client: no server code behind it.
+  client: ["base", "protocol"],
+};
+
+/** Folders that only these may import. */
+export const PRIVATE_FOLDERS: Readonly<Record<string, readonly string[]>> = {
+  config: ["cli"],
+};
+
+/** `import type` from raft is open to the folders that carry its values. */
+export const RAFT_TYPE_IMPORTERS: readonly string[] = ["log", "cluster", "protocol"];
+
+/** Packages behind walls, and where in src/ they may be imported. */
+export const WALLS: Readonly<Record<string, readonly string[]>> = {
+  lmdb: ["src/db/"],
+  "prom-client": ["src/metrics/"],
+  piscina: ["src/read/pool.ts"],
+  "uWebSockets.js": ["src/server/"],
+  ws: ["src/server/", "src/client/"],
+  flatbuffers: ["src/protocol/"],
+  "@prometheus-io/lezer-promql": ["src/read/engine/"],
+  "@lezer/lr": ["src/read/engine/"],
+  "@lezer/common": ["src/read/engine/"],
+  re2js: ["src/read/engine/"],
+};
+
+/** Lines per file. */
+export const FILE_LINES_MAX = 500;
+
+/** Files that are longer for a reason their header gives, with the length they may not exceed. */
+export const FILE_LINES_RATCHET: Readonly<Record<string, number>> = {};
+
+export const GENERATED = "src/protocol/gen/";
+
+/** Where a state machine must come out the same on every replica: src/raft and what applying reaches. */
+export const DETERMINISTIC_ROOTS = ["src/state/apply.ts"];
+
+/** Reached from apply, but not part of its decisions. */
+export const DETERMINISM_EXCEPTIONS: readonly string[] = [
+  // Opening an environment looks at the machine (boot id); what apply calls of it are get, put and scan.
+  "src/db/",
+  GENERATED,
+];
+
+/** Calls that make a result depend on more than the entry and the state. Applied to code without strings. */
+export const INDETERMINATE: readonly RegExp[] = [
+  /\bDate\.now\b/,
+  /\bnew Date\(\s*\)/,
+  /\bMath\.random\b/,
+  /\bperformance\.now\b/,
+  /\bprocess\b/,
+  /\bset(?:Timeout|Interval|Immediate)\b/,
+  /\bqueueMicrotask\b/,
+  /\basync\b/,
+  /\bawait\b/,
+  /\bPromise\b/,
+  /\bcrypto\b/,
+];
+
+/** Started by something other than an import. */
+export const ENTRY_POINTS: readonly string[] = [
+  "src/cli/main.ts",
+  "src/cli/reference/write.ts",
+  "src/client/index.ts",
+];
+
+/** Packages of `dependencies` that src does not import yet, with the reason. */
+export const UNUSED_DEPENDENCIES: Readonly<Record<string, string>> = {
+  piscina: "comes with the compaction planner, which is its first user",
+};

@@ -1,0 +1,65 @@
+/** The conformance vectors of the metadata index, against the engine in this process. */
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { inRoot } from "./support/project.ts";
+import { createEngineTargets } from "./support/vectors/engine-target.ts";
+import { areSameMessages } from "./support/vectors/messages.ts";
+import { loadVectors, runCase } from "./support/vectors/run.ts";
+import type { VectorFile } from "./support/vectors/types.ts";
+
+const targets = createEngineTargets();
+
+for (const { name, content } of loadVectors(inRoot("test", "vectors", "index"))) {
+  describe(`vectors ${name}`, () => {
+    for (const vectorCase of content.cases) {
+      it(vectorCase.name, async () => {
+        assert.equal(await runCase(content, vectorCase, targets), null);
+      });
+    }
+  });
+}
+
+describe("the comparison of messages", () => {
+  it("takes an absent field and its default for the same", () => {
+    const isSame = areSameMessages({ size: "0", labels: [], id: "x" }, { id: "x" }, false);
+    assert.equal(isSame, true);
+  });
+
+  it("tells an absent message from an empty one", () => {
+    assert.equal(areSameMessages({ stats: {} }, {}, false), false);
+  });
+
+  it("keeps the order of lists unless told otherwise", () => {
+    const [left, right] = [{ ids: ["a", "b"] }, { ids: ["b", "a"] }];
+    assert.equal(areSameMessages(left, right, false), false);
+    assert.equal(areSameMessages(left, right, true), true);
+    assert.equal(areSameMessages({ ids: ["a", "a"] }, { ids: ["a", "b"] }, true), false);
+  });
+
+  it("keeps empty strings in lists", () => {
+    assert.equal(areSameMessages({ string_table: [""] }, {}, false), false);
+  });
+});
+
+describe("the runner", () => {
+  it("reports a wrong answer, with its step", async () => {
+    const file: VectorFile = {
+      format: 1,
+      title: "",
+      description: "",
+      spec: [],
+      setup: [],
+      cases: [
+        {
+          name: "wrong",
+          steps: [
+            { op: "get_tenants", expect: { code: "OK", response: { tenant_ids: ["nobody"] } } },
+          ],
+        },
+      ],
+    };
+    const failure = await runCase(file, file.cases[0]!, targets);
+    assert.match(failure ?? "", /^step 1, get_tenants: responses differ/);
+  });
+});
