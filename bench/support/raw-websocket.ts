@@ -143,13 +143,14 @@ export async function runClosedLoop(options: {
   const { sockets, frames, depth, durationMs, isLast } = options;
   const startedAt = performance.now();
   let requests = 0;
-  let next = 0;
   await Promise.all(
     sockets.map(
       (socket) =>
         new Promise<void>((resolve) => {
           let inFlight = 0;
           let answered = 0;
+          // Of its own: an id may be in flight only once per connection.
+          let next = 0;
           const refill = (): void => {
             answered = 0;
             if (performance.now() - startedAt >= durationMs) {

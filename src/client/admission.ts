@@ -18,14 +18,6 @@ export class Admission {
     this.#bytesMax = options.maxBufferedBytes;
   }
 
-  get calls(): number {
-    return this.#calls.size;
-  }
-
-  get bytesMax(): number {
-    return this.#bytesMax;
-  }
-
   /**
    * Takes a place for one call.
    *

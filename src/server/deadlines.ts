@@ -23,7 +23,8 @@ export class DeadlineSweeper {
   /** Looks at `owner` until it has nothing left. Repeating it is cheap. */
   watch(owner: Sweepable): void {
     this.#watched.add(owner);
-    this.#timer ??= setInterval(() => this.sweep(), DEADLINE_SWEEP_MS);
+    // Not a reason to stay alive: requests that wait have a connection or main that is one.
+    this.#timer ??= setInterval(() => this.sweep(), DEADLINE_SWEEP_MS).unref();
   }
 
   /** One look at everything; called by the timer, and by tests. */

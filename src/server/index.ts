@@ -18,13 +18,17 @@ export {
   ThreadCounters,
 } from "./metrics.ts";
 export { openListener, type TransportChoice } from "./open-listener.ts";
-export { SERVER_DEFAULTS, type ServerIdentity, type ServerOptions, type SessionLimits } from "./options.ts";
-export { type ListeningAddress, ReaderPool, type ReaderPoolModules } from "./reader-pool.ts";
-export { publishTo, ReplicaProposer } from "./replica-proposer.ts";
-export { type RequestHandler, Session, type SessionModules } from "./session.ts";
 export {
-  type GrantResult,
-  type ProposedEntries,
-  type Proposer,
-  type ProposeResult,
+  SERVER_DEFAULTS,
+  type ServerIdentity,
+  type ServerOptions,
+  type SessionLimits,
+} from "./options.ts";
+export { type ListeningAddress, ReaderPool, type ReaderPoolModules } from "./reader-pool.ts";
+export { type RequestHandler, Session, type SessionModules } from "./session.ts";
+export type {
+  GrantResult,
+  ProposedEntries,
+  Proposer,
+  ProposeResult,
 } from "./write-bridge.ts";

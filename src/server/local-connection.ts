@@ -115,7 +115,8 @@ export class LocalEnd implements Connection {
   }
 
   #deliver(frame: unknown): void {
-    if (!this.#isClosed && frame instanceof ArrayBuffer) this.#events?.message(new Uint8Array(frame));
+    if (!this.#isClosed && frame instanceof ArrayBuffer)
+      this.#events?.message(new Uint8Array(frame));
   }
 }
 

@@ -8,8 +8,8 @@ import { REASONS_MAX } from "./limits.ts";
 
 /** Upper bounds, seconds. Point reads take 5 us, scans of big plans up to a second; the last is the default budget. */
 export const REQUEST_DURATION_BUCKETS_SECONDS = [
-  0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
-  1, 2.5, 10,
+  0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1,
+  0.25, 0.5, 1, 2.5, 10,
 ] as const;
 
 /** Codes are gRPC numbers, 0 (ok) to 16. */
@@ -101,7 +101,12 @@ export class ThreadCounters {
         if (count > 0) requests.push({ route: name, code, count });
       });
       const buckets = [...this.#buckets.subarray(route * BUCKETS, (route + 1) * BUCKETS)];
-      durations.push({ route: name, buckets, count: total, sumSeconds: this.#sums[route] as number });
+      durations.push({
+        route: name,
+        buckets,
+        count: total,
+        sumSeconds: this.#sums[route] as number,
+      });
     }
     return { requests, durations, rejected: Object.fromEntries(this.#rejected) };
   }

@@ -21,11 +21,15 @@ export function openListener(
   if (choice === "ws") return new WsListener(options, modules);
   const uws = tryLoadUws();
   if (typeof uws !== "string") return new UwsListener(options, { ...modules, uws });
-  const next = "Run `node scripts/setup-native.mjs`, which repairs the addon on systems with an older glibc.";
+  const next =
+    "Run `node scripts/setup-native.mjs`, which repairs the addon on systems with an older glibc.";
   if (choice === "uws") {
     const message = `Cannot load uWebSockets.js: ${uws}`;
     throw new HearthError("failed_precondition", message, { reason: "native_addon", next });
   }
-  modules.logger.warn("uWebSockets.js cannot load, using the slower ws package", { cause: uws, next });
+  modules.logger.warn("uWebSockets.js cannot load, using the slower ws package", {
+    cause: uws,
+    next,
+  });
   return new WsListener(options, modules);
 }

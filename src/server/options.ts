@@ -71,8 +71,10 @@ export const SERVER_DEFAULTS: ServerOptions = {
     queuedAnswerMaxBytes: 64 * MIB,
     queuedAnswersPerThreadMaxBytes: 256 * MIB,
   },
-  outboundMaxBytes: 16 * MIB,
-  connectionsPerThreadMax: 10_000,
+  // Streams stop at half a MiB of backlog, so only a peer that sends requests and reads no answers gets here.
+  outboundMaxBytes: 4 * MIB,
+  // Front ends, segment writers and workers number in the hundreds.
+  connectionsPerThreadMax: 2_000,
   pingIntervalMs: 30_000,
   pendingWriteMaxBytes: 64 * MIB,
   waitingReadsMax: 65_536,

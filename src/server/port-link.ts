@@ -50,7 +50,10 @@ export class PortLink implements MainLink {
   }
 
   proposed(id: number, result: PlainProposalResult): void {
-    take(this.#proposals, id)(result.ok ? result : { ok: false, error: fromPlainError(result.error) });
+    take(
+      this.#proposals,
+      id,
+    )(result.ok ? result : { ok: false, error: fromPlainError(result.error) });
   }
 
   readGranted(id: number, result: PlainReadIndexResult): void {

@@ -12,7 +12,11 @@
 import { Worker } from "node:worker_threads";
 import { HearthError, type Logger } from "../base/index.ts";
 import type { TransportKind } from "./listener.ts";
-import { createLocalChannel, type LocalChannel, type LocalChannelListener } from "./local-connection.ts";
+import {
+  createLocalChannel,
+  type LocalChannel,
+  type LocalChannelListener,
+} from "./local-connection.ts";
 import { type FromReader, fromPlainError, type ReaderSettings, type ToReader } from "./messages.ts";
 import type { ReaderMetrics } from "./metrics.ts";
 import type { ReaderQuestion } from "./write-bridge.ts";
@@ -33,7 +37,10 @@ export interface ReaderHandleModules {
 type State = "starting" | "serving" | "stopping" | "ended";
 
 /** Compiled and uncompiled trees differ in the suffix only. */
-const ENTRY = new URL(`./reader-thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
+const ENTRY = new URL(
+  `./reader-thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`,
+  import.meta.url,
+);
 
 export class ReaderHandle {
   readonly reader: number;
@@ -58,7 +65,10 @@ export class ReaderHandle {
     });
     // Whoever starts the reader looks at it; a reader that dies later must not raise it once more.
     this.started.catch(() => {});
-    this.#worker = new Worker(ENTRY, { workerData: settings, name: `hearth-reader-${settings.reader}` });
+    this.#worker = new Worker(ENTRY, {
+      workerData: settings,
+      name: `hearth-reader-${settings.reader}`,
+    });
     this.ended = new Promise((resolve) => {
       this.#worker.once("exit", (exitCode) => {
         this.#exited(exitCode);

@@ -121,7 +121,9 @@ export class ReaderPool {
 
   /** What each reader counted. A reader that does not answer is left out. */
   async metrics(): Promise<ReaderMetrics[]> {
-    const answers = await Promise.all(this.#readers.map((reader) => reader.metrics(METRICS_TIMEOUT_MS)));
+    const answers = await Promise.all(
+      this.#readers.map((reader) => reader.metrics(METRICS_TIMEOUT_MS)),
+    );
     return answers.filter((metrics) => metrics !== null);
   }
 

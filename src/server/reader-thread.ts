@@ -5,7 +5,13 @@
  */
 
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
-import { assert, type LogFields, type LogLevel, type Logger, toHearthError } from "../base/index.ts";
+import {
+  assert,
+  type LogFields,
+  type LogLevel,
+  type Logger,
+  toHearthError,
+} from "../base/index.ts";
 import { type FromReader, type ReaderSettings, toPlainError, type ToReader } from "./messages.ts";
 import { Reader } from "./reader.ts";
 
@@ -33,8 +39,10 @@ function post(message: FromReader): void {
 
 /** Log lines go to main, which owns the output. */
 function threadLogger(module: string): Logger {
-  const say = (level: LogLevel) => (message: string, fields: LogFields = {}) =>
-    post({ kind: "log", level, message, fields: { module, reader: settings.reader, ...fields } });
+  const say =
+    (level: LogLevel) =>
+    (message: string, fields: LogFields = {}) =>
+      post({ kind: "log", level, message, fields: { module, reader: settings.reader, ...fields } });
   return {
     debug: say("debug"),
     info: say("info"),

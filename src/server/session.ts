@@ -99,7 +99,8 @@ export class Session implements ConnectionEvents, CallOwner {
     counters.receivedBytes += frame.length;
     const refusal = readFrameHeader(frame, REQUEST);
     if (refusal !== null) this.#violate(refusal, "The frame is not one of this protocol");
-    else if (REQUEST.requestId === 0) this.#violate("request_id_zero", "Request id 0 is not allowed");
+    else if (REQUEST.requestId === 0)
+      this.#violate("request_id_zero", "Request id 0 is not allowed");
     else if (REQUEST.opcode === OP.cancel || REQUEST.opcode === OP.credit) this.#control(REQUEST);
     else if (this.#calls.has(REQUEST.requestId)) {
       this.#violate("request_id_in_use", `Request id ${REQUEST.requestId} is in flight already`);
@@ -179,7 +180,8 @@ export class Session implements ConnectionEvents, CallOwner {
     const call = this.#calls.get(header.requestId);
     if (call === undefined) return;
     if (header.opcode === OP.credit) call.addCredit(header.aux);
-    else call.fail(new HearthError("cancelled", "The request was cancelled", { reason: "cancelled" }));
+    else
+      call.fail(new HearthError("cancelled", "The request was cancelled", { reason: "cancelled" }));
   }
 
   #request(header: FrameHeader, frame: Uint8Array): void {
@@ -226,7 +228,10 @@ export class Session implements ConnectionEvents, CallOwner {
     }
     if (this.#calls.size >= this.#limits.inFlightMax) {
       const message = `${this.#calls.size} requests are in flight, limit is ${this.#limits.inFlightMax}`;
-      throw new HearthError("resource_exhausted", message, { reason: "in_flight", retryAfterMs: 10 });
+      throw new HearthError("resource_exhausted", message, {
+        reason: "in_flight",
+        retryAfterMs: 10,
+      });
     }
   }
 

@@ -149,7 +149,9 @@ export class UwsListener implements Listener {
 
   #answerHttp(response: Uws.HttpResponse): void {
     this.#events.rejected("not_websocket");
-    response.writeStatus("426 Upgrade Required").end("This port speaks the binary WebSocket protocol\n");
+    response
+      .writeStatus("426 Upgrade Required")
+      .end("This port speaks the binary WebSocket protocol\n");
   }
 
   #open(socket: Socket): void {
@@ -173,7 +175,8 @@ export class UwsListener implements Listener {
   #closed(socket: Socket, reason: ArrayBuffer): void {
     const connection = socket.getUserData().connection;
     if (connection === null) return;
-    if (Buffer.from(reason).toString() === TOO_BIG_MESSAGE) this.#events.rejected("frame_too_large");
+    if (Buffer.from(reason).toString() === TOO_BIG_MESSAGE)
+      this.#events.rejected("frame_too_large");
     this.#connections.delete(connection);
     connection.deliverClose();
   }

@@ -6,7 +6,7 @@
 import { type HearthError, unreachable } from "../base/index.ts";
 import { type FromReader, type ToReader, toPlainError } from "./messages.ts";
 
-/** What the server needs of the replica (replica-proposer.ts). Callbacks run exactly once. */
+/** What the server needs of the replica; the composition root adapts it. Callbacks run exactly once. */
 export interface Proposer {
   /**
    * Appends entries, and calls back when they are durable, committed and applied.

@@ -122,7 +122,11 @@ export class WsListener implements Listener {
     webSocket.on("error", (error: Error & { code?: string }) => {
       // The library closes the connection itself, with 1009 for this one.
       if (error.code === TOO_BIG_CODE) this.#events.rejected("frame_too_large");
-      else this.#logger.debug("connection failed", { remote: connection.remoteAddress, error: error.message });
+      else
+        this.#logger.debug("connection failed", {
+          remote: connection.remoteAddress,
+          error: error.message,
+        });
     });
     webSocket.on("close", () => {
       this.#connections.delete(connection);

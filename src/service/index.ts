@@ -15,5 +15,11 @@ export {
   type ReadTransactions,
 } from "./reads.ts";
 export { answerGrouped, type Reply, type ReplyGroup } from "./reply.ts";
-export { type ChunkSink, type QueryPort, type RequestOptions, RequestService, type TenantStats } from "./requests.ts";
+export {
+  type ChunkSink,
+  type QueryPort,
+  type RequestOptions,
+  RequestService,
+  type TenantStats,
+} from "./requests.ts";
 export { type WriteOptions, WriteService } from "./writes.ts";

@@ -29,7 +29,7 @@ export class Inspector {
   /** Checks the question; the result answers it, inside a read transaction. Errors: `invalid_argument`. */
   prepare(payload: Uint8Array): () => InspectAnswer {
     const question = parse(decodeJsonMessage(payload));
-    switch (question["op"]) {
+    switch (question.op) {
       case "tombstone_exists": {
         const tenant = text(question, "tenant");
         const shard = whole(question, "shard");
@@ -41,7 +41,7 @@ export class Inspector {
         return () => this.#tombstones.list(beforeMs);
       }
       default:
-        throw refuse(`"op" is not known: ${JSON.stringify(question["op"])?.slice(0, 64)}`);
+        throw refuse(`"op" is not known: ${JSON.stringify(question.op)?.slice(0, 64)}`);
     }
   }
 }
@@ -52,10 +52,11 @@ function parse(json: string): Question {
   let value: unknown;
   try {
     value = JSON.parse(json);
-  } catch {
-    throw refuse("it is not JSON");
+  } catch (cause) {
+    throw refuse("it is not JSON").with({ cause });
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Question;
+  if (typeof value === "object" && value !== null && !Array.isArray(value))
+    return value as Question;
   throw refuse("it is not a JSON object");
 }
 
@@ -67,7 +68,8 @@ function text(question: Question, name: string): string {
 
 function whole(question: Question, name: string): number {
   const value = question[name] ?? 0;
-  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff) return value;
+  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff)
+    return value;
   throw refuse(`"${name}" must be a whole number from 0 to 4294967295`);
 }
 
@@ -79,5 +81,7 @@ function instant(question: Question, name: string): number {
 }
 
 function refuse(what: string): HearthError {
-  return new HearthError("invalid_argument", `Cannot answer the question: ${what}`, { reason: "bad_inspect" });
+  return new HearthError("invalid_argument", `Cannot answer the question: ${what}`, {
+    reason: "bad_inspect",
+  });
 }

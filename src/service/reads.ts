@@ -233,9 +233,14 @@ function answerGrant(waiter: GrantWaiter, result: ReadIndexResult): void {
 
 function tooManyWaiting(max: number): HearthError {
   const message = `Cannot wait for the read: ${max} reads wait already on this thread`;
-  return new HearthError("resource_exhausted", message, { reason: "waiting_reads", retryAfterMs: 50 });
+  return new HearthError("resource_exhausted", message, {
+    reason: "waiting_reads",
+    retryAfterMs: 50,
+  });
 }
 
 function stopping(): HearthError {
-  return new HearthError("unavailable", "Cannot read: the server is stopping", { reason: "stopping" });
+  return new HearthError("unavailable", "Cannot read: the server is stopping", {
+    reason: "stopping",
+  });
 }

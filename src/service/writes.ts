@@ -100,7 +100,12 @@ export class WriteService {
 
   /** Entries made elsewhere and checked by the caller, as a proposal of their own. */
   proposeRaw(
-    entries: { body: Uint8Array<ArrayBuffer>; count: number; termAtLeast: number; appendedAtMs: number },
+    entries: {
+      body: Uint8Array<ArrayBuffer>;
+      count: number;
+      termAtLeast: number;
+      appendedAtMs: number;
+    },
     reply: Reply,
   ): void {
     this.#admit(entries.body.length);
@@ -123,7 +128,10 @@ export class WriteService {
     if (this.pendingBytes + bytes <= this.#options.pendingWriteMaxBytes) return;
     const limit = this.#options.pendingWriteMaxBytes;
     const message = `Cannot take the write: ${this.pendingBytes} bytes wait already, limit is ${limit}`;
-    throw new HearthError("resource_exhausted", message, { reason: "write_backlog", retryAfterMs: 50 });
+    throw new HearthError("resource_exhausted", message, {
+      reason: "write_backlog",
+      retryAfterMs: 50,
+    });
   }
 
   /** Takes the entry out again. */
@@ -145,7 +153,12 @@ export class WriteService {
   }
 
   #send(
-    proposal: { body: Uint8Array<ArrayBuffer>; count: number; termAtLeast: number; appendedAtMs: number },
+    proposal: {
+      body: Uint8Array<ArrayBuffer>;
+      count: number;
+      termAtLeast: number;
+      appendedAtMs: number;
+    },
     writes: readonly PendingWrite[],
   ): void {
     const bytes = proposal.body.length;

@@ -37,12 +37,52 @@ const SELECTORS = [
   'up{a="1"}',
   '{a=""}',
 ];
-const FRAGMENTS = ["{", "}", '"', "'", "`", "\\", ",", "=", "=~", "!~", "!=", "a", "(", ")", "[", "]", "*", "+", "?", "\u0000", "\ud800", "😀", "\\x", "(?i)", "{1000}", ".*", "|", " ", "\n", "#", "1e9", "offset 5m", "or"];
+const FRAGMENTS = [
+  "{",
+  "}",
+  '"',
+  "'",
+  "`",
+  "\\",
+  ",",
+  "=",
+  "=~",
+  "!~",
+  "!=",
+  "a",
+  "(",
+  ")",
+  "[",
+  "]",
+  "*",
+  "+",
+  "?",
+  "\u0000",
+  "\ud800",
+  "😀",
+  "\\x",
+  "(?i)",
+  "{1000}",
+  ".*",
+  "|",
+  " ",
+  "\n",
+  "#",
+  "1e9",
+  "offset 5m",
+  "or",
+];
 
 export const SEEDS: readonly Seed[] = [
   () => ({ opcode: OP.hello, payload: helloFrame().subarray(16) }),
-  (prng) => ({ opcode: OP.add_block, payload: encoded((sink) => encodeBlock(randomBlock(prng), sink)) }),
-  (prng) => ({ opcode: OP.add_blocks, payload: encoded((sink) => encodeBlockBatch(sink, randomBlocks(prng))) }),
+  (prng) => ({
+    opcode: OP.add_block,
+    payload: encoded((sink) => encodeBlock(randomBlock(prng), sink)),
+  }),
+  (prng) => ({
+    opcode: OP.add_blocks,
+    payload: encoded((sink) => encodeBlockBatch(sink, randomBlocks(prng))),
+  }),
   (prng) => ({ opcode: OP.query_metadata, aux: prng.nextInt(3) * 50, payload: randomQuery(prng) }),
   (prng) => ({ opcode: OP.query_metadata_labels, payload: randomQuery(prng) }),
   (prng) => ({ opcode: OP.get_block_metadata, payload: randomList(prng) }),
@@ -117,9 +157,16 @@ function randomQuery(prng: Prng): Uint8Array {
 
 function randomList(prng: Prng): Uint8Array {
   const blocks = Array.from({ length: prng.nextInt(5) }, () =>
-    prng.nextChance(0.8) ? randomId(prng) : prng.pick(["", "x", "01hqzx5t8m0000000000000001", "é".repeat(26)]),
+    prng.nextChance(0.8)
+      ? randomId(prng)
+      : prng.pick(["", "x", "01hqzx5t8m0000000000000001", "é".repeat(26)]),
   );
-  const request = { tenant: prng.pick(TENANTS), shard: prng.nextInt(3), blocks, consistency: "strong" as const };
+  const request = {
+    tenant: prng.pick(TENANTS),
+    shard: prng.nextInt(3),
+    blocks,
+    consistency: "strong" as const,
+  };
   return encoded((sink) => encodeBlockListRequest(sink, request));
 }
 
@@ -142,9 +189,16 @@ function randomQuestion(prng: Prng): Uint8Array {
 
 function randomCommand(prng: Prng): Uint8Array {
   return encoded((sink) => {
-    beginCommandRequest(sink, { termAtLeast: prng.nextInt(3), appendedAtMs: prng.nextInt(3) * 1000 });
+    beginCommandRequest(sink, {
+      termAtLeast: prng.nextInt(3),
+      appendedAtMs: prng.nextInt(3) * 1000,
+    });
     for (let i = prng.nextInt(3); i >= 0; i--) {
-      if (prng.nextChance(0.3)) appendAddBlockEntry(sink, encoded((inner) => encodeBlock(randomBlock(prng), inner)));
+      if (prng.nextChance(0.3))
+        appendAddBlockEntry(
+          sink,
+          encoded((inner) => encodeBlock(randomBlock(prng), inner)),
+        );
       else appendEntry(sink, ...randomEntry(prng));
     }
   });
@@ -156,7 +210,10 @@ function randomEntry(prng: Prng): [number, Uint8Array] {
     case 0:
       return [COMMAND.replaceBlocks, encodeCompactedBlocks(randomCompacted(prng))];
     case 1:
-      return [COMMAND.completeJobs, encodeCompletedJobs([{ name: "j", compactionLevel: 1, compacted: randomCompacted(prng) }])];
+      return [
+        COMMAND.completeJobs,
+        encodeCompletedJobs([{ name: "j", compactionLevel: 1, compacted: randomCompacted(prng) }]),
+      ];
     case 2:
       return [COMMAND.truncateIndex, encodeTruncateIndex({ term: prng.nextInt(3), tombstones })];
     case 3:
@@ -171,8 +228,13 @@ function randomEntry(prng: Prng): [number, Uint8Array] {
 }
 
 function randomCompacted(prng: Prng) {
-  const blocks = [randomId(prng), randomId(prng), prng.pick(["", "not a ulid"])].slice(0, 1 + prng.nextInt(3));
-  const source = prng.nextChance(0.9) ? { tenant: prng.pick(TENANTS), shard: prng.nextInt(3), blocks } : null;
+  const blocks = [randomId(prng), randomId(prng), prng.pick(["", "not a ulid"])].slice(
+    0,
+    1 + prng.nextInt(3),
+  );
+  const source = prng.nextChance(0.9)
+    ? { tenant: prng.pick(TENANTS), shard: prng.nextInt(3), blocks }
+    : null;
   const newBlocks = randomBlocks(prng).map((block) => encoded((sink) => encodeBlock(block, sink)));
   return { source, newBlocks };
 }
@@ -190,7 +252,13 @@ function randomShard(prng: Prng) {
 function randomTombstones(prng: Prng) {
   return Array.from({ length: prng.nextInt(3) }, () => ({
     blocks: prng.nextChance(0.6)
-      ? { name: prng.pick(["", "n", "m"]), shard: 1, tenant: "a", compactionLevel: 1, blocks: [randomId(prng), "x", ""] }
+      ? {
+          name: prng.pick(["", "n", "m"]),
+          shard: 1,
+          tenant: "a",
+          compactionLevel: 1,
+          blocks: [randomId(prng), "x", ""],
+        }
       : null,
     shard: prng.nextChance(0.5) ? randomShard(prng) : null,
   }));

@@ -3,8 +3,20 @@
 import type { Prng } from "../../src/base/index.ts";
 
 const BYTES = [0, 1, 0x7f, 0x80, 0xff, 0x48, 4, 16];
-const WORDS = [0, 1, 4, 8, 0x7f, 0xff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0xffff_fffc, 0x1000_0000];
-const DOUBLES = [Number.NaN, Number.POSITIVE_INFINITY, -0, -1, 0.5, 2 ** 53, 2 ** 53 + 2, 1e308, 5e-324];
+const WORDS = [
+  0, 1, 4, 8, 0x7f, 0xff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0xffff_fffc, 0x1000_0000,
+];
+const DOUBLES = [
+  Number.NaN,
+  Number.POSITIVE_INFINITY,
+  -0,
+  -1,
+  0.5,
+  2 ** 53,
+  2 ** 53 + 2,
+  1e308,
+  5e-324,
+];
 
 /** One to eight pieces of damage; the header is left whole most of the time, or nothing behind it would be reached. */
 export function mutate(prng: Prng, frame: Uint8Array, other: Uint8Array): Uint8Array {

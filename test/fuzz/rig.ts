@@ -39,7 +39,11 @@ export class FuzzRig {
 
   constructor() {
     const options = { ...SERVER_DEFAULTS, allowRawCommands: true, writeBatchMaxBytes: 1 << 20 };
-    this.#db = IndexDatabase.open({ directory: this.#directory, mapSizeBytes: 1 << 30, role: "writer" });
+    this.#db = IndexDatabase.open({
+      directory: this.#directory,
+      mapSizeBytes: 1 << 30,
+      role: "writer",
+    });
     this.state = new StateMachine(STATE_DEFAULTS, { db: this.#db, logger: SILENT_LOGGER });
     const engine = new QueryEngine({}, { db: this.#db });
     const reads = new ReadService(options, {
@@ -114,7 +118,14 @@ export class FuzzRig {
       const { body, count, appendedAtMs, termAtLeast } = proposal;
       const firstIndex = this.state.appliedIndex + 1;
       const term = Math.max(1, this.state.appliedTerm, Math.min(termAtLeast, 1e6));
-      const batch = { firstIndex, term, appendedAtMs: Math.max(1000, appendedAtMs), count, body, bodyBytes: body.length };
+      const batch = {
+        firstIndex,
+        term,
+        appendedAtMs: Math.max(1000, appendedAtMs),
+        count,
+        body,
+        bodyBytes: body.length,
+      };
       done({ ok: true, firstIndex, term, ...this.state.apply([batch]) });
     }
     this.#publish();
@@ -122,7 +133,13 @@ export class FuzzRig {
 
   #publish(): void {
     const { appliedIndex, appliedTerm: term } = this.state;
-    this.#shared.publish({ term, commitIndex: appliedIndex, appliedIndex, isLeader: true, canGrantReads: true });
+    this.#shared.publish({
+      term,
+      commitIndex: appliedIndex,
+      appliedIndex,
+      isLeader: true,
+      canGrantReads: true,
+    });
   }
 
   /** Takes the answers of the open connection: how many requests they end, and the first that must not be. */
@@ -136,7 +153,8 @@ export class FuzzRig {
       if (error === null) continue;
       const isBug = ["internal", "unknown", "data_loss"].includes(code);
       if (isBug) problem ??= `${code}: ${error.message}`;
-      if (!/^[a-z][a-z0-9_]*$/.test(error.reason)) problem ??= `reason "${error.reason}" is no label`;
+      if (!/^[a-z][a-z0-9_]*$/.test(error.reason))
+        problem ??= `reason "${error.reason}" is no label`;
     }
     return { answered, problem };
   }
@@ -144,9 +162,12 @@ export class FuzzRig {
   #check(): string | null {
     const { answered, problem } = this.#collect();
     if (this.#problem !== null || problem !== null) return this.#problem ?? problem;
-    if (this.#session.inFlight !== 0) return `${this.#session.inFlight} requests were never answered`;
-    if (this.counters.queuedAnswerBytes !== 0) return `${this.counters.queuedAnswerBytes} bytes leaked in queues`;
-    if (this.#writes.pendingBytes !== 0) return `${this.#writes.pendingBytes} bytes of writes leaked`;
+    if (this.#session.inFlight !== 0)
+      return `${this.#session.inFlight} requests were never answered`;
+    if (this.counters.queuedAnswerBytes !== 0)
+      return `${this.counters.queuedAnswerBytes} bytes leaked in queues`;
+    if (this.#writes.pendingBytes !== 0)
+      return `${this.#writes.pendingBytes} bytes of writes leaked`;
     // Who closed the connection gave up its answers.
     if (!this.#session.isOpen) return null;
     const owed = this.#owed;

@@ -14,8 +14,8 @@ import { type Seed, SEEDS } from "./corpus.ts";
 import { mutate } from "./mutate.ts";
 import { FuzzRig } from "./rig.ts";
 
-const FRAMES = Number(process.env["HEARTH_FUZZ_FRAMES"] ?? 220_000);
-const SEED = Number(process.env["HEARTH_FUZZ_SEED"] ?? 20_261_122);
+const FRAMES = Number(process.env.HEARTH_FUZZ_FRAMES ?? 220_000);
+const SEED = Number(process.env.HEARTH_FUZZ_SEED ?? 20_261_122);
 /** A fresh index per round: the queries of a run must not become slow because of what was accepted before them. */
 const ROUND_FRAMES = 10_000;
 const BURST_FRAMES = 50;
@@ -23,7 +23,9 @@ const BURST_FRAMES = 50;
 const SLOWEST_MAX_MS = 1_000;
 const HEAP_GROWTH_MAX_BYTES = 300 * 1024 * 1024;
 
-test(`${FRAMES} mutated frames are answered with typed errors (seed ${SEED})`, { timeout: 600_000 }, async (t) => {
+test(`${FRAMES} mutated frames are answered with typed errors (seed ${SEED})`, {
+  timeout: 600_000,
+}, async (t) => {
   const heapBefore = process.memoryUsage().heapUsed;
   const totals = new Map<string, number>();
   let slowestMs = 0;
@@ -37,8 +39,12 @@ test(`${FRAMES} mutated frames are answered with typed errors (seed ${SEED})`, {
     } finally {
       await rig.close();
     }
-    for (const [code, count] of rig.answersByCode) totals.set(code, (totals.get(code) ?? 0) + count);
-    totals.set("connections closed", (totals.get("connections closed") ?? 0) + rig.connectionsClosed);
+    for (const [code, count] of rig.answersByCode)
+      totals.set(code, (totals.get(code) ?? 0) + count);
+    totals.set(
+      "connections closed",
+      (totals.get("connections closed") ?? 0) + rig.connectionsClosed,
+    );
     totals.set("entries applied", (totals.get("entries applied") ?? 0) + rig.state.appliedIndex);
   }
   t.diagnostic(JSON.stringify({ slowestMs: Math.round(slowestMs), ...Object.fromEntries(totals) }));
@@ -46,7 +52,13 @@ test(`${FRAMES} mutated frames are answered with typed errors (seed ${SEED})`, {
   const growth = process.memoryUsage().heapUsed - heapBefore;
   assert.ok(growth < HEAP_GROWTH_MAX_BYTES, `the heap grew by ${growth} bytes`);
   // A run that never gets past the header, or never damages anything, would prove nothing.
-  for (const code of ["ok", "invalid_argument", "unimplemented", "connections closed", "entries applied"]) {
+  for (const code of [
+    "ok",
+    "invalid_argument",
+    "unimplemented",
+    "connections closed",
+    "entries applied",
+  ]) {
     assert.ok((totals.get(code) ?? 0) > FRAMES / 1000, `"${code}" was hardly reached`);
   }
 });

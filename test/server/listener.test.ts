@@ -201,14 +201,18 @@ for (const transport of ["uws", "ws"] as const) {
         }
         assert.ok(results.includes("buffered"), "the backlog was visible");
         assert.equal(results.at(-1), "overflow");
-        assert.equal(connection.send(new Uint8Array(1)), "overflow", "a closed connection takes nothing");
+        assert.equal(
+          connection.send(new Uint8Array(1)),
+          "overflow",
+          "a closed connection takes nothing",
+        );
         assert.equal(connection.bufferedBytes, 0);
         connection.close(1002, "again");
         await until(() => rig.events.includes("close"), "the owner was told");
         assert.deepEqual(rig.rejected, ["slow_peer"]);
         socket.resume();
         await once(socket, "close");
-        received.forEach((data, i) => assert.equal(data.readUInt32BE(0), i, "no gap"));
+        for (const [i, data] of received.entries()) assert.equal(data.readUInt32BE(0), i, "no gap");
       });
     });
 
@@ -261,7 +265,10 @@ for (const transport of ["uws", "ws"] as const) {
         const [code, reason] = (await once(socket, "close")) as [number, Buffer];
         assert.equal(code, 1002);
         assert.equal(reason.toString(), "bad");
-        await until(() => rig.events.filter((event) => event === "close").length === 1, "closed once");
+        await until(
+          () => rig.events.filter((event) => event === "close").length === 1,
+          "closed once",
+        );
       });
     });
 
@@ -305,14 +312,17 @@ for (const transport of ["uws", "ws"] as const) {
       });
     });
 
-    test("listeners share a port that was named", { skip: transport === "ws" && !canSharePort() }, async () => {
+    test("listeners share a port that was named", {
+      skip: transport === "ws" && !canSharePort(),
+    }, async () => {
       const port = await freePort();
       const events = { open: () => assert.fail("not asked"), rejected: () => {} };
       const listeners = [1, 2].map(() =>
         openListener(transport, OPTIONS, { events, logger: SILENT_LOGGER }),
       );
       try {
-        for (const listener of listeners) assert.equal(await listener.listen("127.0.0.1", port), port);
+        for (const listener of listeners)
+          assert.equal(await listener.listen("127.0.0.1", port), port);
       } finally {
         for (const listener of listeners) listener.close();
       }
@@ -323,7 +333,10 @@ for (const transport of ["uws", "ws"] as const) {
         const events = { open: () => assert.fail("not asked"), rejected: () => {} };
         const second = openListener(transport, OPTIONS, { events, logger: SILENT_LOGGER });
         try {
-          await assert.rejects(second.listen("192.0.2.1", 1), { code: "unavailable", reason: "listen_failed" });
+          await assert.rejects(second.listen("192.0.2.1", 1), {
+            code: "unavailable",
+            reason: "listen_failed",
+          });
         } finally {
           second.close();
         }

@@ -5,7 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { once } from "node:events";
 import { WebSocket } from "ws";
-import { HearthError, type LogFields, type Logger, SILENT_LOGGER } from "../../src/base/index.ts";
+import {
+  type HearthError,
+  type LogFields,
+  type Logger,
+  SILENT_LOGGER,
+} from "../../src/base/index.ts";
 import { IndexDatabase } from "../../src/db/index.ts";
 import { SharedState } from "../../src/read/index.ts";
 import {
@@ -36,7 +41,13 @@ export class ApplyingProposer implements Proposer {
 
   publish(canGrantReads = true): void {
     const appliedIndex = this.#state.appliedIndex;
-    this.#shared.publish({ term: 1, commitIndex: appliedIndex, appliedIndex, isLeader: true, canGrantReads });
+    this.#shared.publish({
+      term: 1,
+      commitIndex: appliedIndex,
+      appliedIndex,
+      isLeader: true,
+      canGrantReads,
+    });
   }
 
   propose(proposal: ProposedEntries, done: (result: ProposeResult) => void): void {
@@ -51,7 +62,9 @@ export class ApplyingProposer implements Proposer {
   readIndex(done: (result: GrantResult) => void): void {
     const { refusal } = this;
     const result: GrantResult =
-      refusal === null ? { ok: true, index: this.#state.appliedIndex, term: 1 } : { ok: false, error: refusal };
+      refusal === null
+        ? { ok: true, index: this.#state.appliedIndex, term: 1 }
+        : { ok: false, error: refusal };
     setImmediate(() => done(result));
   }
 
@@ -113,8 +126,10 @@ export async function withPool(
 }
 
 function listLogger(logs: PoolRig["logs"]): Logger {
-  const say = (level: string) => (message: string, fields: LogFields = {}) =>
-    void logs.push({ level, message, fields });
+  const say =
+    (level: string) =>
+    (message: string, fields: LogFields = {}) =>
+      void logs.push({ level, message, fields });
   const logger: Logger = {
     debug: say("debug"),
     info: say("info"),
@@ -129,15 +144,16 @@ function listLogger(logs: PoolRig["logs"]): Logger {
 export class FrameClient {
   readonly socket: WebSocket;
   readonly answers: Answer[] = [];
-  #waiters: (() => void)[] = [];
+  readonly #waiters: (() => void)[] = [];
   #nextId = 2;
 
   private constructor(socket: WebSocket) {
     this.socket = socket;
     socket.on("message", (data: Buffer) => {
       this.answers.push(readAnswer(data));
-      for (const wake of this.#waiters.splice(0)) wake();
+      this.#wake();
     });
+    socket.on("close", () => this.#wake());
   }
 
   static async connect(port: number): Promise<FrameClient> {
@@ -161,11 +177,12 @@ export class FrameClient {
       const answer = this.answers.find((each) => each.requestId === requestId && each.isLast);
       if (answer !== undefined) return answer;
       if (this.socket.readyState !== WebSocket.OPEN) throw new Error("the connection is closed");
-      await new Promise<void>((resolve) => {
-        this.#waiters.push(resolve);
-        this.socket.once("close", resolve);
-      });
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
     }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiters.splice(0)) wake();
   }
 
   close(): void {

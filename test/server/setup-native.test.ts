@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 
-type Rebind = (bytes: Buffer) => { outcome: "not_needed" } | { outcome: "rebound"; symbols: string[] };
+type Rebind = (
+  bytes: Buffer,
+) => { outcome: "not_needed" } | { outcome: "rebound"; symbols: string[] };
 
 let rebindImports: Rebind;
 
@@ -17,10 +19,22 @@ interface ImageOptions {
   readonly machine?: number;
 }
 
-const NAMES = ["libc.so.6", "GLIBC_2.38", "GLIBC_2.2.5", "__isoc23_strtol", "__isoc23_sscanf", "memcpy", "memmove_new"];
+const NAMES = [
+  "libc.so.6",
+  "GLIBC_2.38",
+  "GLIBC_2.2.5",
+  "__isoc23_strtol",
+  "__isoc23_sscanf",
+  "memcpy",
+  "memmove_new",
+];
 
 /** The smallest ELF image with imports: header, four sections, a table of them. Symbols carry version 2 = 2.38. */
-function image({ symbols = ["__isoc23_strtol", "__isoc23_sscanf"], versions = ["GLIBC_2.38", "GLIBC_2.2.5"], machine = 62 }: ImageOptions = {}): Buffer {
+function image({
+  symbols = ["__isoc23_strtol", "__isoc23_sscanf"],
+  versions = ["GLIBC_2.38", "GLIBC_2.2.5"],
+  machine = 62,
+}: ImageOptions = {}): Buffer {
   const bytes = Buffer.alloc(2048);
   const at = { strings: 64, symbols: 512, versionOf: 1024, needed: 1200, table: 1536 };
   const nameAt = new Map<string, number>();
@@ -91,8 +105,16 @@ describe("rebinding the imports of the native addon", () => {
   });
 
   const refusals: [string, RegExp, () => Buffer][] = [
-    ["an import that has no older form", /no older form/, () => image({ symbols: ["__isoc23_strtol", "memmove_new"] })],
-    ["no older version to bind to", /No import of GLIBC_2.2.5/, () => image({ versions: ["GLIBC_2.38"] })],
+    [
+      "an import that has no older form",
+      /no older form/,
+      () => image({ symbols: ["__isoc23_strtol", "memmove_new"] }),
+    ],
+    [
+      "no older version to bind to",
+      /No import of GLIBC_2.2.5/,
+      () => image({ versions: ["GLIBC_2.38"] }),
+    ],
     ["another machine", /Not an x86-64/, () => image({ machine: 183 })],
     ["something that is not ELF", /Not a 64-bit/, () => Buffer.alloc(2048)],
     ["a file that is cut off", /range|string table|tables/, () => image().subarray(0, 1300)],

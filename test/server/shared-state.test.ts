@@ -15,7 +15,13 @@ test("a new state grants nothing", () => {
 test("another view of the same memory reads what was published", () => {
   const main = SharedState.create();
   const reader = SharedState.attach(main.buffer);
-  const progress = { term: 7, commitIndex: 12, appliedIndex: 11, isLeader: true, canGrantReads: true };
+  const progress = {
+    term: 7,
+    commitIndex: 12,
+    appliedIndex: 11,
+    isLeader: true,
+    canGrantReads: true,
+  };
   main.publish(progress);
   assert.equal(reader.term, 7);
   assert.equal(reader.appliedIndex, 11);
@@ -27,7 +33,14 @@ test("another view of the same memory reads what was published", () => {
 
 test("indexes are exact up to 2^53", () => {
   const state = SharedState.create();
-  for (const index of [2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 40 + 3, Number.MAX_SAFE_INTEGER]) {
+  for (const index of [
+    2 ** 31 - 1,
+    2 ** 31,
+    2 ** 32 - 1,
+    2 ** 32,
+    2 ** 40 + 3,
+    Number.MAX_SAFE_INTEGER,
+  ]) {
     state.publish({ ...NOTHING, commitIndex: index, appliedIndex: index });
     assert.equal(state.commitIndex, index);
     assert.equal(state.appliedIndex, index);

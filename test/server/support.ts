@@ -1,6 +1,7 @@
 /** Sessions in memory: a connection that keeps its frames, a main thread made of functions, an engine made of arrays. */
 
-import { HearthError, SILENT_LOGGER } from "../../src/base/index.ts";
+import assert from "node:assert/strict";
+import { type HearthError, SILENT_LOGGER } from "../../src/base/index.ts";
 import {
   appendFrameHeader,
   type BlockMeta,
@@ -142,7 +143,7 @@ export class FakeProgress {
   wakeCount = 0;
   /** -1: ask main. */
   grant = 0;
-  #wakers: (() => void)[] = [];
+  readonly #wakers: (() => void)[] = [];
 
   tryGrantRead(): number {
     return this.grant;
@@ -196,7 +197,11 @@ export class FakeEngine implements QueryPort {
     return ["a", "b"];
   }
 
-  getTenant(name: string): { dataIngested: boolean; oldestProfileTimeMs: number; newestProfileTimeMs: number } {
+  getTenant(name: string): {
+    dataIngested: boolean;
+    oldestProfileTimeMs: number;
+    newestProfileTimeMs: number;
+  } {
     return { dataIngested: name === "a", oldestProfileTimeMs: 1, newestProfileTimeMs: 2 };
   }
 }
@@ -211,20 +216,25 @@ export interface Bench {
   readonly writes: WriteService;
   readonly reads: ReadService;
   readonly deadlines: DeadlineSweeper;
-  readonly clock: { nowMs: number };
+  readonly clock: { nowMs: number; pass(ms: number): void };
   /** Another connection to the same thread. */
   connect(): { connection: MemoryConnection; session: Session };
   isStopping: boolean;
 }
 
-/** A thread with one session that has not said Hello. Close `deadlines` when requests are left open. */
+/** A thread with one session that has not said Hello. */
 export function createBench(overrides: Partial<ServerOptions> = {}): Bench {
   const options = { ...SERVER_DEFAULTS, ...overrides, writeBatchMaxBytes: 1 << 20 };
   const main = new FakeMain();
   const progress = new FakeProgress();
   const engine = new FakeEngine();
   const counters = new ThreadCounters();
-  const clock = { nowMs: 1000 };
+  const clock = {
+    nowMs: 1000,
+    pass(ms: number): void {
+      clock.nowMs += ms;
+    },
+  };
   const reads = new ReadService(options, {
     transactions: { beginRead: () => {}, endRead: () => {} },
     appliedIndex: () => engine.appliedIndex(),
@@ -266,6 +276,35 @@ export function createBench(overrides: Partial<ServerOptions> = {}): Bench {
     clock,
     connect,
   });
+}
+
+/** A thread with one session that has said Hello. */
+export function greeted(overrides: Partial<ServerOptions> = {}): Bench {
+  const bench = createBench(overrides);
+  bench.session.message(helloFrame());
+  bench.connection.take();
+  return bench;
+}
+
+/** The one answer since the last look. */
+export function only(bench: Bench): Answer {
+  const answers = bench.connection.take();
+  assert.equal(answers.length, 1, "exactly one answer");
+  return answers[0] as Answer;
+}
+
+/** The one answer is this error, and was counted. */
+export function assertRefused(bench: Bench, code: string, reason: string, requestId: number): void {
+  const answer = only(bench);
+  assert.equal(answer.error?.code, code);
+  assert.equal(answer.error?.reason, reason);
+  assert.equal(answer.requestId, requestId);
+  assert.equal(answer.isLast, true);
+  assert.equal(
+    bench.counters.snapshot().rejected[reason],
+    1,
+    "the refusal is counted by its reason",
+  );
 }
 
 export interface FrameParts {
@@ -317,7 +356,10 @@ export function queryPayload(selector = "{}"): Uint8Array {
   );
 }
 
-export function tenantPayload(tenant: string, consistency: "strong" | "local" = "strong"): Uint8Array {
+export function tenantPayload(
+  tenant: string,
+  consistency: "strong" | "local" = "strong",
+): Uint8Array {
   return encoded((sink) => encodeTenantRequest(sink, { tenant, consistency }));
 }
 

@@ -1,0 +1,112 @@
+/** Log, state machine and driver of one node in this process, without threads and sockets. */
+
+import { join } from "node:path";
+import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../src/base/index.ts";
+import { IndexDatabase } from "../../src/db/index.ts";
+import { DurableLog, LOG_DEFAULTS, NODE_FILES } from "../../src/log/index.ts";
+import { appendAddBlockEntry, ByteSink, encodeBlock } from "../../src/protocol/index.ts";
+import { REPLICA_DEFAULTS, Replica, type StateMachine as ReplicaState } from "../../src/replica/index.ts";
+import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
+import { makeBlock, serviceNames } from "./block-fixture.ts";
+
+export const ENTRY_BYTES = 600;
+
+export interface NodeInProcess {
+  readonly replica: Replica;
+  /** Proposes one AddBlock entry of about 600 bytes with a new block; resolves when it is durable and applied. */
+  addBlock(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startNode(
+  directory: string,
+  wrapState: (state: StateMachine) => ReplicaState = (state) => state,
+): Promise<NodeInProcess> {
+  const db = IndexDatabase.open({
+    directory: join(directory, "index"),
+    mapSizeBytes: 64 * 1024 ** 3,
+    role: "writer",
+  });
+  const state = new StateMachine(STATE_DEFAULTS, { db, logger: SILENT_LOGGER });
+  const log = await DurableLog.open(
+    { ...LOG_DEFAULTS, directory: join(directory, "log") },
+    { files: NODE_FILES, logger: SILENT_LOGGER },
+  );
+  const replica = new Replica(
+    { ...REPLICA_DEFAULTS, nodeId: "bench" },
+    {
+      log,
+      stateMachine: wrapState(state),
+      clock: SYSTEM_CLOCK,
+      logger: SILENT_LOGGER,
+      publish: () => {},
+      onFatal: (error) => {
+        throw error;
+      },
+    },
+  );
+  await replica.start();
+  const segments = new SegmentSource();
+  const addBlock = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const body = segments.nextEntry();
+      replica.propose({ body, bodyBytes: body.length, count: 1 }, (result) => {
+        if (!result.ok) reject(result.error);
+        else if (result.outcomes[0] !== 0) reject(new Error(`The block was not added: ${result.outcomes[0]}`));
+        else resolve();
+      });
+    });
+  return {
+    replica,
+    addBlock,
+    close: async () => {
+      await replica.stop();
+      await db.close();
+    },
+  };
+}
+
+/** Level-0 segments of two datasets, ids and shards running on: what segment writers send. */
+export class SegmentSource {
+  readonly #templates: Uint8Array[] = [];
+  #serial = 0;
+  readonly #startAtMs = Date.now();
+
+  constructor(shards = 16, services = 100) {
+    const names = serviceNames(services);
+    for (let i = 0; i < services; i++) {
+      const sink = new ByteSink();
+      const block = makeBlock({
+        createdAtMs: this.#startAtMs,
+        serial: 0,
+        owner: "",
+        datasetTenant: "acme",
+        shard: i % shards,
+        services: [names[i] as string, names[(i + 1) % services] as string],
+        minTimeMs: this.#startAtMs - 500,
+        maxTimeMs: this.#startAtMs,
+      });
+      encodeBlock(block, sink);
+      this.#templates.push(sink.copy());
+    }
+  }
+
+  /** The next wire block; its id was never used before. Owned. */
+  nextBlock(): Uint8Array {
+    const serial = this.#serial++;
+    const block = (this.#templates[serial % this.#templates.length] as Uint8Array).slice();
+    // The id stands at the beginning of the head: see BLOCK_PRELUDE. Its last four bytes are the serial number.
+    new DataView(block.buffer).setUint32(BLOCK_ID_OFFSET + 12, serial);
+    return block;
+  }
+
+  /** The same as a log entry. */
+  nextEntry(): Uint8Array {
+    const block = this.nextBlock();
+    const sink = new ByteSink(block.length + 64);
+    appendAddBlockEntry(sink, block);
+    return sink.view();
+  }
+}
+
+const BLOCK_ID_OFFSET = 24;
