@@ -14,6 +14,7 @@ export {
   PARTITION_RECORD,
   ROW,
   SHARD_RECORD,
+  TAIL_KEYS,
 } from "./records.ts";
 export {
   DIRECTORY_RECORD_BYTES,

@@ -33,6 +33,9 @@ export type OpenOutcome = "created" | "reused" | "discarded_unclean_machine_stop
 /** LMDB hands out values below this size through one scratch buffer per thread; we never store larger ones. */
 const VALUE_MAX_BYTES = 8 * 1024 * 1024;
 
+/** Made once: the option object of every AddBlock's put. */
+const NO_OVERWRITE = { noOverwrite: true } as const;
+
 /** Called per row of a scan; key and value are borrowed until it returns. False ends the scan. */
 export type ScanVisitor = (key: Uint8Array, valueBytes: number) => boolean;
 
@@ -40,7 +43,10 @@ type ReadTransaction = ReturnType<RootDatabase["useReadTransaction"]>;
 
 /** What we call of a table; the package's own types know neither read options of getBinaryFast nor noOverwrite. */
 interface Table {
-  getBinaryFast(key: Uint8Array, options?: { transaction: ReadTransaction }): Uint8Array | undefined;
+  getBinaryFast(
+    key: Uint8Array,
+    options?: { transaction: ReadTransaction },
+  ): Uint8Array | undefined;
   getRange(options: object): Iterable<{ key: Uint8Array }>;
   putSync(key: Uint8Array, value: Uint8Array, options?: { noOverwrite: boolean }): boolean;
   removeSync(key: Uint8Array): boolean;
@@ -64,6 +70,8 @@ export class IndexDatabase {
   readonly #root: RootDatabase<Uint8Array, string>;
   readonly #tables: Record<TableName, Table>;
   readonly #role: IndexDatabaseOptions["role"];
+  /** Number of the current or last read transaction: what was read under one number was one state. */
+  readNumber = 0;
   #scanValueBytes = 0;
   #transaction: ReadTransaction | null = null;
   #getOptions: { transaction: ReadTransaction } | undefined;
@@ -73,7 +81,10 @@ export class IndexDatabase {
   }
 
   private constructor(options: IndexDatabaseOptions) {
-    assert(options.mapSizeBytes > 0, "mapSizeBytes must be positive: a negative map size crashes LMDB");
+    assert(
+      options.mapSizeBytes > 0,
+      "mapSizeBytes must be positive: a negative map size crashes LMDB",
+    );
     this.directory = options.directory;
     this.#role = options.role;
     mkdirSync(options.directory, { recursive: true });
@@ -130,6 +141,7 @@ export class IndexDatabase {
    */
   beginRead(): void {
     assert(this.#transaction === null, "A read transaction is already open on this thread");
+    this.readNumber++;
     this.#root.resetReadTxn();
     this.#transaction = this.#root.useReadTransaction();
     this.#getOptions = { transaction: this.#transaction };
@@ -163,19 +175,23 @@ export class IndexDatabase {
   /** Runs `body` as one write transaction: all of it or, when it throws, nothing. Writer only. */
   write<T>(body: () => T): T {
     assert(this.#role === "writer", "Only the writer may write");
+    assert(
+      this.#transaction === null,
+      "A scan inside of this write would read the open read transaction",
+    );
     return this.#root.transactionSync(body);
   }
 
   /** Inside `write`: the value is copied before the call returns. */
   put(table: TableName, key: Uint8Array, value: Uint8Array): void {
     assert(value.length <= VALUE_MAX_BYTES, `Cannot store ${value.length} bytes in ${table}`);
-    this.#tables[table].putSync(key, value);
+    assert(this.#tables[table].putSync(key, value), `LMDB did not store a value in ${table}`);
   }
 
   /** Inside `write`: false, and nothing changed, when the key is there already. */
   putNew(table: TableName, key: Uint8Array, value: Uint8Array): boolean {
     assert(value.length <= VALUE_MAX_BYTES, `Cannot store ${value.length} bytes in ${table}`);
-    return this.#tables[table].putSync(key, value, { noOverwrite: true });
+    return this.#tables[table].putSync(key, value, NO_OVERWRITE);
   }
 
   /** Inside `write`: false when there was nothing to remove. */
@@ -185,7 +201,11 @@ export class IndexDatabase {
 
   /** Bytes of the data file. */
   fileSizeBytes(): number {
-    const stats = this.#root.getStats() as { mapSize?: number; lastPageNumber?: number; pageSize?: number };
+    const stats = this.#root.getStats() as {
+      mapSize?: number;
+      lastPageNumber?: number;
+      pageSize?: number;
+    };
     return (stats.lastPageNumber ?? 0) * (stats.pageSize ?? 16_384);
   }
 

@@ -40,6 +40,12 @@ export const ROW = {
   position32: 9,
 } as const;
 
+/**
+ * Value of `tailKeys`: 16 hulls of closed chunks (f64 low ms, f64 high ms), then pairs of u32 K and u32 bits of the
+ * closed chunks that may hold rows of K, ascending by K.
+ */
+export const TAIL_KEYS = { headBytes: 256, chunksMax: 16 } as const;
+
 /** Value of `directory`: one per key, 24 B = 6 words = 3 doubles. */
 export const DIRECTORY_RECORD = {
   key32: 0,

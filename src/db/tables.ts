@@ -24,6 +24,7 @@ export const TABLES = [
   "tombstoneNames",
   "tombstoneBlocks",
   "garbage",
+  "tailKeys",
   "dictionaries",
 ] as const;
 

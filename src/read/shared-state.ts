@@ -70,7 +70,10 @@ export class SharedState {
 
   /** Another thread: over the buffer that it was handed. */
   static attach(buffer: SharedArrayBuffer): SharedState {
-    assert(buffer.byteLength === WORDS * Int32Array.BYTES_PER_ELEMENT, "Shared state of another build");
+    assert(
+      buffer.byteLength === WORDS * Int32Array.BYTES_PER_ELEMENT,
+      "Shared state of another build",
+    );
     return new SharedState(buffer);
   }
 

@@ -10,7 +10,7 @@
 import { assert, type Logger } from "../base/index.ts";
 import { APPLIED_RECORD, type IndexDatabase, META_KEYS } from "../db/index.ts";
 import { type CommittedBatch, iterateEntries } from "../protocol/index.ts";
-import { Commands, type EntryContext, OUTCOME } from "./commands.ts";
+import { Commands, OUTCOME } from "./commands.ts";
 import { Counters } from "./counters.ts";
 import { BlockIndex } from "./index/block-index.ts";
 import { type Rejection, StateMetrics } from "./metrics.ts";
@@ -92,6 +92,7 @@ export class StateMachine {
     const count = batches.reduce((sum, batch) => sum + batch.count, 0);
     const outcomes = new Uint8Array(count).fill(OUTCOME.unchanged);
     const rejections = new Map<number, Rejection>();
+    if (count === 0) return { outcomes, rejections };
     try {
       this.#db.write(() => {
         let position = 0;
@@ -140,8 +141,16 @@ export class StateMachine {
     const visited = iterateEntries(body, batch.bodyBytes, (command, version, offset, length, i) => {
       const index = firstIndex + i;
       if (index <= appliedIndex) return;
-      const context: EntryContext = { index, term, appendedAtMs };
-      const result = this.#commands.apply(context, command, version, body, offset, length);
+      const result = this.#commands.apply({
+        index,
+        term,
+        appendedAtMs,
+        command,
+        version,
+        body,
+        offset,
+        length,
+      });
       this.metrics.entries++;
       if (result === "applied") outcomes[position + i] = OUTCOME.applied;
       else if (result !== "unchanged") {
@@ -150,7 +159,10 @@ export class StateMachine {
         this.#noteRejection(result, index, command, version);
       }
     });
-    assert(visited === batch.count, `Batch at ${firstIndex} has ${visited} entries, not ${batch.count}`);
+    assert(
+      visited === batch.count,
+      `Batch at ${firstIndex} has ${visited} entries, not ${batch.count}`,
+    );
     const last = firstIndex + batch.count - 1;
     if (last <= appliedIndex) return;
     this.#applied[APPLIED_RECORD.term64] = term;

@@ -3,6 +3,8 @@
  * member and for every replay of a log: changing one that rejects entries needs a new command version.
  */
 
+import { TAIL_KEYS } from "../db/index.ts";
+
 /** Length of a partition of the index (spec 3.1). */
 export const PARTITION_MS = 21_600_000;
 export const PARTITION_SEC = 21_600;
@@ -41,7 +43,7 @@ export const TAIL_CHUNK_ROWS = 102;
  * Chunks of a tail that is moved to the postings: 1,632 rows. Longer tails make every query scan more (10 ns a row),
  * shorter ones make more and smaller runs (a put each). Good enough; the flush counters and query times would tell.
  */
-export const TAIL_CHUNKS_MAX = 16;
+export const TAIL_CHUNKS_MAX = TAIL_KEYS.chunksMax;
 
 /** A dictionary chunk whose content exceeds this is closed: bounds what one new string rewrites. */
 export const DICTIONARY_CHUNK_SOFT_MAX_BYTES = 262_144;

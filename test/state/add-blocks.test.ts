@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { OUTCOME } from "../../src/state/index.ts";
+import { OUTCOME, STATE_LIMITS } from "../../src/state/index.ts";
 import { findShard, readBlock } from "./dump.ts";
 import {
   type BlockSpec,
@@ -20,7 +20,18 @@ const BLOCK: BlockSpec = {
   id: ulidAt(WINDOW_MS, 1),
   shard: 3,
   datasets: [
-    { tenant: "acme", name: "web", sets: [[["service_name", "web"], ["type", "cpu"]], [["type", "mem"]], []] },
+    {
+      tenant: "acme",
+      name: "web",
+      sets: [
+        [
+          ["service_name", "web"],
+          ["type", "cpu"],
+        ],
+        [["type", "mem"]],
+        [],
+      ],
+    },
     { tenant: "globex", name: "db", minTimeMs: WINDOW_MS + 5, maxTimeMs: WINDOW_MS + 6 },
     { tenant: "acme", name: "web", sets: [] },
   ],
@@ -72,7 +83,10 @@ test("a repeat with equal content changes nothing at all", () =>
     fixture.add(BLOCK);
     const before = fixture.read((db) => findShard(db, 0, WINDOW_MS, 3));
     assert.equal(fixture.add(BLOCK), unchanged);
-    assert.deepEqual(fixture.read((db) => findShard(db, 0, WINDOW_MS, 3)), before);
+    assert.deepEqual(
+      fixture.read((db) => findShard(db, 0, WINDOW_MS, 3)),
+      before,
+    );
     assert.equal(fixture.state.counters.blocks, 1);
   }));
 
@@ -81,10 +95,18 @@ test("a repeat with other content changes nothing: the first write wins", () =>
     fixture.add(BLOCK);
     const before = fixture.read((db) => readBlock(db, "", 3, BLOCK.id));
     assert.equal(
-      fixture.add({ ...BLOCK, createdBy: "somebody new", minTimeMs: 1, datasets: [{ name: "other" }] }),
+      fixture.add({
+        ...BLOCK,
+        createdBy: "somebody new",
+        minTimeMs: 1,
+        datasets: [{ name: "other" }],
+      }),
       unchanged,
     );
-    assert.deepEqual(fixture.read((db) => readBlock(db, "", 3, BLOCK.id)), before);
+    assert.deepEqual(
+      fixture.read((db) => readBlock(db, "", 3, BLOCK.id)),
+      before,
+    );
     assert.equal(fixture.state.metrics.blocksDuplicate, 1);
   }));
 
@@ -199,8 +221,25 @@ test("tenant and label strings may hold any text", () =>
   withState((fixture) => {
     const tenant = "-";
     fixture.add({ ...BLOCK, tenant, datasets: [{ tenant: "anonymous", name: "naïve \u{1F600}" }] });
-    assert.equal(fixture.read((db) => readBlock(db, "", 3, BLOCK.id)), null);
+    assert.equal(
+      fixture.read((db) => readBlock(db, "", 3, BLOCK.id)),
+      null,
+    );
     const block = fixture.read((db) => readBlock(db, tenant, 3, BLOCK.id));
     assert.equal(block?.tenant, "-");
     assert.equal(block?.datasets[0]?.name, "naïve \u{1F600}");
+  }));
+
+test("a partition takes shards up to the limit and refuses the entry that could exceed it", () =>
+  withState((fixture) => {
+    const limit = STATE_LIMITS.shardsPerPartitionMax;
+    const step = 8_192;
+    for (let first = 0; first < limit; first += step) {
+      const blocks = Array.from({ length: step }, (_, i) => ({ id: BLOCK.id, shard: first + i }));
+      assert.equal(fixture.add(...blocks), applied);
+    }
+    assert.equal(fixture.state.counters.shards, limit);
+    assert.equal(fixture.add({ id: BLOCK.id, shard: limit }), "index_full");
+    assert.equal(fixture.state.counters.shards, limit);
+    assert.equal(fixture.add({ id: ulidAt(WINDOW_MS + 6 * HOUR_MS), shard: limit }), applied);
   }));

@@ -24,7 +24,9 @@ function sweepAll(fixture: StateFixture): void {
 
 function rowsOf(fixture: StateFixture): Record<string, number> {
   return Object.fromEntries(
-    TABLES.map((table) => [table, fixture.db.tableStats(table).entries]).filter(([, rows]) => rows !== 0),
+    TABLES.map((table) => [table, fixture.db.tableStats(table).entries]).filter(
+      ([, rows]) => rows !== 0,
+    ),
   );
 }
 
@@ -42,12 +44,18 @@ test("a shard is deleted only when start and duration match exactly", () =>
       { tenant: "" },
       { tenant: "nobody" },
     ]) {
-      assert.equal(fixture.applyOne(entry.deleteShard(shardTombstone(1, "acme", changes))), unchanged);
+      assert.equal(
+        fixture.applyOne(entry.deleteShard(shardTombstone(1, "acme", changes))),
+        unchanged,
+      );
     }
     assert.equal(fixture.state.counters.shards, 1);
     // The duration counts at a resolution of seconds.
     const durationNs = 21_600_000_000_000n + 999_999_999n;
-    assert.equal(fixture.applyOne(entry.deleteShard(shardTombstone(1, "acme", { durationNs }))), applied);
+    assert.equal(
+      fixture.applyOne(entry.deleteShard(shardTombstone(1, "acme", { durationNs }))),
+      applied,
+    );
     assert.equal(fixture.state.counters.shards, 0);
   }));
 
@@ -61,9 +69,18 @@ test("deleting a shard leaves its neighbours alone", () =>
     );
     assert.equal(fixture.applyOne(entry.deleteShard(shardTombstone(1, "acme"))), applied);
     assert.equal(fixture.applyOne(entry.deleteShard(shardTombstone(1, "acme"))), unchanged);
-    assert.equal(fixture.read((db) => readBlock(db, "acme", 1, BLOCK.id)), null);
-    assert.notEqual(fixture.read((db) => readBlock(db, "acme", 2, BLOCK.id)), null);
-    assert.notEqual(fixture.read((db) => readBlock(db, "", 1, BLOCK.id)), null);
+    assert.equal(
+      fixture.read((db) => readBlock(db, "acme", 1, BLOCK.id)),
+      null,
+    );
+    assert.notEqual(
+      fixture.read((db) => readBlock(db, "acme", 2, BLOCK.id)),
+      null,
+    );
+    assert.notEqual(
+      fixture.read((db) => readBlock(db, "", 1, BLOCK.id)),
+      null,
+    );
     assert.equal(fixture.state.counters.blocks, 3);
     assert.equal(fixture.state.counters.partitions, 3);
   }));
@@ -93,7 +110,9 @@ test("owner and partition go with their last shard, and every row is swept", () 
 test("sweeping goes on after a restart", () =>
   withState(
     async (fixture) => {
-      fixture.add(...Array.from({ length: 100 }, (_, i) => ({ ...BLOCK, id: ulidAt(WINDOW_MS, i) })));
+      fixture.add(
+        ...Array.from({ length: 100 }, (_, i) => ({ ...BLOCK, id: ulidAt(WINDOW_MS, i) })),
+      );
       fixture.applyOne(entry.deleteShard(shardTombstone(1, "acme")));
       await fixture.restart();
       assert.equal(fixture.state.counters.garbage, 2);
@@ -105,7 +124,12 @@ test("sweeping goes on after a restart", () =>
 
 test("a shard deleted and filled again shows nothing of its former life", () =>
   withState(async (fixture) => {
-    const sets = [[["env", "prod"], ["type", "cpu"]]] as const;
+    const sets = [
+      [
+        ["env", "prod"],
+        ["type", "cpu"],
+      ],
+    ] as const;
     fixture.add({ ...BLOCK, datasets: [{ name: "web", sets }] });
     fixture.applyOne(entry.deleteShard(shardTombstone(1, "acme")));
     // The same id, with a table in another order and other content.
@@ -114,7 +138,17 @@ test("a shard deleted and filled again shows nothing of its former life", () =>
       stringsFirst: ["cpu", "mem", "prod", "dev", "env", "type"],
       minTimeMs: WINDOW_MS + 100,
       createdBy: "second",
-      datasets: [{ name: "db", sets: [[["env", "dev"], ["type", "mem"]]] as const }],
+      datasets: [
+        {
+          name: "db",
+          sets: [
+            [
+              ["env", "dev"],
+              ["type", "mem"],
+            ],
+          ] as const,
+        },
+      ],
     };
     assert.equal(fixture.add(again), applied);
     const check = (): void => {
@@ -151,10 +185,16 @@ test("the dictionary of an epoch stays until its last partition goes", () =>
     const later = { ...BLOCK, id: ulidAt(WINDOW_MS + 6 * HOUR_MS, 1) };
     fixture.add(BLOCK, later);
     const dictionary = fixture.read((db) => findShard(db, 1, WINDOW_MS, 1))?.dictionary;
-    assert.equal(fixture.read((db) => findShard(db, 1, WINDOW_MS + 6 * HOUR_MS, 1))?.dictionary, dictionary);
+    assert.equal(
+      fixture.read((db) => findShard(db, 1, WINDOW_MS + 6 * HOUR_MS, 1))?.dictionary,
+      dictionary,
+    );
     fixture.applyOne(entry.deleteShard(shardTombstone(1, "acme")));
     sweepAll(fixture);
-    assert.equal(fixture.read((db) => readBlock(db, "acme", 1, later.id))?.datasets[0]?.name, "web");
+    assert.equal(
+      fixture.read((db) => readBlock(db, "acme", 1, later.id))?.datasets[0]?.name,
+      "web",
+    );
     fixture.add(BLOCK);
     assert.equal(fixture.read((db) => findShard(db, 1, WINDOW_MS, 1))?.dictionary, dictionary);
   }));

@@ -65,7 +65,11 @@ export function readBlock(
   const key = new KeyBuffer(20).u32(0, place.ordinal).copy(4, ulid, 0, 16).bytes;
   const length = db.get("blocks", key);
   if (length < 0) return null;
-  const views = { u8: db.u8.slice(0, length), i32: db.i32.slice(0, length / 4), f64: db.f64.slice(0, length / 8) };
+  const views = {
+    u8: db.u8.slice(0, length),
+    i32: db.i32.slice(0, length / 4),
+    f64: db.f64.slice(0, length / 8),
+  };
   const entry = new EntryReader(views);
   entry.reset(0, length);
   const text = (s: number): string => stringOf(db, place.dictionary, s);

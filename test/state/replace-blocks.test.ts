@@ -38,7 +38,11 @@ function has(fixture: StateFixture, tenant: string, shard: number, id: string): 
 
 test("results take the place of sources in several partitions", () =>
   withState((fixture) => {
-    const sources = [segment(WINDOW_MS, 1), segment(WINDOW_MS + 7 * HOUR_MS, 2), segment(WINDOW_MS, 3)];
+    const sources = [
+      segment(WINDOW_MS, 1),
+      segment(WINDOW_MS + 7 * HOUR_MS, 2),
+      segment(WINDOW_MS, 3),
+    ];
     fixture.add(...sources);
     const result = compactedBlock(WINDOW_MS, 100);
     const outcome = fixture.applyOne(
@@ -83,7 +87,10 @@ test("sources that are elsewhere or nowhere are ignored", () =>
       { tenant: "", shard: 1, blocks: [ulidAt(WINDOW_MS, 77), ulidAt(0, 1)] },
       { tenant: "", shard: 1, blocks: [] },
     ]) {
-      assert.equal(fixture.applyOne(entry.replaceBlocks({ source: place, newBlocks: [] })), unchanged);
+      assert.equal(
+        fixture.applyOne(entry.replaceBlocks({ source: place, newBlocks: [] })),
+        unchanged,
+      );
     }
     assert.equal(has(fixture, "", 1, source.id), true);
   }));
@@ -135,7 +142,10 @@ test("a completed job replaces its sources and protects them", () =>
       compactionLevel: 0,
       compacted: {
         source: { tenant: "", shard: 1, blocks: ids(sources) },
-        newBlocks: [wireBlock(compactedBlock(WINDOW_MS, 10)), wireBlock(compactedBlock(WINDOW_MS, 11, "globex"))],
+        newBlocks: [
+          wireBlock(compactedBlock(WINDOW_MS, 10)),
+          wireBlock(compactedBlock(WINDOW_MS, 11, "globex")),
+        ],
       },
     };
     assert.equal(fixture.applyOne(entry.completeJobs(job)), applied);
@@ -143,7 +153,10 @@ test("a completed job replaces its sources and protects them", () =>
     for (const source of sources) {
       assert.equal(fixture.add(source), unchanged);
       assert.equal(has(fixture, "", 1, source.id), false);
-      assert.equal(fixture.read((db) => tombstoneExists(db, "", 1, source.id)), true);
+      assert.equal(
+        fixture.read((db) => tombstoneExists(db, "", 1, source.id)),
+        true,
+      );
     }
     assert.equal(fixture.state.metrics.blocksTombstoned, 2);
     assert.equal(fixture.add({ ...(sources[0] as BlockSpec), shard: 2 }), applied);

@@ -58,17 +58,28 @@ test("shard tombstones protect nothing", () =>
 test("a tombstone with a known name is ignored as a whole", () =>
   withState((fixture) => {
     assert.equal(fixture.applyOne(entry.addTombstones(ofBlocks("t"))), applied);
-    assert.equal(fixture.applyOne(entry.addTombstones(ofBlocks("t", { blocks: ["other"] }))), unchanged);
+    assert.equal(
+      fixture.applyOne(entry.addTombstones(ofBlocks("t", { blocks: ["other"] }))),
+      unchanged,
+    );
     assert.equal(exists(fixture, "acme", 1, "other"), false);
     // Blocks and shards share one name space.
-    assert.equal(fixture.applyOne(entry.addTombstones(ofShard(1, "acme", { name: "t" }))), unchanged);
+    assert.equal(
+      fixture.applyOne(entry.addTombstones(ofShard(1, "acme", { name: "t" }))),
+      unchanged,
+    );
     assert.deepEqual(names(fixture), ["t"]);
   }));
 
 test("a tombstone without a name is not recorded", () =>
   withState((fixture) => {
     const both = { blocks: { ...ofBlocks("").blocks!, name: "" }, shard: shardTombstone(1) };
-    for (const tombstone of [ofBlocks(""), ofShard(1, "", { name: "" }), { blocks: null, shard: null }, both]) {
+    for (const tombstone of [
+      ofBlocks(""),
+      ofShard(1, "", { name: "" }),
+      { blocks: null, shard: null },
+      both,
+    ]) {
       assert.equal(fixture.applyOne(entry.addTombstones(tombstone)), unchanged);
     }
     assert.deepEqual(names(fixture), []);
@@ -76,7 +87,9 @@ test("a tombstone without a name is not recorded", () =>
 
 test("listing keeps the order of recording and stops at the bound", () =>
   withState(async (fixture) => {
-    fixture.applyOne(entry.addTombstones(ofBlocks("t2"), ofBlocks("t1"), ofBlocks("t2")), { appendedAtMs: 100 });
+    fixture.applyOne(entry.addTombstones(ofBlocks("t2"), ofBlocks("t1"), ofBlocks("t2")), {
+      appendedAtMs: 100,
+    });
     fixture.applyOne(entry.addTombstones(ofBlocks("t0")), { appendedAtMs: 200 });
     assert.deepEqual(names(fixture, 100), []);
     assert.deepEqual(names(fixture, 101), ["t2", "t1"]);

@@ -51,21 +51,97 @@ const SHARD_DOUBLES = SHARD_RECORD_BYTES / 8;
 /** LMDB refuses longer keys; the door refuses longer tenants. */
 const TENANT_MAX_BYTES = 1024;
 
-/** Tenants, partitions and shards, read in the current transaction. */
+/** Shard records kept between queries: 4 MB or so. Over it everything is forgotten; it is read again when asked for. */
+const KEPT_SHARDS_MAX = 32_768;
+/** Tenant names kept, unknown ones included, so that hostile names cannot fill the memory. */
+const KEPT_NAMES_MAX = 4_096;
+
+/** A partition of an owner with the live bounds of its data. */
+interface PartitionRecord extends PartitionName {
+  readonly liveMinMs: number;
+  readonly liveMaxMs: number;
+  /** Ascending by shard; null until read. */
+  shards: readonly ShardRecord[] | null;
+}
+
+/**
+ * Tenants, partitions and shards as of the current transaction.
+ *
+ * Two transactions with the same applied index see the same index, so what one query read serves the following ones
+ * until something is applied: under load, hundreds of queries share one look.
+ */
 export class Catalog {
   readonly #db: IndexDatabase;
   readonly #counters: ReadCounters;
   readonly #ownerKey = new KeyBuffer(4);
   readonly #partitionKey = new KeyBuffer(16);
+  #appliedIndex = -1;
+  readonly #tenants = new Map<string, number>();
+  readonly #owners = new Map<number, readonly PartitionRecord[]>();
+  #keptShards = 0;
 
   constructor(db: IndexDatabase, counters: ReadCounters) {
     this.#db = db;
     this.#counters = counters;
   }
 
-  /** Tenant id of a name, UTF-8; 0 for the anonymous owner, -1 for a name that never owned anything. */
-  findTenant(name: Uint8Array): number {
-    if (name.length === 0) return 0;
+  /** To be called when a query begins, with the applied index its transaction sees. */
+  beginQuery(appliedIndex: number): void {
+    const isFull = this.#keptShards > KEPT_SHARDS_MAX || this.#tenants.size > KEPT_NAMES_MAX;
+    if (appliedIndex === this.#appliedIndex && !isFull) return;
+    this.#appliedIndex = appliedIndex;
+    this.#tenants.clear();
+    this.#owners.clear();
+    this.#keptShards = 0;
+  }
+
+  /** Tenant id of a name; 0 for the anonymous owner, -1 for a name that never owned anything. */
+  findTenant(name: string): number {
+    if (name === "") return 0;
+    const known = this.#tenants.get(name);
+    if (known !== undefined) return known;
+    const tenant = this.#readTenant(Buffer.from(name));
+    this.#tenants.set(name, tenant);
+    return tenant;
+  }
+
+  /**
+   * The owner's shards with data that may overlap the range.
+   *
+   * Shape: ordered by shard number, then partition (spec 6.5).
+   * Cost: nothing is read that was read since the last apply; else one read for the owner, one per partition that
+   *   overlaps.
+   */
+  candidates(tenant: number, range: TimeRange): ShardRecord[] {
+    const found: ShardRecord[] = [];
+    const partitions = this.#partitions(tenant);
+    this.#counters.partitionsSeen += partitions.length;
+    for (const partition of partitions) {
+      if (!overlaps(range, partition.liveMinMs, partition.liveMaxMs)) continue;
+      const shards = this.#shards(tenant, partition);
+      this.#counters.shardsSeen += shards.length;
+      for (const shard of shards) {
+        if (overlaps(range, shard.liveMinMs, shard.liveMaxMs)) found.push(shard);
+      }
+    }
+    return found.sort(compareShards);
+  }
+
+  /** All shards of the owner, empty ones included, in no particular order. */
+  allShards(tenant: number): ShardRecord[] {
+    return this.#partitions(tenant).flatMap((partition) => this.#shards(tenant, partition));
+  }
+
+  /** The shard a block id belongs to under this owner, or null. */
+  findShard(tenant: number, { startMs, durationSec }: PartitionName, shard: number): ShardRecord | null {
+    for (const partition of this.#partitions(tenant)) {
+      if (partition.startMs !== startMs || partition.durationSec !== durationSec) continue;
+      return this.#shards(tenant, partition).find((record) => record.shard === shard) ?? null;
+    }
+    return null;
+  }
+
+  #readTenant(name: Uint8Array): number {
     if (name.length > TENANT_MAX_BYTES) return -1;
     const sizeBytes = this.#db.get("tenantIds", name);
     if (sizeBytes < 0) return -1;
@@ -73,86 +149,53 @@ export class Catalog {
     return this.#db.u32[0] as number;
   }
 
-  /**
-   * The owner's shards with data that may overlap the range.
-   *
-   * Shape: ordered by shard number, then partition (spec 6.5).
-   * Cost: one read for the owner, one per partition that overlaps.
-   */
-  candidates(tenant: number, range: TimeRange): ShardRecord[] {
-    const found: ShardRecord[] = [];
-    for (const partition of this.#partitions(tenant, range)) {
-      this.#readPartition(tenant, partition, range, found);
+  #partitions(tenant: number): readonly PartitionRecord[] {
+    let partitions = this.#owners.get(tenant);
+    if (partitions === undefined) {
+      partitions = this.#readOwner(tenant);
+      this.#owners.set(tenant, partitions);
+      this.#keptShards += partitions.length;
     }
-    return found.sort(compareShards);
+    return partitions;
   }
 
-  /** All shards of the owner, empty ones included, in no particular order. */
-  allShards(tenant: number): ShardRecord[] {
-    const found: ShardRecord[] = [];
-    for (const partition of this.#partitions(tenant, null)) {
-      this.#readPartition(tenant, partition, null, found);
+  #shards(tenant: number, partition: PartitionRecord): readonly ShardRecord[] {
+    if (partition.shards === null) {
+      partition.shards = this.#readPartition(tenant, partition);
+      this.#keptShards += partition.shards.length;
     }
-    return found;
+    return partition.shards;
   }
 
-  /** The shard a block id belongs to under this owner, or null. */
-  findShard(tenant: number, partition: PartitionName, shard: number): ShardRecord | null {
-    const count = this.#getPartition(tenant, partition);
-    const { u32 } = this.#db;
-    for (let i = 0; i < count; i++) {
-      if (u32[i * SHARD_WORDS + SHARD_RECORD.shard32] === shard)
-        return this.#copyShard(i, partition);
-    }
-    return null;
-  }
-
-  #partitions(tenant: number, range: TimeRange | null): PartitionName[] {
+  #readOwner(tenant: number): PartitionRecord[] {
     const sizeBytes = this.#db.get("owners", this.#ownerKey.u32(0, tenant).bytes);
     if (sizeBytes < 0) return [];
     if (sizeBytes % PARTITION_RECORD_BYTES !== 0) throw dataLoss(`owner ${tenant} is damaged`);
     const { u32, f64 } = this.#db;
-    const count = sizeBytes / PARTITION_RECORD_BYTES;
-    const found: PartitionName[] = [];
-    this.#counters.partitionsSeen += count;
-    for (let i = 0; i < count; i++) {
+    const partitions: PartitionRecord[] = [];
+    for (let i = 0; i < sizeBytes / PARTITION_RECORD_BYTES; i++) {
       const double = i * RECORD_DOUBLES;
-      const minMs = f64[double + PARTITION_RECORD.liveMinMs64] as number;
-      const maxMs = f64[double + PARTITION_RECORD.liveMaxMs64] as number;
-      if (range !== null && !overlaps(range, minMs, maxMs)) continue;
-      const durationSec = u32[i * RECORD_WORDS + PARTITION_RECORD.durationSec32] as number;
-      found.push({ startMs: f64[double + PARTITION_RECORD.startMs64] as number, durationSec });
+      partitions.push({
+        startMs: f64[double + PARTITION_RECORD.startMs64] as number,
+        durationSec: u32[i * RECORD_WORDS + PARTITION_RECORD.durationSec32] as number,
+        liveMinMs: f64[double + PARTITION_RECORD.liveMinMs64] as number,
+        liveMaxMs: f64[double + PARTITION_RECORD.liveMaxMs64] as number,
+        shards: null,
+      });
     }
-    return found;
+    return partitions;
   }
 
-  #readPartition(
-    tenant: number,
-    partition: PartitionName,
-    range: TimeRange | null,
-    found: ShardRecord[],
-  ): void {
-    const count = this.#getPartition(tenant, partition);
-    if (count < 0) throw dataLoss(`partition ${partition.startMs} of owner ${tenant} is missing`);
-    this.#counters.shardsSeen += count;
-    const { f64 } = this.#db;
-    for (let i = 0; i < count; i++) {
-      const double = i * SHARD_DOUBLES;
-      const minMs = f64[double + SHARD_RECORD.liveMinMs64] as number;
-      const maxMs = f64[double + SHARD_RECORD.liveMaxMs64] as number;
-      if (range !== null && !overlaps(range, minMs, maxMs)) continue;
-      found.push(this.#copyShard(i, partition));
-    }
-  }
-
-  /** Shard records now in the scratch buffer, or -1 when the partition does not exist. */
-  #getPartition(tenant: number, { startMs, durationSec }: PartitionName): number {
+  #readPartition(tenant: number, partition: PartitionName): ShardRecord[] {
+    const { startMs, durationSec } = partition;
     const key = this.#partitionKey.u32(0, tenant).u64(4, startMs).u32(12, durationSec);
     const sizeBytes = this.#db.get("partitions", key.bytes);
-    if (sizeBytes < 0) return -1;
+    if (sizeBytes < 0) throw dataLoss(`partition ${startMs} of owner ${tenant} is missing`);
     if (sizeBytes % SHARD_RECORD_BYTES !== 0)
       throw dataLoss(`partition ${startMs} of owner ${tenant} is damaged`);
-    return sizeBytes / SHARD_RECORD_BYTES;
+    const shards: ShardRecord[] = [];
+    for (let i = 0; i < sizeBytes / SHARD_RECORD_BYTES; i++) shards.push(this.#copyShard(i, partition));
+    return shards;
   }
 
   #copyShard(i: number, partition: PartitionName): ShardRecord {

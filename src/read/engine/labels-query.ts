@@ -145,7 +145,7 @@ class LabelSource {
       if (isInsideRange) this.#markFound(key);
       else undecided.push(key);
     });
-    this.#shardRows.visitTailKeys(shard, this.#pending, range, (key) => this.#markFound(key));
+    this.#shardRows.visitTailKeys(shard, this.#wanted, range, (key) => this.#markFound(key));
     for (const key of undecided) {
       const isOpen = hasBit(this.#pending, key);
       if (isOpen && this.#shardRows.hasPostingIn(shard, key, range)) this.#markFound(key);

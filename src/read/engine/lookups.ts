@@ -53,7 +53,7 @@ export class Lookups {
    */
   writeBlocks(list: BlockListParams): void {
     const ids = decodeIds(list.blocks);
-    const tenant = this.#modules.catalog.findTenant(Buffer.from(list.tenant));
+    const tenant = this.#modules.catalog.findTenant(list.tenant);
     if (tenant < 0) return;
     // Ids of one list usually share a partition.
     const shards = new Map<number, ShardRecord | null>();
@@ -115,7 +115,7 @@ export class Lookups {
 
   /** From the summaries of all shards of the owner, which never narrow. */
   tenantStats(tenant: string): TenantStats {
-    const id = this.#modules.catalog.findTenant(Buffer.from(tenant));
+    const id = this.#modules.catalog.findTenant(tenant);
     const shards = id < 0 ? [] : this.#modules.catalog.allShards(id);
     let oldestMs = Number.POSITIVE_INFINITY;
     let newestMs = Number.NEGATIVE_INFINITY;

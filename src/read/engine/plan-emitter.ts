@@ -5,7 +5,13 @@
 
 import { HearthError } from "../../base/index.ts";
 import { KEYS_PER_CHUNK_SHIFT, STRINGS_PER_CHUNK_SHIFT } from "../../db/index.ts";
-import { ENTRY_ROW, type EntryReader, PlanChunkWriter } from "../../protocol/index.ts";
+import {
+  ENTRY_ROW,
+  type EntryReader,
+  PlanChunkWriter,
+  type PlanDatasetRefs,
+} from "../../protocol/index.ts";
+import { ChunkMemo, type DictionaryMemo } from "./chunk-memo.ts";
 import { dataLoss } from "./data-loss.ts";
 import type { Dictionary } from "./dictionary.ts";
 import type { ReadCounters } from "./explain.ts";
@@ -37,19 +43,6 @@ export interface PlanEmitterOptions {
   readonly chunkBytes: number;
 }
 
-interface DatasetRefs {
-  readonly tenant: number;
-  readonly name: number;
-  readonly labelsStart: number;
-  readonly labelsCount: number;
-}
-
-/** References of the current chunk for ids of one dictionary. */
-class ChunkMemo {
-  readonly strings = new Map<number, number>([[0, 0]]);
-  readonly keys = new Map<number, DatasetRefs>();
-}
-
 const STRING_MASK = (1 << STRINGS_PER_CHUNK_SHIFT) - 1;
 const KEY_MASK = (1 << KEYS_PER_CHUNK_SHIFT) - 1;
 
@@ -58,7 +51,7 @@ export class PlanEmitter {
   readonly #options: PlanEmitterOptions;
   readonly #counters: ReadCounters;
   readonly #writer = new PlanChunkWriter();
-  readonly #memos = new Map<number, ChunkMemo>();
+  readonly #memo = new ChunkMemo();
   #sink: ChunkSink = () => {};
   #appliedIndex = 0;
   #sentBytes = 0;
@@ -92,7 +85,7 @@ export class PlanEmitter {
   ): void {
     const { chunkBytes, answerMaxBytes } = this.#options;
     if (this.#writer.byteLength >= chunkBytes && this.#writer.blockCount > 0) this.#flush(false);
-    const memo = this.#memoOf(source.dictionary);
+    const memo = this.#memo.of(source.dictionary.id);
     const tenant = this.#stringRef(memo, source.dictionary, entry.tenant);
     const createdBy = this.#stringRef(memo, source.dictionary, entry.createdBy);
     this.#writer.addBlock(entry, tenant, createdBy);
@@ -123,49 +116,42 @@ export class PlanEmitter {
 
   #startChunk(): void {
     this.#writer.reset();
-    this.#memos.clear();
+    this.#memo.startChunk();
   }
 
-  #memoOf(dictionary: Dictionary): ChunkMemo {
-    let memo = this.#memos.get(dictionary.id);
-    if (memo === undefined) {
-      memo = new ChunkMemo();
-      this.#memos.set(dictionary.id, memo);
-    }
-    return memo;
-  }
-
-  #stringRef(memo: ChunkMemo, dictionary: Dictionary, id: number): number {
-    const known = memo.strings.get(id);
-    if (known !== undefined) return known;
+  #stringRef(memo: DictionaryMemo, dictionary: Dictionary, id: number): number {
+    if (id === 0) return 0;
+    const known = memo.string(id);
+    if (known >= 0) return known;
     const { bytes, bounds } = dictionary.stringChunk(id);
     const i = id & STRING_MASK;
     const ref = this.#writer.addString(bytes, bounds[i] as number, bounds[i + 1] as number);
-    memo.strings.set(id, ref);
+    memo.setString(id, ref);
     return ref;
   }
 
-  #keyRefs(memo: ChunkMemo, source: Source, key: number): DatasetRefs {
-    const known = memo.keys.get(key);
-    if (known !== undefined) return known;
+  /** What a dataset of this key refers to. Borrowed until the next call. */
+  #keyRefs(memo: DictionaryMemo, source: Source, key: number): PlanDatasetRefs {
+    const refs = memo.found;
+    if (memo.key(key)) return refs;
     const { dictionary, projection } = source;
     const { ints, bounds } = dictionary.keyChunk(key);
     const start = bounds[key & KEY_MASK] as number;
     const end = bounds[(key & KEY_MASK) + 1] as number;
-    const tenant = this.#stringRef(memo, dictionary, ints[start] as number);
-    const name = this.#stringRef(memo, dictionary, ints[start + 1] as number);
+    refs.tenant = this.#stringRef(memo, dictionary, ints[start] as number);
+    refs.name = this.#stringRef(memo, dictionary, ints[start + 1] as number);
     const labelsStart = this.#writer.labelsCount;
     if (projection.kind === "all") this.#pushAll(memo, dictionary, ints, start + 2, end);
     if (projection.kind === "matching") this.#pushMatching(memo, source, ints, start + 2, end);
-    const labelsCount = this.#writer.labelsCount - labelsStart;
-    const refs = { tenant, name, labelsStart: labelsCount === 0 ? 0 : labelsStart, labelsCount };
-    memo.keys.set(key, refs);
+    refs.labelsCount = this.#writer.labelsCount - labelsStart;
+    refs.labelsStart = refs.labelsCount === 0 ? 0 : labelsStart;
+    memo.setKey(key, refs);
     return refs;
   }
 
   /** Copies label sets; what is left of one that is cut off is copied too (spec 2.3). */
   #pushAll(
-    memo: ChunkMemo,
+    memo: DictionaryMemo,
     dictionary: Dictionary,
     ints: Int32Array,
     start: number,
@@ -184,7 +170,7 @@ export class PlanEmitter {
   }
 
   #pushMatching(
-    memo: ChunkMemo,
+    memo: DictionaryMemo,
     source: Source,
     ints: Int32Array,
     start: number,
@@ -205,7 +191,7 @@ export class PlanEmitter {
   }
 
   #pushProjected(
-    memo: ChunkMemo,
+    memo: DictionaryMemo,
     dictionary: Dictionary,
     set: Int32Array,
     nameIds: readonly number[],

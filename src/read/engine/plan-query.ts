@@ -18,12 +18,10 @@ import type { ShardRows } from "./shard-rows.ts";
 /** A validated QueryMetadata or QueryMetadataLabels. */
 export interface PreparedQuery extends DatasetQuery {
   /** The owners to search, anonymous included, in bytes order. */
-  readonly owners: readonly Uint8Array[];
+  readonly owners: readonly string[];
   readonly range: TimeRange;
   /** Requested label names. */
   readonly labels: readonly string[];
-  /** Called between pieces of work of bounded length; throws to give up. */
-  readonly checkpoint: () => void;
 }
 
 export interface PlanQueryModules {
@@ -38,6 +36,9 @@ export interface PlanQueryModules {
 
 /** Matched entries of a block scan are copied aside up to this many bytes before they are written out. */
 const BATCH_BYTES = 512 * 1024;
+
+/** About a millisecond of work. */
+const BLOCKS_PER_CHECKPOINT = 256;
 
 /** Shard ordinal and ULID. */
 const BLOCK_KEY_BYTES = 4 + 16;
@@ -114,13 +115,14 @@ export class PlanQuery {
   #emitRows(shard: ShardRecord, source: ShardSource, query: PreparedQuery): void {
     const rows = this.#rows;
     rows.sort();
+    let blocks = 0;
     for (let i = 0; i < rows.count; ) {
       const end = i + rows.runLength(i);
       const entry = this.#readEntry(shard, i);
       this.#positionsCount = 0;
       for (; i < end; i++) this.#addPosition(entry, rows.position(i), rows.key(i));
       this.#modules.emitter.addBlock(entry, source, this.#positions, 0, this.#positionsCount);
-      if ((i & 1023) === 0) query.checkpoint();
+      if (++blocks % BLOCKS_PER_CHECKPOINT === 0) query.checkpoint();
     }
   }
 

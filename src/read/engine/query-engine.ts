@@ -46,10 +46,13 @@ export class QueryEngine {
   readonly #db: IndexDatabase;
   readonly #dictionaries: DictionaryCache;
   readonly #emitter: PlanEmitter;
+  readonly #catalog: Catalog;
   readonly #plan: PlanQuery;
   readonly #lookups: Lookups;
   readonly #labelsModules: LabelsQueryModules;
   #appliedIndex = 0;
+  /** The read transaction that #appliedIndex was read in. */
+  #appliedReadNumber = -1;
 
   constructor(options: Partial<QueryEngineOptions>, { db }: { readonly db: IndexDatabase }) {
     this.#options = { ...QUERY_ENGINE_DEFAULTS, ...options };
@@ -62,6 +65,7 @@ export class QueryEngine {
     const resolver = new Resolver(db, dictionaries, counters);
     const shardRows = new ShardRows(db, counters);
     const emitter = new PlanEmitter(this.#options, counters);
+    this.#catalog = catalog;
     this.#dictionaries = dictionaries;
     this.#emitter = emitter;
     this.#plan = new PlanQuery({
@@ -89,8 +93,12 @@ export class QueryEngine {
 
   /** Log index that the current read transaction has applied; 0 when nothing was. */
   appliedIndex(): number {
-    const size = this.#db.get("meta", META_KEYS.applied);
-    return size < 0 ? 0 : (this.#db.f64[APPLIED_RECORD.index64] as number);
+    if (this.#appliedReadNumber !== this.#db.readNumber) {
+      const size = this.#db.get("meta", META_KEYS.applied);
+      this.#appliedIndex = size < 0 ? 0 : (this.#db.f64[APPLIED_RECORD.index64] as number);
+      this.#appliedReadNumber = this.#db.readNumber;
+    }
+    return this.#appliedIndex;
   }
 
   /**
@@ -150,8 +158,9 @@ export class QueryEngine {
   }
 
   #read<T>(body: () => T): T {
-    this.#appliedIndex = this.appliedIndex();
-    this.#dictionaries.beginQuery(this.#appliedIndex);
+    const appliedIndex = this.appliedIndex();
+    this.#catalog.beginQuery(appliedIndex);
+    this.#dictionaries.beginQuery(appliedIndex);
     try {
       return body();
     } catch (error) {
@@ -184,7 +193,7 @@ function prepare(params: QueryParams, checkpoint: Checkpoint): PreparedQuery {
 /** The tenants of a query, in the forms that its steps need. */
 interface TenantList {
   readonly tenants: readonly Uint8Array[];
-  readonly owners: readonly Uint8Array[];
+  readonly owners: readonly string[];
   /** Equal for equal sets of tenants. Lengths in front, so that no name can imitate a boundary. */
   readonly key: string;
 }
@@ -199,7 +208,7 @@ function tenantListOf(names: readonly string[]): TenantList {
   if (known !== undefined) return known;
   const tenants = distinctSorted(names);
   // Fresh segments of all tenants are anonymous, so that owner is always searched (spec 6.2).
-  const owners = distinctSorted([...names, ""]);
+  const owners = distinctSorted([...names, ""]).map((name) => name.toString());
   const key = tenants.map((name) => `${name.length}:${name.toString("latin1")}`).join("");
   const list = { tenants, owners, key };
   if (single !== null) {

@@ -28,6 +28,8 @@ export interface DatasetQuery {
   readonly tenants: readonly Uint8Array[];
   /** Equal for queries with the same answers: canonical selector and tenants. */
   readonly cacheKey: string;
+  /** Called between pieces of work of bounded length; throws to give up. */
+  readonly checkpoint: () => void;
 }
 
 /** The keys of one dictionary that match one DatasetQuery. Immutable. */
@@ -191,11 +193,13 @@ class KeyVerifier {
   readonly isImpossible: boolean;
   readonly #dictionary: Dictionary;
   readonly #tenantIds: ReadonlySet<number>;
+  readonly #checkpoint: () => void;
   readonly #counters: ReadCounters;
 
   constructor(dictionary: Dictionary, query: DatasetQuery, counters: ReadCounters) {
     this.#dictionary = dictionary;
     this.#counters = counters;
+    this.#checkpoint = query.checkpoint;
     this.evaluator = new SetEvaluator(query.selector, dictionary);
     // Only tenants asked for by name: the empty tenant counts when it was asked for itself (spec W6).
     this.#tenantIds = new Set(
@@ -208,6 +212,7 @@ class KeyVerifier {
   verifyRange(start: number, end: number, before: Uint32Array): Uint32Array {
     const found = new KeyList(before);
     for (let first = start & ~(KEYS_PER_CHUNK - 1); first < end; first += KEYS_PER_CHUNK) {
+      this.#checkpoint();
       const countMin = Math.min(end - first, KEYS_PER_CHUNK);
       const number = first >>> KEYS_PER_CHUNK_SHIFT;
       const { ints, bounds, count } = this.#dictionary.keyChunkNumber(number, countMin);
@@ -223,6 +228,7 @@ class KeyVerifier {
     const found = new KeyList(NO_KEYS);
     for (let word = 0; word < bitmap.length; word++) {
       let bits = bitmap[word] as number;
+      if (bits !== 0) this.#checkpoint();
       while (bits !== 0) {
         const key = (word << 5) + 31 - Math.clz32(bits & -bits);
         bits &= bits - 1;

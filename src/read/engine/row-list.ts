@@ -9,6 +9,9 @@ const WORDS = 6;
 const POSITION = 4;
 const KEY = 5;
 
+/** Larger buffers are given back: one wide query must not keep its memory on every thread. */
+const KEPT_WORDS = WORDS * 65_536;
+
 export class RowList {
   count = 0;
   #words = new Uint32Array(WORDS * 64);
@@ -16,6 +19,9 @@ export class RowList {
 
   clear(): void {
     this.count = 0;
+    if (this.#words.length <= KEPT_WORDS) return;
+    this.#words = new Uint32Array(WORDS * 64);
+    this.#order = new Uint32Array(0);
   }
 
   /** Copies the row whose first word is source[word]. */

@@ -1,9 +1,9 @@
 /**
  * The dataset rows of one shard that match: keys from the resolution, times from the rows themselves.
  *
- * Rows live in the tail (new datasets, unsorted, at most 1,632) or in postings (one run per key). The directory says
- * which keys have postings at all, how many, and their time hull, so that a shard without a match costs one or two
- * short reads. When the matching rows come close to all rows, reading the blocks themselves in order is cheaper:
+ * Rows live in the tail (new datasets, unsorted, at most 1,632; `tailKeys` says which of its chunks to fetch) or in
+ * postings (one run per key). The directory says which keys have postings at all, how many, and their time hull, so
+ * that a shard without a match costs three short reads. When the matching rows come close to all rows, reading the blocks themselves in order is cheaper:
  * `prefersBlockScan` compares the two by measured costs.
  */
 
@@ -16,6 +16,7 @@ import {
   keyU32,
   ROW,
   ROW_BYTES,
+  TAIL_KEYS,
 } from "../../db/index.ts";
 import { overlaps, type ShardRecord, type TimeRange } from "./candidates.ts";
 import { dataLoss } from "./data-loss.ts";
@@ -34,6 +35,7 @@ type DirectoryVisitor = (key: number, rows: number, isInside: boolean) => void;
 export class ShardRows {
   readonly #db: IndexDatabase;
   readonly #counters: ReadCounters;
+  readonly #shardKey = new KeyBuffer(4);
   readonly #chunkKey = new KeyBuffer(8);
   readonly #chunkEnd = new KeyBuffer(8);
   readonly #postingStart = new KeyBuffer(12);
@@ -67,11 +69,12 @@ export class ShardRows {
   /** Visits the tail rows of the shard that overlap the range and whose key has its bit in `wanted`. */
   visitTailKeys(
     shard: ShardRecord,
-    wanted: Uint32Array,
+    wanted: WantedKeys,
     range: TimeRange,
     visit: (key: number) => void,
   ): void {
-    this.#scanTail(shard, wanted, range, (word) => visit(this.#db.u32[word + ROW.key32] as number));
+    const { u32 } = this.#db;
+    this.#scanTail(shard, wanted, range, (word) => visit(u32[word + ROW.key32] as number));
   }
 
   /** Visits directory records of wanted keys that may have a row in the range; `isInside`: all rows surely are. */
@@ -143,32 +146,78 @@ export class ShardRows {
 
   #collectTail(shard: ShardRecord, resolution: Resolution, range: TimeRange, rows: RowList): void {
     if (shard.tailChunks === 0) return;
-    this.#scanTail(shard, resolution.bitmap, range, (word) => rows.push(this.#db.u32, word));
+    this.#scanTail(shard, resolution, range, (word) => rows.push(this.#db.u32, word));
   }
 
   /** Calls with the word offset of each row; the row is borrowed. */
   #scanTail(
     shard: ShardRecord,
+    wanted: WantedKeys,
+    range: TimeRange,
+    visit: (word: number) => void,
+  ): void {
+    const last = shard.tailChunks - 1;
+    if (last < 0) return;
+    let closed = this.#closedChunks(shard, wanted, range);
+    for (; closed !== 0; closed &= closed - 1) {
+      this.#scanTailChunk(shard, 31 - Math.clz32(closed & -closed), wanted.bitmap, range, visit);
+    }
+    this.#scanTailChunk(shard, last, wanted.bitmap, range, visit);
+  }
+
+  /** Bits of the closed tail chunks that may hold rows of wanted keys in the range. */
+  #closedChunks(shard: ShardRecord, wanted: WantedKeys, range: TimeRange): number {
+    if (shard.tailChunks < 2) return 0;
+    const size = this.#db.get("tailKeys", this.#shardKey.u32(0, shard.ordinal).bytes);
+    if (size <= TAIL_KEYS.headBytes) throw dataLoss(`tail keys of shard ${shard.ordinal} are missing`);
+    const inTime = this.#chunksInTime(shard.tailChunks - 1, range);
+    return inTime === 0 ? 0 : inTime & this.#chunksOfKeys(size, wanted);
+  }
+
+  #chunksInTime(count: number, range: TimeRange): number {
+    const { f64 } = this.#db;
+    let chunks = 0;
+    for (let chunk = 0; chunk < count; chunk++) {
+      const lowMs = f64[2 * chunk] as number;
+      if (overlaps(range, lowMs, f64[2 * chunk + 1] as number)) chunks |= 1 << chunk;
+    }
+    return chunks;
+  }
+
+  #chunksOfKeys(sizeBytes: number, { keys, bitmap }: WantedKeys): number {
+    const { u32 } = this.#db;
+    const first = TAIL_KEYS.headBytes / 4;
+    const pairs = (sizeBytes - TAIL_KEYS.headBytes) / 8;
+    let chunks = 0;
+    if (keys !== null && keys.length * SEARCH_STEPS < pairs) {
+      for (const key of keys) chunks |= chunksOf(u32, first, pairs, key);
+    } else {
+      for (let word = first; word < first + 2 * pairs; word += 2) {
+        if (hasBit(bitmap, u32[word] as number)) chunks |= u32[word + 1] as number;
+      }
+    }
+    return chunks;
+  }
+
+  #scanTailChunk(
+    shard: ShardRecord,
+    chunk: number,
     wanted: Uint32Array,
     range: TimeRange,
     visit: (word: number) => void,
   ): void {
     const { u32, f64 } = this.#db;
-    for (let chunk = 0; chunk < shard.tailChunks; chunk++) {
-      const size = this.#db.get("tails", this.#chunkKey.u32(0, shard.ordinal).u32(4, chunk).bytes);
-      // Removals may leave no row of a chunk.
-      if (size <= 0) continue;
-      const count = rowCount(size);
-      this.#counters.rowsScanned += count;
-      for (let i = 0; i < count; i++) {
-        const word = i * ROW_WORDS;
-        if (!hasBit(wanted, u32[word + ROW.key32] as number)) continue;
-        const double = i * ROW_DOUBLES;
-        if (
-          overlaps(range, f64[double + ROW.minMs64] as number, f64[double + ROW.maxMs64] as number)
-        )
-          visit(word);
-      }
+    const size = this.#db.get("tails", this.#chunkKey.u32(0, shard.ordinal).u32(4, chunk).bytes);
+    // Removals may leave no row of a chunk.
+    if (size <= 0) return;
+    const count = rowCount(size);
+    this.#counters.rowsScanned += count;
+    for (let i = 0; i < count; i++) {
+      const word = i * ROW_WORDS;
+      if (!hasBit(wanted, u32[word + ROW.key32] as number)) continue;
+      const double = i * ROW_DOUBLES;
+      const minMs = f64[double + ROW.minMs64] as number;
+      if (overlaps(range, minMs, f64[double + ROW.maxMs64] as number)) visit(word);
     }
   }
 
@@ -236,6 +285,22 @@ export interface WantedKeys {
   /** The same, ascending; null when only the bitmap is known. */
   readonly keys: Uint32Array | null;
 }
+
+/** Bits of the key's chunks among sorted (key, bits) pairs that begin at words[first]. */
+function chunksOf(words: Uint32Array, first: number, pairs: number, key: number): number {
+  let low = 0;
+  let high = pairs;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((words[first + 2 * middle] as number) < key) low = middle + 1;
+    else high = middle;
+  }
+  const word = first + 2 * low;
+  return low < pairs && words[word] === key ? (words[word + 1] as number) : 0;
+}
+
+/** A binary search costs about as much as looking at this many pairs. */
+const SEARCH_STEPS = 16;
 
 function rowCount(sizeBytes: number): number {
   if (sizeBytes % ROW_BYTES !== 0) throw dataLoss("a run of rows is damaged");

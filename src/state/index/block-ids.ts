@@ -91,12 +91,7 @@ export class BlockIds implements EntryIds {
 }
 
 /** Finds the string in memory or database, or gives out an id. */
-function resolveString(
-  dictionary: Dictionary,
-  view: DataView,
-  start: number,
-  end: number,
-): number {
+function resolveString(dictionary: Dictionary, view: DataView, start: number, end: number): number {
   if (start === end) return 0;
   const found = dictionary.findString(view, start, end);
   if (found >= 0) return found;

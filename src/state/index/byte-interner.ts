@@ -10,8 +10,8 @@
  */
 
 const SLOT_WORDS = 4;
-const INITIAL_SLOTS = 256;
-const INITIAL_ARENA_BYTES = 8_192;
+const INITIAL_SLOTS = 64;
+const INITIAL_ARENA_BYTES = 1_024;
 
 export class ByteInterner {
   #slots = new Int32Array(INITIAL_SLOTS * SLOT_WORDS);

@@ -7,18 +7,17 @@
 
 import { assert } from "../../base/index.ts";
 import {
-  DICTIONARY_EPOCH_MS,
   GARBAGE_KIND,
   type IndexDatabase,
   KeyBuffer,
-  PARTITION_RECORD,
   PARTITION_RECORD_BYTES,
 } from "../../db/index.ts";
 import type { Counters } from "../counters.ts";
 import { PARTITION_SEC, STATE_LIMITS } from "../limits.ts";
 import type { StateOptions } from "../options.ts";
 import type { Garbage } from "./garbage.ts";
-import { decodeShards, encodeOwner, encodeShards } from "./records.ts";
+import { positionOf, siblingOf } from "./owner-partitions.ts";
+import { decodePartition, decodeShards, encodeOwner, encodeShards } from "./records.ts";
 import {
   createShard,
   type OwnerState,
@@ -43,7 +42,7 @@ export class Catalog {
   readonly #garbage: Garbage;
   /** In order of last use, oldest first. Owners without partitions are kept as well: they answer "nothing there". */
   readonly #owners = new Map<number, OwnerState>();
-  /** Partitions with shards in memory, in order of last use. */
+  /** Partitions with shards in memory, in order of last change. */
   readonly #loaded = new Set<PartitionState>();
   readonly #dirtyOwners = new Set<OwnerState>();
   readonly #dirtyPartitions = new Set<PartitionState>();
@@ -99,6 +98,9 @@ export class Catalog {
     if (partition.isDirty) return;
     partition.isDirty = true;
     this.#dirtyPartitions.add(partition);
+    // Reinserted at the end: the order of the set is the order of last change.
+    this.#loaded.delete(partition);
+    this.#loaded.add(partition);
     this.#touchOwner(partition.owner);
   }
 
@@ -174,25 +176,19 @@ export class Catalog {
   }
 
   #enter(partition: PartitionState): void {
-    const { owner } = partition;
-    let position = owner.partitions.length;
-    while (position > 0 && (owner.partitions[position - 1] as PartitionState).startMs > partition.startMs) {
-      position--;
-    }
-    owner.partitions.splice(position, 0, partition);
-    owner.byStart.set(partition.startMs, partition);
+    const { owner, startMs } = partition;
+    owner.partitions.splice(positionOf(owner, startMs), 0, partition);
+    owner.byStart.set(startMs, partition);
     this.#partitionCount++;
   }
 
   #createPartition(owner: OwnerState, startMs: number): PartitionState {
     if (owner.partitions.length === 0) this.#counters.owners++;
-    const epoch = epochOf(startMs);
-    const sibling = owner.partitions.find((other) => epochOf(other.startMs) === epoch);
     const partition: PartitionState = {
       owner,
       startMs,
       durationSec: PARTITION_SEC,
-      dictionary: sibling?.dictionary ?? this.#counters.take("nextDictionary"),
+      dictionary: siblingOf(owner, startMs)?.dictionary ?? this.#counters.take("nextDictionary"),
       liveMinMs: Number.POSITIVE_INFINITY,
       liveMaxMs: Number.NEGATIVE_INFINITY,
       shardCount: 0,
@@ -209,7 +205,7 @@ export class Catalog {
 
   #deletePartition(partition: PartitionState): number {
     const { owner } = partition;
-    owner.partitions.splice(owner.partitions.indexOf(partition), 1);
+    owner.partitions.splice(positionOf(owner, partition.startMs), 1);
     owner.byStart.delete(partition.startMs);
     this.#loaded.delete(partition);
     this.#dirtyPartitions.delete(partition);
@@ -219,7 +215,7 @@ export class Catalog {
     if (owner.partitions.length === 0) this.#counters.owners--;
     this.#touchOwner(owner);
     // The dictionary serves every partition of the epoch; the last one takes it along.
-    if (owner.partitions.some((other) => other.dictionary === partition.dictionary)) return 0;
+    if (siblingOf(owner, partition.startMs) !== null) return 0;
     this.#garbage.add(GARBAGE_KIND.dictionary, partition.dictionary);
     return partition.dictionary;
   }
@@ -261,32 +257,4 @@ export class Catalog {
       .u64(4, partition.startMs)
       .u32(12, partition.durationSec).bytes;
   }
-}
-
-/** Week of a partition, which decides its dictionary. */
-export function epochOf(startMs: number): number {
-  return Math.floor(startMs / DICTIONARY_EPOCH_MS);
-}
-
-function decodePartition(
-  owner: OwnerState,
-  words: Uint32Array,
-  doubles: Float64Array,
-  at: number,
-): PartitionState {
-  const word = at / 4;
-  const double = at / 8;
-  return {
-    owner,
-    startMs: doubles[double + PARTITION_RECORD.startMs64] as number,
-    durationSec: words[word + PARTITION_RECORD.durationSec32] as number,
-    dictionary: words[word + PARTITION_RECORD.dictionary32] as number,
-    liveMinMs: doubles[double + PARTITION_RECORD.liveMinMs64] as number,
-    liveMaxMs: doubles[double + PARTITION_RECORD.liveMaxMs64] as number,
-    shardCount: words[word + PARTITION_RECORD.shards32] as number,
-    blocks: words[word + PARTITION_RECORD.blocks32] as number,
-    bytes: doubles[double + PARTITION_RECORD.bytes64] as number,
-    shards: null,
-    isDirty: false,
-  };
 }

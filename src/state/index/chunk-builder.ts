@@ -38,8 +38,7 @@ export class ChunkBuilder {
   /** Whether the next content belongs to the next chunk. */
   get isClosed(): boolean {
     return (
-      this.#ends.length >= 1 << this.#shift ||
-      this.#contentLength > DICTIONARY_CHUNK_SOFT_MAX_BYTES
+      this.#ends.length >= 1 << this.#shift || this.#contentLength > DICTIONARY_CHUNK_SOFT_MAX_BYTES
     );
   }
 

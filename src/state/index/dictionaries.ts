@@ -12,6 +12,8 @@ export class Dictionaries {
   /** Used since the last flush. */
   readonly #touched = new Set<Dictionary>();
   #last: Dictionary | null = null;
+  /** Sum of the sizes as of the last flush of each. */
+  #bytes = 0;
 
   constructor(db: IndexDatabase, maxBytes: number) {
     this.#db = db;
@@ -35,19 +37,19 @@ export class Dictionaries {
 
   /** Stores what changed. */
   flush(): void {
-    for (const dictionary of this.#touched) dictionary.flush();
+    for (const dictionary of this.#touched) {
+      dictionary.flush();
+      this.#bytes += dictionary.accountGrowth();
+    }
     this.#touched.clear();
     this.#last = null;
   }
 
   /** Between transactions. A single dictionary above the bound goes as well, and comes back chunk by chunk. */
   trim(): void {
-    let bytes = 0;
-    for (const dictionary of this.#open.values()) bytes += dictionary.sizeBytes;
-    for (const [id, dictionary] of this.#open) {
-      if (bytes <= this.#maxBytes) break;
-      bytes -= dictionary.sizeBytes;
-      this.#open.delete(id);
+    for (const dictionary of this.#open.values()) {
+      if (this.#bytes <= this.#maxBytes) break;
+      this.#close(dictionary);
     }
   }
 
@@ -55,7 +57,7 @@ export class Dictionaries {
   drop(id: number): void {
     const dictionary = this.#open.get(id);
     if (dictionary === undefined) return;
-    this.#open.delete(id);
+    this.#close(dictionary);
     this.#touched.delete(dictionary);
     if (this.#last === dictionary) this.#last = null;
   }
@@ -65,5 +67,11 @@ export class Dictionaries {
     this.#open.clear();
     this.#touched.clear();
     this.#last = null;
+    this.#bytes = 0;
+  }
+
+  #close(dictionary: Dictionary): void {
+    this.#open.delete(dictionary.id);
+    this.#bytes -= dictionary.accountedBytes;
   }
 }

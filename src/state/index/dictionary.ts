@@ -31,13 +31,14 @@ export class Dictionary {
   readonly #db: IndexDatabase;
   readonly #tenant: number;
   readonly #epoch: number;
-  #strings = new ByteInterner();
-  #keys = new WordInterner();
+  readonly #strings = new ByteInterner();
+  readonly #keys = new WordInterner();
   /** Chunks whose whole content stands in the interners. */
   readonly #stringChunksLoaded = new Set<number>();
   readonly #keyChunksLoaded = new Set<number>();
   readonly #stringTail = new ChunkBuilder(STRINGS_PER_CHUNK_SHIFT, 1);
   readonly #keyTail = new ChunkBuilder(KEYS_PER_CHUNK_SHIFT, 4);
+  #accountedBytes = 0;
 
   private constructor(db: IndexDatabase, id: number, tenant: number, epoch: number) {
     this.#db = db;
@@ -65,9 +66,16 @@ export class Dictionary {
     return dictionary;
   }
 
-  /** Memory held, bytes, about. */
-  get sizeBytes(): number {
-    return this.#strings.sizeBytes + this.#keys.sizeBytes;
+  /** Size as of the last `accountGrowth`, bytes. */
+  get accountedBytes(): number {
+    return this.#accountedBytes;
+  }
+
+  /** Memory taken since the last call, bytes, about. */
+  accountGrowth(): number {
+    const before = this.#accountedBytes;
+    this.#accountedBytes = this.#strings.sizeBytes + this.#keys.sizeBytes;
+    return this.#accountedBytes - before;
   }
 
   /** Id of view[start, end) if it is in memory, else -1. The caller handles the empty string. */

@@ -37,7 +37,10 @@ export function updateDirectory(
   while (start < changes.length) {
     const chunk = (changes[start] as DirectoryChange).key >>> KEYS_PER_DIRECTORY_SHIFT;
     let end = start + 1;
-    while (changes[end] !== undefined && (changes[end] as DirectoryChange).key >>> KEYS_PER_DIRECTORY_SHIFT === chunk) {
+    while (
+      changes[end] !== undefined &&
+      (changes[end] as DirectoryChange).key >>> KEYS_PER_DIRECTORY_SHIFT === chunk
+    ) {
       end++;
     }
     updateChunk(db, ordinal, chunk, changes.slice(start, end));

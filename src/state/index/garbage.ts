@@ -6,20 +6,19 @@
  * dictionary ids are never used twice.
  */
 
-import { GARBAGE_KIND, type IndexDatabase, KeyBuffer, keyU32, type TableName } from "../../db/index.ts";
+import {
+  GARBAGE_KIND,
+  type IndexDatabase,
+  KeyBuffer,
+  keyU32,
+  type TableName,
+} from "../../db/index.ts";
 import type { Counters } from "../counters.ts";
 
 /** Tables whose keys begin with an ordinal, with a dictionary id. */
 const TABLES_OF_KIND: Record<number, readonly TableName[]> = {
-  [GARBAGE_KIND.ordinal]: ["blocks", "tails", "postings", "directory"],
-  [GARBAGE_KIND.dictionary]: [
-    "strings",
-    "stringIds",
-    "keys",
-    "keyIds",
-    "pairs",
-    "dictionaries",
-  ],
+  [GARBAGE_KIND.ordinal]: ["blocks", "tails", "tailKeys", "postings", "directory"],
+  [GARBAGE_KIND.dictionary]: ["strings", "stringIds", "keys", "keyIds", "pairs", "dictionaries"],
 };
 
 const EMPTY = new Uint8Array(0);

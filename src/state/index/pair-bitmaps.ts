@@ -63,7 +63,11 @@ function setBit(
   value: number,
   key: number,
 ): void {
-  dbKey.u32(0, dictionary).u32(4, name).u32(8, value).u32(12, key >>> KEYS_PER_DIRECTORY_SHIFT);
+  dbKey
+    .u32(0, dictionary)
+    .u32(4, name)
+    .u32(8, value)
+    .u32(12, key >>> KEYS_PER_DIRECTORY_SHIFT);
   const bytes = db.get("pairs", dbKey.bytes);
   if (bytes < 0) bitmap.fill(0);
   else bitmap.set(db.u8.subarray(0, PAIR_BITMAP_BYTES));

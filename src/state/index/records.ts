@@ -6,13 +6,19 @@ import {
   SHARD_RECORD,
   SHARD_RECORD_BYTES,
 } from "../../db/index.ts";
-import { createShard, type OwnerState, type PartitionState, type ShardState } from "./shard-state.ts";
+import {
+  createShard,
+  type OwnerState,
+  type PartitionState,
+  type ShardState,
+} from "./shard-state.ts";
 
 /** One buffer for values that are copied by the put that follows; grows to the largest seen. */
 let scratch = new ArrayBuffer(16_384);
 
 function reserve(bytes: number): void {
-  if (bytes > scratch.byteLength) scratch = new ArrayBuffer(Math.max(bytes, scratch.byteLength * 2));
+  if (bytes > scratch.byteLength)
+    scratch = new ArrayBuffer(Math.max(bytes, scratch.byteLength * 2));
 }
 
 /** Shards of a `partitions` value that stands at offset 0 of the views. */
@@ -120,4 +126,28 @@ function encodeShard(
   doubles[double + SHARD_RECORD.bytes64] = state.bytes;
   words[word + SHARD_RECORD.datasets32] = state.datasets;
   words[word + SHARD_RECORD.tailChunks32] = state.tailChunks;
+}
+
+/** The partition record at byte `at` of an `owners` value that stands at offset 0 of the views. */
+export function decodePartition(
+  owner: OwnerState,
+  words: Uint32Array,
+  doubles: Float64Array,
+  at: number,
+): PartitionState {
+  const word = at / 4;
+  const double = at / 8;
+  return {
+    owner,
+    startMs: doubles[double + PARTITION_RECORD.startMs64] as number,
+    durationSec: words[word + PARTITION_RECORD.durationSec32] as number,
+    dictionary: words[word + PARTITION_RECORD.dictionary32] as number,
+    liveMinMs: doubles[double + PARTITION_RECORD.liveMinMs64] as number,
+    liveMaxMs: doubles[double + PARTITION_RECORD.liveMaxMs64] as number,
+    shardCount: words[word + PARTITION_RECORD.shards32] as number,
+    blocks: words[word + PARTITION_RECORD.blocks32] as number,
+    bytes: doubles[double + PARTITION_RECORD.bytes64] as number,
+    shards: null,
+    isDirty: false,
+  };
 }

@@ -27,7 +27,8 @@ export class RowBuffer {
     this.reserve(this.count + 1);
     const from = i * ROW_WORDS;
     const to = this.count * ROW_WORDS;
-    for (let word = 0; word < ROW_WORDS; word++) this.words[to + word] = words[from + word] as number;
+    for (let word = 0; word < ROW_WORDS; word++)
+      this.words[to + word] = words[from + word] as number;
     this.count++;
   }
 
@@ -70,7 +71,6 @@ export function compareRows(words: Uint32Array, a: number, b: number): number {
 
 /** Big-endian bytes read as a little-endian word, as the number they mean. */
 function swapBytes(word: number): number {
-  const swapped =
-    (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24);
+  const swapped = (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24);
   return swapped >>> 0;
 }

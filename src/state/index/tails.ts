@@ -10,6 +10,7 @@ import { idWord } from "./check-block.ts";
 import { type RowBuffer, ROW_WORDS } from "./rows.ts";
 import type { ShardState } from "./shard-state.ts";
 import { TailChunk } from "./tail-chunk.ts";
+import { addTailKeys, removeTailKeys } from "./tail-keys.ts";
 
 const chunkKey = new KeyBuffer(8);
 
@@ -64,6 +65,7 @@ export class Tails {
     for (let chunk = 0; chunk < shard.tailChunks; chunk++) {
       this.#db.remove("tails", chunkKey.u32(0, shard.ordinal).u32(4, chunk).bytes);
     }
+    if (shard.tailChunks > 1) removeTailKeys(this.#db, shard.ordinal);
     shard.tailChunks = 0;
     shard.tail?.clear();
   }
@@ -104,6 +106,7 @@ export class Tails {
 
   #nextChunk(shard: ShardState, tail: TailChunk): void {
     this.store(shard, tail);
+    addTailKeys(this.#db, shard.ordinal, shard.tailChunks - 1, tail.content());
     shard.tailChunks++;
     tail.clear();
   }

@@ -4,8 +4,8 @@
  */
 
 const SLOT_WORDS = 4;
-const INITIAL_SLOTS = 64;
-const INITIAL_ARENA_WORDS = 1_024;
+const INITIAL_SLOTS = 32;
+const INITIAL_ARENA_WORDS = 256;
 
 export class WordInterner {
   #slots = new Int32Array(INITIAL_SLOTS * SLOT_WORDS);

@@ -8,7 +8,7 @@ import {
   keyU32,
   STRINGS_PER_CHUNK_SHIFT,
 } from "../../db/index.ts";
-import { epochOf } from "../index/catalog.ts";
+import { epochOf } from "../index/owner-partitions.ts";
 import type { PartitionState } from "../index/shard-state.ts";
 import type { Problems } from "./problems.ts";
 
@@ -18,21 +18,20 @@ export class DictionaryCheck {
   readonly #strings = new Map<number, string>();
   /** Ints of a key, as text: tenant, name, labels. */
   readonly #keys = new Map<number, Int32Array>();
-  #tenant = -1;
-  #epoch = -1;
+  readonly #tenant: number;
+  readonly #epoch: number;
 
   constructor(db: IndexDatabase, id: number, problems: Problems) {
     this.#id = id;
     this.#problems = problems;
     const start = new KeyBuffer(4).u32(0, id).bytes;
     const end = new KeyBuffer(4).u32(0, id + 1).bytes;
-    if (db.get("dictionaries", start) < 0) {
-      problems.add(`dictionary ${id} has no record`);
-      return;
-    }
-    const [nextString = 0, nextKey = 0, tenant = 0, epoch = 0] = db.u32.subarray(0, 4);
+    const length = db.get("dictionaries", start);
+    const [nextString = 0, nextKey = 0, tenant = -1, epoch = -1] =
+      length < 0 ? [] : db.u32.subarray(0, 4);
     this.#tenant = tenant;
     this.#epoch = epoch;
+    problems.check(length >= 0, () => `dictionary ${id} has no record`);
     this.#readStrings(db, start, end);
     this.#readKeys(db, start, end);
     this.#checkIds(db, start, end);
@@ -106,7 +105,11 @@ export class DictionaryCheck {
         }
         return true;
       });
-      this.#problems.same(`dictionary ${this.#id} ${table}`, ids, Math.max(0, known.size - without));
+      this.#problems.same(
+        `dictionary ${this.#id} ${table}`,
+        ids,
+        Math.max(0, known.size - without),
+      );
     }
   }
 
@@ -126,7 +129,10 @@ export class DictionaryCheck {
       for (let bit = 0; bit < length * 8; bit++) {
         if ((((db.u8[bit >>> 3] as number) >>> (bit & 7)) & 1) === 0) continue;
         const entry = `${pair} ${(keyU32(dbKey, 12) << KEYS_PER_DIRECTORY_SHIFT) + bit}`;
-        this.#problems.check(expected.delete(entry), () => `dictionary ${this.#id} has pair ${entry}`);
+        this.#problems.check(
+          expected.delete(entry),
+          () => `dictionary ${this.#id} has pair ${entry}`,
+        );
       }
       return true;
     });

@@ -111,7 +111,10 @@ class ShardCheck {
       () => `${what} is outside of the summary`,
     );
     for (const string of [reader.tenant, reader.createdBy]) {
-      this.#problems.check(this.#dictionary.hasString(string), () => `${what} has string ${string}`);
+      this.#problems.check(
+        this.#dictionary.hasString(string),
+        () => `${what} has string ${string}`,
+      );
     }
     for (let i = 0; i < reader.rowsCount; i++) {
       const key = reader.rowU32(i, ENTRY_ROW.key);
@@ -153,7 +156,10 @@ class ShardCheck {
         const [id = "", position = ""] = row.split(" ");
         const place = `${id} ${position.padStart(10, "0")}`;
         this.#problems.check(place > before, () => `${this.#place} key ${key} is not sorted`);
-        this.#problems.check(!this.#inTail.has(id), () => `${this.#place} block ${id} is on both sides`);
+        this.#problems.check(
+          !this.#inTail.has(id),
+          () => `${this.#place} block ${id} is on both sides`,
+        );
         this.#problems.same(`${this.#place} key of a run`, key, this.#keyAt(i));
         before = place;
         this.#take(row, "postings");
@@ -193,7 +199,10 @@ class ShardCheck {
   }
 
   #take(row: string, table: string): void {
-    this.#problems.check(this.#expected.delete(row), () => `${this.#place} ${table} has row ${row}`);
+    this.#problems.check(
+      this.#expected.delete(row),
+      () => `${this.#place} ${table} has row ${row}`,
+    );
   }
 
   #rowAt(i: number): string {

@@ -52,7 +52,11 @@ function checkCounts(
   db.scan("tombstoneBlocks", FIRST, LAST, (key) => {
     ids++;
     const text = Buffer.from(new Uint8Array(key)).toString("hex");
-    problems.same(`references of protected id ${text}`, db.u32[0] as number, references.get(text) ?? 0);
+    problems.same(
+      `references of protected id ${text}`,
+      db.u32[0] as number,
+      references.get(text) ?? 0,
+    );
     return true;
   });
   problems.same("rows of tombstoneBlocks", ids, references.size);

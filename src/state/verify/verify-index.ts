@@ -12,11 +12,10 @@ import {
   KeyBuffer,
   keyU32,
   META_KEYS,
-  PARTITION_RECORD,
   PARTITION_RECORD_BYTES,
 } from "../../db/index.ts";
 import { Counters } from "../counters.ts";
-import { decodeShards } from "../index/records.ts";
+import { decodePartition, decodeShards } from "../index/records.ts";
 import type { OwnerState, PartitionState } from "../index/shard-state.ts";
 import { DictionaryCheck } from "./check-dictionary.ts";
 import { checkShard } from "./check-shard.ts";
@@ -95,30 +94,12 @@ function readOwners(db: IndexDatabase): OwnerState[] {
       isDirty: false,
     };
     for (let at = 0; at < length; at += PARTITION_RECORD_BYTES) {
-      owner.partitions.push(partitionAt(db, owner, at));
+      owner.partitions.push(decodePartition(owner, db.u32, db.f64, at));
     }
     owners.push(owner);
     return true;
   });
   return owners;
-}
-
-function partitionAt(db: IndexDatabase, owner: OwnerState, at: number): PartitionState {
-  const word = at / 4;
-  const double = at / 8;
-  return {
-    owner,
-    startMs: db.f64[double + PARTITION_RECORD.startMs64] as number,
-    durationSec: db.u32[word + PARTITION_RECORD.durationSec32] as number,
-    dictionary: db.u32[word + PARTITION_RECORD.dictionary32] as number,
-    liveMinMs: db.f64[double + PARTITION_RECORD.liveMinMs64] as number,
-    liveMaxMs: db.f64[double + PARTITION_RECORD.liveMaxMs64] as number,
-    shardCount: db.u32[word + PARTITION_RECORD.shards32] as number,
-    blocks: db.u32[word + PARTITION_RECORD.blocks32] as number,
-    bytes: db.f64[double + PARTITION_RECORD.bytes64] as number,
-    shards: null,
-    isDirty: false,
-  };
 }
 
 function checkOwner(
@@ -161,7 +142,10 @@ function checkPartition(
   }
   dictionary.checkUse(partition);
   for (const shard of shards.values()) {
-    problems.check(!totals.ordinals.has(shard.ordinal), () => `ordinal ${shard.ordinal} is used twice`);
+    problems.check(
+      !totals.ordinals.has(shard.ordinal),
+      () => `ordinal ${shard.ordinal} is used twice`,
+    );
     totals.ordinals.add(shard.ordinal);
     checkShard(db, shard, dictionary, problems);
     problems.check(
@@ -202,11 +186,21 @@ function checkOrphans(db: IndexDatabase, totals: Totals, problems: Problems): vo
   for (const table of ["blocks", "tails", "postings", "directory"] as const) {
     db.scan(table, FIRST, LAST, (key) => {
       const ordinal = keyU32(key, 0);
-      problems.check(ordinals.has(ordinal), () => `${table} has rows of unknown ordinal ${ordinal}`);
+      problems.check(
+        ordinals.has(ordinal),
+        () => `${table} has rows of unknown ordinal ${ordinal}`,
+      );
       return true;
     });
   }
-  for (const table of ["dictionaries", "strings", "stringIds", "keys", "keyIds", "pairs"] as const) {
+  for (const table of [
+    "dictionaries",
+    "strings",
+    "stringIds",
+    "keys",
+    "keyIds",
+    "pairs",
+  ] as const) {
     db.scan(table, FIRST, LAST, (key) => {
       const id = keyU32(key, 0);
       problems.check(dictionaries.has(id), () => `${table} has rows of unknown dictionary ${id}`);

@@ -1,0 +1,126 @@
+/**
+ * The commands that carry blocks: adding them (spec 4.2) and replacing sources by results (spec 4.4). An entry is
+ * checked as a whole before its first block changes anything.
+ */
+
+import { isHearthError } from "../base/index.ts";
+import { BlockReader, type CompactedBlocks, iterateBlockBatch } from "../protocol/index.ts";
+import type { BlockIndex } from "./index/block-index.ts";
+import { checkBlock } from "./index/check-block.ts";
+import { STATE_LIMITS } from "./limits.ts";
+import type { Rejection, StateMetrics } from "./metrics.ts";
+import type { TombstoneStore } from "./tombstones/store.ts";
+
+export interface CommandModules {
+  readonly index: BlockIndex;
+  readonly tombstones: TombstoneStore;
+  readonly metrics: StateMetrics;
+}
+
+export class BlockCommands {
+  readonly #index: BlockIndex;
+  readonly #tombstones: TombstoneStore;
+  readonly #metrics: StateMetrics;
+  readonly #block = new BlockReader();
+  /** Offset and length of each block of the entry at hand. */
+  readonly #places: number[] = [];
+  readonly #notePlace = (offset: number, length: number): void => {
+    this.#places.push(offset, length);
+  };
+
+  constructor(modules: CommandModules) {
+    this.#index = modules.index;
+    this.#tombstones = modules.tombstones;
+    this.#metrics = modules.metrics;
+  }
+
+  /** Adds the batch of blocks in body[offset, offset + length): whether one was new, or why none is taken. */
+  addBlocks(body: Uint8Array, offset: number, length: number): boolean | Rejection {
+    this.#places.length = 0;
+    try {
+      iterateBlockBatch(body, offset, length, this.#notePlace);
+    } catch (error) {
+      if (isHearthError(error)) return "bad_payload";
+      throw error;
+    }
+    const count = this.#places.length / 2;
+    const refusal = this.#checkPlaces(body, count);
+    if (refusal !== null) return refusal;
+    let added = 0;
+    for (let i = 0; i < count; i++) {
+      // A single block is where the check left the reader.
+      if (count > 1) this.#openPlace(body, i);
+      if (this.#addOpenBlock()) added++;
+    }
+    return added > 0;
+  }
+
+  /** Why a compaction result is refused, or null. `othersCount`: new blocks of other results in the same entry. */
+  checkCompacted(compacted: CompactedBlocks, othersCount: number): Rejection | null {
+    const count = compacted.newBlocks.length + othersCount;
+    if (count > STATE_LIMITS.blocksPerEntryMax) return "too_many_blocks";
+    for (const bytes of compacted.newBlocks) {
+      if (this.#block.tryReset(bytes, 0, bytes.length) !== null) return "bad_block";
+      const refusal = this.#checkOpenBlock(count);
+      if (refusal !== null) return refusal;
+    }
+    return null;
+  }
+
+  /**
+   * Puts results that passed `checkCompacted` in the place of their sources; returns whether anything changed.
+   * Inserting comes first, so an id in both lists ends up removed. Tombstones are not consulted.
+   */
+  replace(compacted: CompactedBlocks): boolean {
+    let changes = 0;
+    for (const bytes of compacted.newBlocks) {
+      this.#block.reset(bytes, 0, bytes.length);
+      if (this.#insertOpenBlock(this.#index.findOwner(this.#block))) changes++;
+    }
+    if (compacted.source === null) return changes > 0;
+    const { tenant, shard, blocks } = compacted.source;
+    const owner = this.#index.tenants.findName(tenant);
+    return this.#index.remove(owner, shard, blocks) + changes > 0;
+  }
+
+  #checkPlaces(body: Uint8Array, count: number): Rejection | null {
+    if (count > STATE_LIMITS.blocksPerEntryMax) return "too_many_blocks";
+    for (let i = 0; i < count; i++) {
+      const at = this.#places[2 * i] as number;
+      if (this.#block.tryReset(body, at, this.#places[2 * i + 1] as number) !== null) {
+        return "bad_block";
+      }
+      const refusal = this.#checkOpenBlock(count);
+      if (refusal !== null) return refusal;
+    }
+    return null;
+  }
+
+  #openPlace(body: Uint8Array, i: number): void {
+    this.#block.reset(body, this.#places[2 * i] as number, this.#places[2 * i + 1] as number);
+  }
+
+  /** The check of the block the reader points at, one of `count` in its entry. */
+  #checkOpenBlock(count: number): Rejection | null {
+    const refusal = checkBlock(this.#block);
+    if (refusal !== null) return refusal;
+    const owner = this.#index.findOwner(this.#block);
+    return this.#index.hasRoom(this.#block, owner, count) ? null : "index_full";
+  }
+
+  #addOpenBlock(): boolean {
+    const owner = this.#index.findOwner(this.#block);
+    if (this.#tombstones.protects(owner, this.#block)) {
+      this.#metrics.blocksTombstoned++;
+      return false;
+    }
+    return this.#insertOpenBlock(owner);
+  }
+
+  #insertOpenBlock(owner: number): boolean {
+    const isNew = this.#index.insert(this.#block, owner);
+    if (isNew) this.#metrics.blocksAdded++;
+    else this.#metrics.blocksDuplicate++;
+    return isNew;
+  }
+}
