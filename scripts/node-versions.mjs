@@ -75,6 +75,7 @@ async function checkSession(node, folder) {
     `-hearth.websocket-listen-port=${httpPort + 1}`,
     `-metastore.data-dir=${join(folder, "data")}`,
     `-metastore.raft.dir=${join(folder, "raft")}`,
+    "-metastore.min-ready-duration=0s",
   ];
   const server = spawn(node, [hearth, "server", ...flags], {
     cwd: ROOT,

@@ -8,6 +8,7 @@ import { fail, handOver, inRoot } from "./lib/project.mjs";
 const TOOLS = {
   vectors: ["dist", "test", "support", "vectors", "main.js"],
   bench: ["dist", "bench", "main.js"],
+  docs: ["dist", "src", "cli", "reference", "write.js"],
 };
 
 const [name, ...args] = process.argv.slice(2);

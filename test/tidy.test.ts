@@ -4,7 +4,10 @@
  */
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
 import { before, describe, it } from "node:test";
+import { inRoot } from "./support/project.ts";
 import { ImportGraph } from "./support/tidy/graph.ts";
 import {
   CLOSED_FOLDERS,
@@ -21,13 +24,7 @@ import {
   UNUSED_DEPENDENCIES,
   WALLS,
 } from "./support/tidy/rules.ts";
-import {
-  listFiles,
-  parseSource,
-  readSources,
-  readText,
-  type SourceFile,
-} from "./support/tidy/sources.ts";
+import { listFiles, readSources, readText, type SourceFile } from "./support/tidy/sources.ts";
 
 let paths: string[] = [];
 let sources: SourceFile[] = [];
@@ -68,7 +65,7 @@ describe("layers", () => {
 
   it("other folders are imported through their index.ts", () => {
     const offenders = crossings().filter(({ from, to, target }) => {
-      const isOptions = from === "config" && target.endsWith("/options.ts");
+      const isOptions = from === "config" && /\/(options|limits)\.ts$/.test(target);
       return target !== `src/${to}/index.ts` && !isOptions;
     });
     noneOf(offenders.map(describeCrossing));
@@ -237,6 +234,18 @@ describe("leftovers", () => {
     noneOf(findInText(open));
   });
 
+  it("links between documents lead somewhere", () => {
+    const documents = paths.filter((path) => path.endsWith(".md"));
+    noneOf(
+      documents.flatMap((path) =>
+        [...(readText(path) ?? "").matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)[^)]*\)/g)]
+          .map((match) => normalize(join(dirname(path), match[1] as string)))
+          .filter((target) => !existsSync(inRoot(target)))
+          .map((target) => `${path} links to ${target}`),
+      ),
+    );
+  });
+
   it("no file holds a path or an address of the machine it was written on", () => {
     noneOf([
       ...findInText(new RegExp(`(^|[^A-Za-z0-9_.-])/${"(work|farm|root|home)"}/[A-Za-z0-9_]`)),
@@ -290,57 +299,3 @@ function packageOf({ specifier }: { readonly specifier: string }): string {
   const depth = specifier.startsWith("@") ? 2 : 1;
   return specifier.split("/").slice(0, depth).join("/");
 }
-
-describe("the rules themselves", () => {
-  it("see imports, and not what only looks like one", () => {
-    const { imports } = parseSource(
-      "src/a/b.ts",
-      [
-        'import { type A, b as c } from "../x/index.ts";',
-        'import type { D } from "./d.ts";',
-        'export { e } from "./e.ts";',
-        '// import { no } from "./comment.ts";',
-        "const text = \"import { no } from './string.ts'\";",
-        'const url = new URL("./thread.js", import.meta.url);',
-        'const uws = createRequire(import.meta.url)("uWebSockets.js");',
-      ].join("\n"),
-    );
-    assert.deepEqual(
-      imports.map(({ target, specifier, names, isTypeOnly }) => [
-        target ?? specifier,
-        names,
-        isTypeOnly,
-      ]),
-      [
-        ["src/x/index.ts", ["A", "b"], false],
-        ["src/a/d.ts", ["D"], true],
-        ["src/a/e.ts", ["e"], false],
-        ["src/a/thread.ts", null, false],
-        ["uWebSockets.js", null, false],
-      ],
-    );
-  });
-
-  it("find a circle, and reach only what an index provides", () => {
-    const graph = new ImportGraph([
-      parseSource("src/a/index.ts", 'export { x } from "./x.ts";\nexport { y } from "./y.ts";'),
-      parseSource("src/a/x.ts", "export const x = 1;"),
-      parseSource("src/a/y.ts", 'import { z } from "./z.ts";\nexport const y = z;'),
-      parseSource("src/a/z.ts", 'import { y } from "./y.ts";\nexport const z = y;'),
-      parseSource("src/b/main.ts", 'import { x } from "../a/index.ts";'),
-    ]);
-    assert.deepEqual(graph.cycles(), [["src/a/y.ts", "src/a/z.ts"]]);
-    assert.deepEqual(
-      [...graph.reach(["src/b/main.ts"], { withTypes: true })],
-      ["src/b/main.ts", "src/a/x.ts"],
-    );
-  });
-
-  it("look at code, not at comments and strings", () => {
-    const { code } = parseSource(
-      "src/a.ts",
-      'const a = "await"; // await\nconst b = `await ${await c}`;',
-    );
-    assert.equal(code.match(/await/g)?.length, 1);
-  });
-});

@@ -69,7 +69,7 @@ export function healthRoutes(health: Health): Route[] {
       method: "GET",
       path: `${path}/{name}`,
       summary: `One check of ${path} by its name`,
-      handle: (request, parameters) => answerOne(health, kind, parameters["name"] ?? "", request),
+      handle: (request, parameters) => answerOne(health, kind, parameters.name ?? "", request),
     },
   ]) satisfies Route[];
 }

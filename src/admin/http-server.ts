@@ -55,6 +55,7 @@ export class AdminHttpServer {
   readonly #closing = new AbortController();
   #requestCount = 0;
   #inFlightCount = 0;
+  #connectionCount = 0;
 
   constructor(options: HttpServerOptions, modules: HttpServerModules) {
     this.#options = options;
@@ -69,7 +70,16 @@ export class AdminHttpServer {
       (incoming, outgoing) => void this.#serve(incoming, outgoing),
     );
     this.#server.maxConnections = CONNECTIONS_MAX_COUNT;
+    this.#server.on("connection", (socket) => {
+      this.#connectionCount++;
+      socket.once("close", () => this.#connectionCount--);
+    });
     this.#server.on("clientError", (error, socket) => this.#refuse(error, socket));
+  }
+
+  /** Open sockets. */
+  get connectionCount(): number {
+    return this.#connectionCount;
   }
 
   /** Requests that have no answer yet. */

@@ -1,11 +1,5 @@
 /** Answers, and the one shape of an error on this wire: `{"error":{code,message,next,leader,requestId}}`. */
-import {
-  type ErrorCode,
-  errorCodeNumber,
-  HearthError,
-  isHearthError,
-  toHearthError,
-} from "../base/index.ts";
+import { type ErrorCode, errorCodeNumber, HearthError, isHearthError } from "../base/index.ts";
 import type { AdminResponse } from "./types.ts";
 
 export const JSON_TYPE = "application/json; charset=utf-8";
@@ -119,17 +113,22 @@ export function errorBody(error: HearthError, requestId: string): object {
   };
 }
 
+function hidden(cause: unknown): HearthError {
+  return new HearthError("internal", "Something failed inside this node", {
+    reason: "internal",
+    next: "Its log says more under this request id",
+    cause,
+  });
+}
+
 /**
  * Anything thrown, as an answer. What is not a HearthError is a fault of ours: the caller learns that it happened and
  * under which request id the log tells more, not what it was.
  */
 export function errorResponse(thrown: unknown, requestId: string, status?: number): AdminResponse {
-  const error = toHearthError(thrown);
-  const shown = isHearthError(thrown)
-    ? error
-    : error.with({ next: "See the log of this node for the request id" });
+  const error = isHearthError(thrown) ? thrown : hidden(thrown);
   const headers: Record<string, string> = {};
   if (error.retryAfterMs !== null)
     headers["retry-after"] = String(Math.ceil(error.retryAfterMs / 1_000));
-  return json(status ?? statusOfCode(error.code), errorBody(shown, requestId), headers);
+  return json(status ?? statusOfCode(error.code), errorBody(error, requestId), headers);
 }

@@ -74,8 +74,12 @@ async function runCommand(
 ): Promise<ExitCode> {
   const isServer = spec.takesServerFlags === true;
   const { own, server } = isServer ? splitServerArguments(spec, args) : { own: args, server: [] };
-  const parsed = parseCommandArguments(spec, own);
-  if (parsed.flags.has("help") || (!isServer && args.includes("-h"))) {
+  // The one short flag: everybody's fingers know it.
+  const parsed = parseCommandArguments(
+    spec,
+    own.map((word) => (word === "-h" ? "--help" : word)),
+  );
+  if (parsed.flags.has("help")) {
     input.terminal.out(commandHelp(spec).trimEnd());
     return EXIT.done;
   }

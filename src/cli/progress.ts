@@ -9,6 +9,8 @@ const BAR_WIDTH = 20;
 /** A person sees no more than ten changes per second; a terminal does not like more either. */
 const REDRAW_INTERVAL_MS = 100;
 const LINE_INTERVAL_MS = 10_000;
+/** Work that is done by then needs no lines about its progress. */
+const QUIET_START_MS = 2_000;
 /** Long enough to be calm, short enough to show a stall. */
 const RATE_WINDOW_MS = 3_000;
 
@@ -33,7 +35,7 @@ export class Progress {
   readonly #context: Pick<CommandContext, "terminal">;
   readonly #clock: () => number;
   readonly #startedAtMs: number;
-  #samples: Sample[] = [];
+  readonly #samples: Sample[] = [];
   #done = 0;
   #shownAtMs = Number.NEGATIVE_INFINITY;
   #shownTenth = 0;
@@ -58,9 +60,8 @@ export class Progress {
     this.#shownAtMs = nowMs;
     this.#shownTenth = this.#tenth();
     this.#samples.push({ atMs: nowMs, done });
-    this.#samples = this.#samples.filter(
-      ({ atMs }) => nowMs - atMs <= RATE_WINDOW_MS || atMs === nowMs,
-    );
+    // One sample before the window stays: a rate needs two, however far apart they are.
+    while ((this.#samples[1]?.atMs ?? nowMs) < nowMs - RATE_WINDOW_MS) this.#samples.shift();
     this.#show(nowMs);
   }
 
@@ -80,9 +81,8 @@ export class Progress {
       case "json":
         return sinceMs >= 1_000;
       case "text":
-        return (
-          this.#tenth() > this.#shownTenth || (this.#shownAtMs > 0 && sinceMs >= LINE_INTERVAL_MS)
-        );
+        if (nowMs - this.#startedAtMs < QUIET_START_MS) return false;
+        return this.#tenth() > this.#shownTenth || sinceMs >= LINE_INTERVAL_MS;
     }
   }
 
@@ -109,7 +109,10 @@ export class Progress {
       return;
     }
     const percent = total === 0 ? 100 : Math.floor((this.#done * 100) / total);
-    const left = leftMs === null ? "" : `  ${formatDuration(Math.round(leftMs / 100) * 100)} left`;
+    const left =
+      leftMs === null || leftMs <= 0
+        ? ""
+        : `  ${formatDuration(Math.round(leftMs / 100) * 100)} left`;
     const amounts = `${percent} %  ${formatCount(this.#done)} of ${formatCount(total)} ${unit}  ${formatCount(perSec)}/s${left}`;
     if (this.#mode === "text") terminal.talk(`${title}  ${amounts}`);
     else terminal.redraw(`${title}  ${bar(this.#done, total)}  ${amounts}`);

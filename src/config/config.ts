@@ -5,6 +5,7 @@
 import { availableParallelism } from "node:os";
 import type { LogLevel } from "../base/index.ts";
 import { assert } from "../base/index.ts";
+import { LOG_DEFAULTS } from "../log/options.ts";
 import type { UsedSettingName } from "./settings.ts";
 import { settingByName } from "./settings.ts";
 import type { SettingKind, SettingValue } from "./types.ts";
@@ -36,7 +37,21 @@ export interface Config {
     readonly cacheBytes: number;
     readonly answerMaxBytes: number;
   };
-  readonly storage: { readonly indexMapBytes: number; readonly logSegmentBytes: number };
+  readonly storage: {
+    readonly indexMapBytes: number;
+    readonly logSegmentBytes: number;
+    /** Largest single write of the log. */
+    readonly logGroupBytes: number;
+  };
+}
+
+/** A reader hands over what it gathered, up to a megabyte, with one largest frame on top. */
+const LOG_GROUP_MARGIN_BYTES = 2 * 1024 * 1024;
+
+/** Largest write of the log that holds whatever one turn of a reader thread can bring. */
+export function logGroupBytes(frameMaxBytes: number): number {
+  const wantedBytes = Math.ceil((frameMaxBytes + LOG_GROUP_MARGIN_BYTES) / 4_096) * 4_096;
+  return Math.max(LOG_DEFAULTS.groupMaxBytes, wantedBytes);
 }
 
 /** More readers than this gain nothing while one thread writes; 8 is good enough, `-hearth.reader-threads` overrides. */
@@ -86,6 +101,7 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
     storage: {
       indexMapBytes: read.number("hearth.index-map-size"),
       logSegmentBytes: read.number("hearth.log-segment-size"),
+      logGroupBytes: logGroupBytes(read.number("hearth.frame-max-bytes")),
     },
   };
 }

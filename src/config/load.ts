@@ -195,9 +195,17 @@ class Merger {
     ).map((setting) => setting.name);
   }
 
-  /** Errors before warnings; otherwise in the order they were found. */
+  /** Errors before warnings; those with a line first, in its order; otherwise as they were found. */
   sortedProblems(): Problem[] {
     const rank = (problem: Problem): number => (problem.severity === "error" ? 0 : 1);
-    return [...this.problems].sort((left, right) => rank(left) - rank(right));
+    return [...this.problems].sort(
+      (left, right) => rank(left) - rank(right) || comparePositions(left.place, right.place),
+    );
   }
+}
+
+function comparePositions(left: string, right: string): number {
+  const [leftAt, rightAt] = [left, right].map((place) => /:(\d+):(\d+)$/.exec(place));
+  if (leftAt == null || rightAt == null) return Number(leftAt == null) - Number(rightAt == null);
+  return Number(leftAt[1]) - Number(rightAt[1]) || Number(leftAt[2]) - Number(rightAt[2]);
 }

@@ -6,6 +6,8 @@
  */
 import { existsSync, statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { formatSizeSetting } from "../base/index.ts";
+import { logGroupBytes } from "./config.ts";
 import type { UsedSettingName } from "./settings.ts";
 import type { Setting, SettingValue, Severity } from "./types.ts";
 
@@ -77,6 +79,28 @@ export const RULES: readonly Rule[] = [
       return (
         `hearth.answer-max-bytes (${view.show("hearth.answer-max-bytes")}) is below hearth.frame-max-bytes ` +
         `(${view.show("hearth.frame-max-bytes")}): blocks can be written that no answer can carry`
+      );
+    },
+  },
+  {
+    settings: ["hearth.log-segment-size"],
+    severity: "error",
+    check: (view) => {
+      if (Number(view.get("hearth.log-segment-size")) % 4_096 === 0) return null;
+      return `hearth.log-segment-size: ${view.show("hearth.log-segment-size")} is not a multiple of 4KiB. Write for example 64MiB`;
+    },
+  },
+  {
+    settings: ["hearth.log-segment-size", "hearth.frame-max-bytes"],
+    severity: "error",
+    check: (view) => {
+      // Two groups per file at least, or most of each file would stay empty.
+      const leastBytes = 2 * logGroupBytes(Number(view.get("hearth.frame-max-bytes")));
+      if (Number(view.get("hearth.log-segment-size")) >= leastBytes) return null;
+      return (
+        `hearth.log-segment-size (${view.show("hearth.log-segment-size")}) is too small for hearth.frame-max-bytes ` +
+        `(${view.show("hearth.frame-max-bytes")}): one file of the log must hold two of the largest writes. ` +
+        `Write at least ${formatSizeSetting(leastBytes)}`
       );
     },
   },

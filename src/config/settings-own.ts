@@ -1,7 +1,11 @@
 /**
  * Settings that exist only here, all under `hearth.`. Where a module declares a default, it is repeated by reference,
- * never by value.
+ * never by value; only the size of the map is not, since its module loads the database.
  */
+import { LOG_DEFAULTS } from "../log/options.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import { QUERY_ENGINE_DEFAULTS } from "../read/options.ts";
+import { SERVER_DEFAULTS } from "../server/options.ts";
 import type { Setting } from "./types.ts";
 
 const MIB = 1024 * 1024;
@@ -17,7 +21,7 @@ export const OWN_SETTINGS = [
   {
     name: "hearth.websocket-listen-port",
     kind: "integer",
-    default: 4041,
+    default: SERVER_DEFAULTS.port,
     min: 0,
     max: 65_535,
     help: "Port of the binary WebSocket listener; 0 lets the system choose",
@@ -26,7 +30,7 @@ export const OWN_SETTINGS = [
     name: "hearth.listener",
     kind: "choice",
     choices: ["auto", "uws", "ws"],
-    default: "auto",
+    default: SERVER_DEFAULTS.transport,
     help: "WebSocket implementation: auto takes uws (uWebSockets.js) and falls back to ws where no native build loads",
   },
   {
@@ -40,7 +44,7 @@ export const OWN_SETTINGS = [
   {
     name: "hearth.cache-bytes",
     kind: "size",
-    default: 64 * MIB,
+    default: QUERY_ENGINE_DEFAULTS.cacheBytes,
     min: MIB,
     max: 64 * GIB,
     help: "Cache of dictionaries and shard lists, per reader thread",
@@ -56,15 +60,15 @@ export const OWN_SETTINGS = [
   {
     name: "hearth.log-segment-size",
     kind: "size",
-    default: 64 * MIB,
-    min: MIB,
-    max: 2 * GIB,
+    default: LOG_DEFAULTS.segmentBytes,
+    min: 16 * MIB,
+    max: GIB,
     help: "Size of one preallocated file of the durable log",
   },
   {
     name: "hearth.frame-max-bytes",
     kind: "size",
-    default: 16 * MIB,
+    default: LIMITS.frameMaxBytes,
     min: 64 * 1024,
     max: 256 * MIB,
     help: "Largest frame accepted from a client; larger ones are refused before memory is taken",
@@ -72,7 +76,7 @@ export const OWN_SETTINGS = [
   {
     name: "hearth.in-flight-max",
     kind: "integer",
-    default: 1_024,
+    default: SERVER_DEFAULTS.session.inFlightMax,
     min: 1,
     max: 65_536,
     help: "Requests that one connection may have unanswered; more are refused with resource_exhausted",
@@ -80,7 +84,7 @@ export const OWN_SETTINGS = [
   {
     name: "hearth.answer-max-bytes",
     kind: "size",
-    default: 256 * MIB,
+    default: QUERY_ENGINE_DEFAULTS.answerMaxBytes,
     min: MIB,
     max: 2 * GIB,
     help: "Largest answer of one query over all its chunks; a larger one ends with resource_exhausted",
@@ -88,15 +92,15 @@ export const OWN_SETTINGS = [
   {
     name: "hearth.default-timeout",
     kind: "duration",
-    default: 10_000,
+    default: SERVER_DEFAULTS.session.defaultTimeoutMs,
     min: 10,
-    max: 600_000,
+    max: 300_000,
     help: "Time budget of a request that names none",
   },
   {
     name: "hearth.http-body-max-bytes",
     kind: "size",
-    default: 16 * MIB,
+    default: LIMITS.frameMaxBytes,
     min: 64 * 1024,
     max: 256 * MIB,
     help: "Largest request body of the HTTP API",
@@ -112,7 +116,7 @@ export const OWN_SETTINGS = [
   {
     name: "hearth.allow-raw-commands",
     kind: "boolean",
-    default: false,
+    default: SERVER_DEFAULTS.allowRawCommands,
     isAdvanced: true,
     help: "Accept raw state-machine commands from clients. For conformance runs only: it bypasses every check of a leader",
   },

@@ -72,9 +72,13 @@ export function writeAll(file: LogFile, bytes: Uint8Array, position: number): Pr
   });
 }
 
-/** The whole file, owned by the caller. */
-export async function readWhole(file: LogFile): Promise<Uint8Array> {
-  const bytes = new Uint8Array(await file.sizeBytes());
-  const readBytes = await file.read(bytes, 0);
-  return bytes.subarray(0, readBytes);
+/** The whole file, in `buffer` when that is large enough, else in memory of its own. */
+export async function readWhole(
+  file: LogFile,
+  buffer: Uint8Array | null = null,
+): Promise<Uint8Array> {
+  const sizeBytes = await file.sizeBytes();
+  const target = buffer !== null && buffer.length >= sizeBytes ? buffer : new Uint8Array(sizeBytes);
+  const readBytes = await file.read(target.subarray(0, sizeBytes), 0);
+  return target.subarray(0, readBytes);
 }

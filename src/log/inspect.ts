@@ -50,9 +50,19 @@ export type LogRecord =
       readonly term: number;
       readonly vote: string;
     }
-  | { readonly kind: "end"; readonly file: string; readonly offset: number; readonly lastIndex: number }
+  | {
+      readonly kind: "end";
+      readonly file: string;
+      readonly offset: number;
+      readonly lastIndex: number;
+    }
   /** An unfinished write, which a start cuts. */
-  | { readonly kind: "torn"; readonly file: string; readonly offset: number; readonly sizeBytes: number }
+  | {
+      readonly kind: "torn";
+      readonly file: string;
+      readonly offset: number;
+      readonly sizeBytes: number;
+    }
   /** What a start refuses. */
   | { readonly kind: "problem"; readonly file: string; readonly what: string };
 
@@ -72,8 +82,10 @@ export async function inspectLog(
     const result = decodeSegmentHeader(image);
     if (result.kind === "ok") await inspectSegment(name, image, result.header, visit);
     else if (result.kind === "empty") inspectBlank(name, image, visit);
-    else if (result.kind === "invalid") visit({ kind: "problem", file: name, what: "header has a wrong checksum" });
-    else visit({ kind: "problem", file: name, what: `format version ${result.version} is unknown` });
+    else if (result.kind === "invalid")
+      visit({ kind: "problem", file: name, what: "header has a wrong checksum" });
+    else
+      visit({ kind: "problem", file: name, what: `format version ${result.version} is unknown` });
     await nextTurn();
   }
 }
@@ -82,7 +94,8 @@ function inspectBlank(name: string, image: Uint8Array, visit: LogVisitor): void 
   const identity = { sequence: segmentSequence(name), salt: null, groupMaxBytes: image.length };
   const verdict = judgeTail(image, identity, 0);
   if (verdict.kind === "clean") visit({ kind: "spare", file: name, sizeBytes: image.length });
-  else if (verdict.kind === "torn") visit({ kind: "torn", file: name, offset: 0, sizeBytes: verdict.end });
+  else if (verdict.kind === "torn")
+    visit({ kind: "torn", file: name, offset: 0, sizeBytes: verdict.end });
   else visit({ kind: "problem", file: name, what: `header is blank, but ${verdict.what}` });
 }
 
@@ -129,7 +142,17 @@ function frameRecord(frame: FrameHeader, image: Uint8Array): LogRecord {
     return { kind: "hardState", offset, groupStart, term, vote };
   }
   const { firstIndex, count, appendedAtMs, commitIndex } = frame;
-  return { kind: "entries", offset, groupStart, firstIndex, count, term, appendedAtMs, commitIndex, bodyBytes };
+  return {
+    kind: "entries",
+    offset,
+    groupStart,
+    firstIndex,
+    count,
+    term,
+    appendedAtMs,
+    commitIndex,
+    bodyBytes,
+  };
 }
 
 /** One line per record, for `hearth data inspect log`. */

@@ -1,14 +1,18 @@
 /**
  * One process per data directory: a file that names its owner.
  *
- * The kernel does not hold it (Node has no flock), so a dead owner's file is taken over. Alive means: a process of
+ * The kernel does not hold it (Node has no flock), so a dead owner's lock is taken over. Alive means: a process of
  * that id with that start time, since ids are used again. Processes in different pid namespaces on one volume do not
  * see each other; there the orchestrator has to keep them apart.
+ *
+ * The file is `lock.<generation>`, and the highest generation counts. Who finds its owner gone claims the next
+ * generation, which `link` gives to one process only, and then removes the older ones. The highest file never goes
+ * away without a higher one being there, so whoever claims a generation from an outdated view sees the higher one
+ * when it looks again. (Taking the dead file away and claiming the same name let two of eight win.)
  */
 
-import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HearthError } from "../base/index.ts";
@@ -25,7 +29,9 @@ export interface DirectoryLock {
   release(): Promise<void>;
 }
 
-const LOCK_FILE = "lock";
+const LOCK_NAME = /^lock\.(\d+)$/;
+/** A released lock: a record that names nobody. */
+const NOBODY = '{"pid":0}\n';
 /** A killed owner may still be inside a last write; the kernel lets go of it in well under this time. */
 const DYING_WAIT_MS = 5000;
 const DYING_POLL_MS = 20;
@@ -36,83 +42,99 @@ const DYING_POLL_MS = 20;
  * Errors: HearthError failed_precondition, reason log_locked, naming the process that holds it.
  */
 export async function acquireDirectoryLock(directory: string): Promise<DirectoryLock> {
-  mkdirSync(directory, { recursive: true });
-  const path = join(directory, LOCK_FILE);
+  await mkdir(directory, { recursive: true });
   const own = await ownRecord();
   const deadline = Date.now() + DYING_WAIT_MS;
-  while (!(await tryClaim(path, own))) {
-    const held = await readRecord(path);
-    if (held === null) continue;
-    const state = await ownerState(held.record);
+  for (;;) {
+    const [newest = 0] = await generations(directory);
+    const state = newest === 0 ? "dead" : await holderState(directory, newest);
     if (state === "dead") {
-      await discard(path, held.text);
-    } else if (state === "alive" || Date.now() > deadline) {
-      throw locked(directory, held.record.pid);
+      if (await tryClaim(directory, newest + 1, own)) return lockOf(directory, newest + 1);
+    } else if (state.kind === "alive" || Date.now() > deadline) {
+      throw locked(directory, state.pid);
     } else {
       await sleep(DYING_POLL_MS);
     }
   }
-  return { release: () => release(path, own) };
+}
+
+function lockOf(directory: string, generation: number): DirectoryLock {
+  return {
+    release: async () => {
+      const temporary = await writeTemporary(directory, NOBODY);
+      await rename(temporary, lockPath(directory, generation));
+    },
+  };
+}
+
+function lockPath(directory: string, generation: number): string {
+  return join(directory, `lock.${generation}`);
+}
+
+/** Highest first. */
+async function generations(directory: string): Promise<number[]> {
+  const found: number[] = [];
+  for (const name of await readdir(directory)) {
+    const match = LOCK_NAME.exec(name);
+    if (match !== null) found.push(Number(match[1]));
+  }
+  return found.sort((a, b) => b - a);
 }
 
 /** Publishes the whole record or nothing: `link` fails when the name exists. */
-async function tryClaim(path: string, own: string): Promise<boolean> {
-  const temporary = `${path}.${process.pid}.${randomBytes(6).toString("hex")}`;
-  await writeFile(temporary, own, { flag: "wx" });
+async function tryClaim(directory: string, generation: number, own: string): Promise<boolean> {
+  const temporary = await writeTemporary(directory, own);
   try {
-    await link(temporary, path);
-    return true;
+    await link(temporary, lockPath(directory, generation));
   } catch (error) {
     if (hasCode(error, "EEXIST")) return false;
     throw error;
   } finally {
     await rm(temporary, { force: true });
   }
+  const [newest, ...older] = await generations(directory);
+  if (newest !== generation) {
+    await rm(lockPath(directory, generation), { force: true });
+    return false;
+  }
+  for (const outdated of older) await rm(lockPath(directory, outdated), { force: true });
+  return true;
 }
 
-/** Null when it is gone by now. */
-async function readRecord(path: string): Promise<{ record: LockRecord; text: string } | null> {
+async function writeTemporary(directory: string, text: string): Promise<string> {
+  const path = join(directory, `lock-claim.${process.pid}.${randomBytes(6).toString("hex")}`);
+  await writeFile(path, text, { flag: "wx" });
+  return path;
+}
+
+type HolderState = "dead" | { readonly kind: "alive" | "dying"; readonly pid: number };
+
+async function holderState(directory: string, generation: number): Promise<HolderState> {
+  let text: string;
   try {
-    const text = await readFile(path, "utf8");
-    return { record: parseRecord(text), text };
+    text = await readFile(lockPath(directory, generation), "utf8");
   } catch (error) {
-    if (hasCode(error, "ENOENT")) return null;
+    // Somebody claimed the next generation and removed this one: claiming that one will fail.
+    if (hasCode(error, "ENOENT")) return "dead";
     throw error;
   }
+  const record = parseRecord(text);
+  const state = await ownerState(record);
+  return state === "dead" ? state : { kind: state, pid: record.pid };
 }
 
 /** Text that nobody of us writes names nobody alive. */
 function parseRecord(text: string): LockRecord {
   try {
     const parsed = JSON.parse(text) as Partial<LockRecord>;
-    return { pid: Number(parsed.pid), startTicks: String(parsed.startTicks), bootId: String(parsed.bootId) };
+    return {
+      pid: Number(parsed.pid),
+      startTicks: String(parsed.startTicks),
+      bootId: String(parsed.bootId),
+    };
   } catch {
     return { pid: 0, startTicks: "", bootId: "" };
   }
-}
-
-/**
- * Takes a dead owner's file away. Another process may have done so and claimed the name since we looked: then what
- * we hold in our hands is its file, and we put it back.
- */
-async function discard(path: string, expected: string): Promise<void> {
-  const aside = `${path}.${process.pid}.${randomBytes(6).toString("hex")}`;
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if (hasCode(error, "ENOENT")) return;
-    throw error;
-  }
-  try {
-    if ((await readFile(aside, "utf8")) !== expected) await link(aside, path);
-  } finally {
-    await rm(aside, { force: true });
-  }
-}
-
-async function release(path: string, own: string): Promise<void> {
-  const held = await readRecord(path);
-  if (held?.text === own) await rm(path, { force: true });
 }
 
 async function ownRecord(): Promise<string> {

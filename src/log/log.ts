@@ -13,7 +13,7 @@
 
 import { assert, type HearthError, type Logger } from "../base/index.ts";
 import { compacted, writeFailed } from "./errors.ts";
-import { type FileSystem, writeFully } from "./files.ts";
+import { writeFully } from "./files.ts";
 import {
   encodeSegmentHeader,
   FRAME_KIND,
@@ -27,44 +27,23 @@ import { SegmentReader } from "./reader.ts";
 import { type RecoveredLog, recoverLog } from "./recovery.ts";
 import { type ActiveSegment, type FrameTable, segmentPath } from "./segment.ts";
 import { SegmentSet } from "./segment-set.ts";
-
-export interface LogModules {
-  readonly files: FileSystem;
-  readonly logger: Logger;
-}
-
-/** Who is told what became of the writes. Called from the event loop, never from inside `append` or `flush`. */
-export interface LogOwner {
-  /** Everything up to this write sequence number is durable. The next write has been started already. */
-  onDurable(sequence: number): void;
-  /** Durability failed for good. Called once; nothing is acknowledged afterwards. */
-  onFailed(error: HearthError): void;
-}
-
-/** Counters for the metrics; they only grow. */
-export interface LogStats {
-  writes: number;
-  writtenBytes: number;
-  frames: number;
-  /** Groups that had to wait for the next segment to be prepared. */
-  stalls: number;
-  rolls: number;
-  /** Time of the last write, ms. */
-  lastWriteMs: number;
-}
-
-type Queued =
-  | { readonly kind: "entries"; readonly sequence: number; readonly batch: AppendBatch; readonly cut: SuffixCut | null }
-  | { readonly kind: "hardState"; readonly sequence: number; readonly hardState: HardState };
+import {
+  createLogStats,
+  type LogModules,
+  type LogOwner,
+  type LogStats,
+  type QueuedWrite,
+} from "./types.ts";
 
 export class DurableLog {
   readonly options: LogOptions;
-  readonly stats: LogStats = { writes: 0, writtenBytes: 0, frames: 0, stalls: 0, rolls: 0, lastWriteMs: 0 };
+  readonly stats: LogStats = createLogStats();
   /** Bytes of an unfinished write that the start cut off. */
   readonly recoveredCutBytes: number;
   /** Highest commit index the owner knows; travels in the headers of later frames. */
   commitIndex: number;
   readonly #logger: Logger;
+  readonly #onWrite: LogModules["onWrite"];
   readonly #logId: Uint8Array;
   readonly #salt: number;
   readonly #segments: SegmentSet;
@@ -94,7 +73,7 @@ export class DurableLog {
   #writing: GroupBuffer | null = null;
   #writeStartedAtMs = 0;
   #waitsForSegment = false;
-  readonly #overflow: Queued[] = [];
+  readonly #overflow: QueuedWrite[] = [];
   #failure: HearthError | null = null;
   #onIdle: (() => void) | null = null;
   #isClosed = false;
@@ -120,14 +99,16 @@ export class DurableLog {
   private constructor(options: LogOptions, modules: LogModules, found: RecoveredLog) {
     this.options = options;
     this.#logger = modules.logger;
+    this.#onWrite = modules.onWrite;
     this.#logId = found.logId;
     this.#salt = logSalt(found.logId);
-    this.#lastIndex = this.#sentIndex = this.#durableIndex = found.lastIndex;
-    this.#lastTerm = this.#sentTerm = found.lastTerm;
-    this.#hardState = this.#sentHardState = found.hardState;
-    this.#sentAppendedAtMs = found.appendedAtMs;
-    this.commitIndex = Math.min(found.commitIndex, found.lastIndex);
-    this.#endsWithHardState = found.endsWithHardState;
+    const { end } = found;
+    this.#lastIndex = this.#sentIndex = this.#durableIndex = end.lastIndex;
+    this.#lastTerm = this.#sentTerm = end.lastTerm;
+    this.#hardState = this.#sentHardState = end.hardState;
+    this.#sentAppendedAtMs = end.appendedAtMs;
+    this.commitIndex = Math.min(end.commitIndex, end.lastIndex);
+    this.#endsWithHardState = end.endsWithHardState;
     this.recoveredCutBytes = found.cutBytes;
     this.#collecting = new GroupBuffer(options.groupMaxBytes);
     this.#idle = new GroupBuffer(options.groupMaxBytes);
@@ -254,8 +235,14 @@ export class DurableLog {
     this.#assertWritable();
     const { fromIndex } = cut;
     assert(fromIndex <= this.#lastIndex, `Nothing to truncate from ${fromIndex} on`);
-    assert(fromIndex > this.commitIndex, `Cannot truncate from ${fromIndex}: ${this.commitIndex} is committed`);
-    assert(fromIndex >= this.firstIndex, `Cannot truncate from ${fromIndex}: the log begins at ${this.firstIndex}`);
+    assert(
+      fromIndex > this.commitIndex,
+      `Cannot truncate from ${fromIndex}: ${this.commitIndex} is committed`,
+    );
+    assert(
+      fromIndex >= this.firstIndex,
+      `Cannot truncate from ${fromIndex}: the log begins at ${this.firstIndex}`,
+    );
     this.#lastIndex = fromIndex - 1;
     this.#lastTerm = cut.previousTerm;
     this.#cut = cut;
@@ -279,21 +266,22 @@ export class DurableLog {
   }
 
   /**
-   * Entries from `fromIndex` up to the durable end, in order, owned by the caller.
+   * Entries from `fromIndex` up to the durable end, in order; owned by the caller, or borrowed from `buffer`, which
+   * has to begin at a multiple of 8 and is used where it is large enough.
    *
    * Shape: at least one batch when `fromIndex` is durable, at most about `maxBytes` or one frame; a batch begins at
    *   `fromIndex` even inside a frame. Errors: `data_loss` for damage, `out_of_range` below the first index.
    */
-  async read(fromIndex: number, maxBytes: number): Promise<AppendBatch[]> {
+  async read(fromIndex: number, maxBytes: number, buffer?: Uint8Array): Promise<AppendBatch[]> {
     if (fromIndex < this.firstIndex) throw compacted(fromIndex, this.firstIndex);
     const { active } = this.#segments;
     const endIndex = Math.min(this.#durableIndex, this.#lastIndex) + 1;
     if (active === null || fromIndex >= endIndex) return [];
     if (fromIndex >= active.firstIndex) {
-      return this.#reader.readActive(active, { fromIndex, endIndex, maxBytes });
+      return this.#reader.readActive(active, { fromIndex, endIndex, maxBytes, buffer });
     }
     const found = this.#segments.findSealed(fromIndex);
-    const range = { fromIndex, endIndex: Math.min(endIndex, found.endIndex), maxBytes };
+    const range = { fromIndex, endIndex: Math.min(endIndex, found.endIndex), maxBytes, buffer };
     return this.#reader.readSealed(found.segment, range);
   }
 
@@ -356,7 +344,8 @@ export class DurableLog {
   /** Makes sure that the active segment takes the group; false when the next one is not ready yet. */
   #ensureSegment(group: GroupBuffer): boolean {
     const { active } = this.#segments;
-    const isCutBelow = group.cut !== null && active !== null && group.cut.fromIndex < active.firstIndex;
+    const isCutBelow =
+      group.cut !== null && active !== null && group.cut.fromIndex < active.firstIndex;
     const isRoomLeft = active !== null && active.position + group.frameBytes <= active.segmentBytes;
     if (isRoomLeft && !isCutBelow) return true;
     if (this.#segments.tryRoll(group.cut?.fromIndex ?? this.#sentIndex + 1)) {
@@ -431,6 +420,7 @@ export class DurableLog {
   #onWritten(group: GroupBuffer): void {
     const { stats } = this;
     stats.lastWriteMs = performance.now() - this.#writeStartedAtMs;
+    this.#onWrite?.(stats.lastWriteMs, group.frameBytes);
     stats.writes += 1;
     stats.writtenBytes += group.frameBytes;
     this.#durableIndex = this.#sentIndex;

@@ -2,8 +2,8 @@
  * Makes the next segment before it is needed: a file of zeros, durable, so that an append changes no metadata of the
  * file system (a durable write into a growing file takes 1.3-1.5x as long).
  *
- * It goes at twice the pace of the active segment, one chunk at a time: a whole segment at once would stand in the
- * way of the log's own writes on the same disk.
+ * It goes a little faster than the active segment fills, one chunk at a time: a whole segment at once would stand in
+ * the way of the log's own writes on the same disk.
  */
 
 import type { Logger } from "../base/index.ts";
@@ -26,9 +26,12 @@ export interface PreallocatorModules {
   readonly onReady: () => void;
 }
 
-/** One step of the fill. Good enough: 2-4 ms on the measured disk, short beside a group of the log. */
-const CHUNK_BYTES = 1024 * 1024;
-const ZERO_CHUNK = new Uint8Array(CHUNK_BYTES);
+/**
+ * Steps of the fill. Measured beside log writes of 160 KiB: steps of 1 MiB took their p99 from 11 to 40 ms, steps of
+ * 256 KiB left it where it was. The larger ones are for when the log waits for the segment and writes nothing.
+ */
+const CHUNK_BYTES = { beside: 256 * 1024, alone: 1024 * 1024 } as const;
+const ZEROS = new Uint8Array(CHUNK_BYTES.alone);
 
 export class Preallocator {
   readonly #options: PreallocatorOptions;
@@ -70,7 +73,10 @@ export class Preallocator {
 
   /** Asks for the spare to be filled up to `targetBytes`, in the background. */
   advance(targetBytes: number): void {
-    this.#targetBytes = Math.max(this.#targetBytes, Math.min(targetBytes, this.#options.segmentBytes));
+    this.#targetBytes = Math.max(
+      this.#targetBytes,
+      Math.min(targetBytes, this.#options.segmentBytes),
+    );
     if (this.#running !== null || this.#retryTimer !== null || this.#isClosed) return;
     if (this.#targetBytes <= (this.#spare?.filledBytes ?? 0)) return;
     this.#running = this.#fill()
@@ -88,6 +94,7 @@ export class Preallocator {
 
   /** Fills a whole spare and waits for it. Errors: the raw one of the disk. */
   async prepare(): Promise<void> {
+    this.#isWanted = true;
     this.advance(this.#options.segmentBytes);
     while (this.#running !== null) await this.#running;
     if (this.error !== null) throw this.error;
@@ -110,8 +117,9 @@ export class Preallocator {
     this.#spare ??= await this.#create();
     const spare = this.#spare;
     while (spare.filledBytes < this.#targetBytes && !this.#isClosed) {
-      const chunkBytes = Math.min(CHUNK_BYTES, this.#options.segmentBytes - spare.filledBytes);
-      await writeAll(spare.file, ZERO_CHUNK.subarray(0, chunkBytes), spare.filledBytes);
+      const stepBytes = this.#isWanted ? CHUNK_BYTES.alone : CHUNK_BYTES.beside;
+      const chunkBytes = Math.min(stepBytes, this.#options.segmentBytes - spare.filledBytes);
+      await writeAll(spare.file, ZEROS.subarray(0, chunkBytes), spare.filledBytes);
       spare.filledBytes += chunkBytes;
     }
     this.error = null;

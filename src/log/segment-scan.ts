@@ -180,7 +180,8 @@ function hasLostSector(image: Uint8Array, segment: SegmentIdentity, end: number)
   if (end === 0) return isZero(image, 0, SEGMENT_HEADER_BYTES);
   const frame = createFrameHeader();
   const { salt } = segment;
-  const isHeaderGood = salt !== null && tryDecodeFrameHeader(image, viewOf(image), end, salt, frame);
+  const isHeaderGood =
+    salt !== null && tryDecodeFrameHeader(image, viewOf(image), end, salt, frame);
   const frameBytes = FRAME_HEADER_BYTES + (isHeaderGood ? frame.bodyBytes : 0);
   const frameEnd = Math.min(end + frameBytes, image.length);
   for (let at = end; at < frameEnd; ) {

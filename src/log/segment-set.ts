@@ -17,6 +17,9 @@ export interface SegmentSetModules {
   readonly onReady: () => void;
 }
 
+/** The next segment is asked to be ready when the active one is full to 1 / pace: a third is left for delays. */
+const PREPARE_PACE = 1.5;
+
 export class SegmentSet {
   readonly #options: LogOptions;
   readonly #modules: SegmentSetModules;
@@ -65,11 +68,11 @@ export class SegmentSet {
     return this.#preallocator.prepare();
   }
 
-  /** Lets the next segment grow at twice the pace of the active one. */
+  /** Lets the next segment grow with the active one, a little ahead. */
   prepareAhead(): void {
     const active = this.#active;
     if (active === null) return;
-    const fill = Math.min(1, (2 * active.position) / active.segmentBytes);
+    const fill = Math.min(1, (PREPARE_PACE * active.position) / active.segmentBytes);
     this.#preallocator.advance(Math.ceil(fill * this.#options.segmentBytes));
   }
 
@@ -105,7 +108,10 @@ export class SegmentSet {
     let i = this.#sealed.length - 1;
     while (i > 0 && (this.#sealed[i] as SealedSegment).firstIndex > index) i -= 1;
     const segment = this.#sealed[i];
-    assert(segment !== undefined && segment.firstIndex <= index, `No segment holds log index ${index}`);
+    assert(
+      segment !== undefined && segment.firstIndex <= index,
+      `No segment holds log index ${index}`,
+    );
     const above = this.#sealed[i + 1]?.firstIndex ?? this.#active?.firstIndex;
     assert(above !== undefined, "Sealed segments lie below an active one");
     return { segment, endIndex: above };

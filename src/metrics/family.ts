@@ -1,4 +1,4 @@
-/** One metric with its series, in plain numbers; and how series of several threads become one. */
+/** One metric with its series, in plain numbers; series of other threads are added to them. */
 import { assert } from "../base/index.ts";
 import type { Labels, MetricSpec, ThreadSeries } from "./types.ts";
 
@@ -33,10 +33,6 @@ export class MetricFamily {
       (spec.kind === "histogram") === this.#bounds.length > 0,
       `Metric ${spec.name}: buckets belong to histograms, and every histogram has some`,
     );
-  }
-
-  get seriesCount(): number {
-    return this.#series.size;
   }
 
   /** Adds to a counter or sets a gauge; false when the label set is one too many. */
@@ -82,16 +78,6 @@ export class MetricFamily {
   /** Removes every series: a gauge whose label values come and go is set anew at each scrape. */
   clear(): void {
     this.#series.clear();
-  }
-
-  /** Adds all series of another family of the same metric. */
-  mergeFamily(other: MetricFamily): void {
-    for (const { labels, value, buckets } of other.#series.values()) {
-      const name = this.spec.name;
-      this.merge(
-        buckets === null ? { name, labels, value } : { name, labels, buckets, sum: value },
-      );
-    }
   }
 
   expose(): ExposedValue[] {

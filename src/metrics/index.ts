@@ -14,5 +14,4 @@ export {
   type MetricSpec,
   REQUEST_SECONDS_BUCKETS,
   type ThreadSeries,
-  type ThreadSnapshot,
 } from "./types.ts";

@@ -1,18 +1,17 @@
 /**
- * The registry of one process: what this thread counts, what the other threads have sent, and the exposition.
+ * The registry of one process: what this thread counts, what other threads have told it, and the exposition.
  *
- *   main thread   add / set / observe ------------------+
- *   thread A      snapshot (by message, latest wins) ---+--> expose(): own + live threads + retired threads
- *   thread B      snapshot ---------------------------- +
+ *   main thread    add / set / observe ---+
+ *   other threads  merge(increase) -------+--> expose(): text, without asking any thread
  *
- * A thread that dies must not take its counts with it: a counter that shrinks reads as a restart of the process. So
- * its last counters and histograms are kept as "retired"; its gauges go. The only importer of prom-client, which
- * renders the text and brings the usual process_* and nodejs_* metrics.
+ * Other threads keep plain numbers and tell by message what they counted since they last said so; what was merged
+ * stays when a thread dies, since a counter that shrinks reads as a restart of the process. The only importer of
+ * prom-client, which renders the text and brings the usual process_* and nodejs_* metrics.
  */
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { assert, type Logger, SILENT_LOGGER } from "../base/index.ts";
 import { type ExposedValue, MetricFamily } from "./family.ts";
-import type { Labels, MetricSpec, ThreadSeries, ThreadSnapshot } from "./types.ts";
+import type { Labels, MetricSpec, ThreadSeries } from "./types.ts";
 
 export interface MetricRegistryOptions {
   /** process_* and nodejs_*; off in tests, since they install observers for the life of the process. */
@@ -39,8 +38,6 @@ const SELF_METRICS: readonly MetricSpec[] = [
 
 export class MetricRegistry {
   readonly #own = new Map<string, MetricFamily>();
-  readonly #retired = new Map<string, MetricFamily>();
-  readonly #threads = new Map<string, ThreadSnapshot>();
   readonly #callbacks: CollectCallback[] = [];
   readonly #defaults: Registry;
   readonly #logger: Logger;
@@ -73,9 +70,14 @@ export class MetricRegistry {
     this.#count(this.#family(name).observe(labels, value));
   }
 
-  /** Adds what another thread counted since it last said so. */
+  /**
+   * Adds what another thread counted since it last said so. A shape that does not fit the declaration, or a name that
+   * is not declared, is dropped and counted: a thread of another mind must not spoil the scrape.
+   */
   merge(increase: ThreadSeries): void {
-    if (!this.#family(increase.name).merge(increase)) this.#drop("bad_shape");
+    const family = this.#own.get(increase.name);
+    if (family === undefined) this.#drop("unknown_metric");
+    else if (!family.merge(increase)) this.#drop("bad_shape");
   }
 
   /** Forgets every series of a gauge, before its label values are set anew. */
@@ -88,20 +90,7 @@ export class MetricRegistry {
     this.#callbacks.push(callback);
   }
 
-  /** Takes over the newest numbers of a thread; they replace the ones before. */
-  acceptThread(thread: string, snapshot: ThreadSnapshot): void {
-    this.#threads.set(thread, snapshot);
-  }
-
-  /** The thread has ended: keeps what it counted, forgets what it measured. Repeating it is harmless. */
-  retireThread(thread: string): void {
-    const snapshot = this.#threads.get(thread);
-    if (snapshot === undefined) return;
-    this.#threads.delete(thread);
-    this.#mergeInto(this.#retired, snapshot, false);
-  }
-
-  /** All metrics as Prometheus text. Never rejects. Cost: proportional to the series, no thread is asked. */
+  /** All metrics as Prometheus text. Never rejects. Cost: proportional to the series; no thread is asked. */
   async expose(): Promise<Exposition> {
     for (const callback of this.#callbacks) {
       try {
@@ -111,7 +100,7 @@ export class MetricRegistry {
       }
     }
     const registry = new Registry();
-    for (const family of this.#merged().values()) registry.registerMetric(asMetric(family));
+    for (const family of this.#own.values()) registry.registerMetric(asMetric(family));
     const parts = [await registry.metrics(), await this.#exposeDefaults()];
     return { contentType: Registry.PROMETHEUS_CONTENT_TYPE, body: parts.join("\n") };
   }
@@ -122,41 +111,6 @@ export class MetricRegistry {
     } catch (error) {
       this.#logger.warn("process metrics failed", { error: String(error) });
       return "";
-    }
-  }
-
-  #merged(): Map<string, MetricFamily> {
-    const merged = new Map<string, MetricFamily>();
-    for (const [name, family] of this.#own) {
-      const total = new MetricFamily(family.spec);
-      total.mergeFamily(family);
-      const retired = this.#retired.get(name);
-      if (retired !== undefined) total.mergeFamily(retired);
-      merged.set(name, total);
-    }
-    for (const snapshot of this.#threads.values()) this.#mergeInto(merged, snapshot, true);
-    return merged;
-  }
-
-  /** Malformed series are dropped one by one: a thread of another mind must not spoil the scrape. */
-  #mergeInto(
-    target: Map<string, MetricFamily>,
-    snapshot: ThreadSnapshot,
-    withGauges: boolean,
-  ): void {
-    for (const series of snapshot.series) {
-      const spec = this.#own.get(series.name)?.spec;
-      if (spec === undefined) {
-        this.#drop("unknown_metric");
-        continue;
-      }
-      if (spec.kind === "gauge" && !withGauges) continue;
-      let family = target.get(series.name);
-      if (family === undefined) {
-        family = new MetricFamily(spec);
-        target.set(series.name, family);
-      }
-      if (!family.merge(series)) this.#drop("bad_shape");
     }
   }
 

@@ -19,7 +19,7 @@ export interface MetricSpec {
 
 export type Labels = Readonly<Record<string, string>>;
 
-/** One series of a thread. Counters and histograms count from the start of the thread and only grow. */
+/** What a thread counted in one series since it last said so. */
 export type ThreadSeries =
   | { readonly name: string; readonly labels?: Labels; readonly value: number }
   | {
@@ -29,11 +29,6 @@ export type ThreadSeries =
       readonly buckets: ArrayLike<number>;
       readonly sum: number;
     };
-
-/** Everything a thread has to say, at one moment. Plain data: it crosses a thread boundary. */
-export interface ThreadSnapshot {
-  readonly series: readonly ThreadSeries[];
-}
 
 /** Prometheus' own default: from 5 ms to 10 s. */
 export const DEFAULT_SECONDS_BUCKETS = [

@@ -10,9 +10,15 @@ export function refused(reason: RefusalReason, detail: string): HearthError {
     case "shutting_down":
       return new HearthError("unavailable", "This node is shutting down", { reason, sent: "no" });
     case "failed":
-      return new HearthError("unavailable", `This node has failed: ${detail}`, { reason, sent: "no" });
+      return new HearthError("unavailable", `This node has failed: ${detail}`, {
+        reason,
+        sent: "no",
+      });
     case "too_large":
-      return new HearthError("invalid_argument", `Cannot propose: ${detail}`, { reason, sent: "no" });
+      return new HearthError("invalid_argument", `Cannot propose: ${detail}`, {
+        reason,
+        sent: "no",
+      });
     case "uncommitted_bytes":
       return new HearthError("resource_exhausted", `Too many writes are waiting: ${detail}`, {
         reason,
@@ -40,11 +46,15 @@ export function outcomeUnknown(cause: HearthError): HearthError {
 }
 
 /** The state and the log do not belong together. */
-export function mismatch(reason: "state_ahead_of_log" | "state_behind_log" | "state_of_other_log", text: string): HearthError {
+export function mismatch(
+  reason: "state_ahead_of_log" | "state_behind_log" | "state_of_other_log",
+  text: string,
+): HearthError {
   const next: Record<typeof reason, string> = {
     state_ahead_of_log:
       "Put the log directory back that belongs to this index, or, if the log is right, delete the index directory and start again: it is rebuilt from the log",
-    state_behind_log: "Restore this node from a backup: the log no longer holds what the index lacks",
+    state_behind_log:
+      "Restore this node from a backup: the log no longer holds what the index lacks",
     state_of_other_log: "Delete the index directory and start again: it is rebuilt from the log",
   };
   return new HearthError("failed_precondition", text, { reason, next: next[reason] });

@@ -5,7 +5,10 @@ import { applyFailed, mismatch } from "./errors.ts";
 import type { StateMachine } from "./types.ts";
 
 /** Errors: HearthError failed_precondition; what to do about it is in its `next`. */
-export async function assertStateFitsLog(log: DurableLog, stateMachine: StateMachine): Promise<void> {
+export async function assertStateFitsLog(
+  log: DurableLog,
+  stateMachine: StateMachine,
+): Promise<void> {
   const { appliedIndex, appliedTerm } = stateMachine;
   if (appliedIndex > log.lastIndex) {
     const text = `The index has applied log index ${appliedIndex}, but the log ends at ${log.lastIndex}`;
@@ -40,8 +43,10 @@ export async function replay(
   onProgress: ReplayProgress,
 ): Promise<void> {
   let next = range.fromIndex;
+  // One buffer for all pieces, with room for a frame header; a frame that is larger gets its own.
+  const buffer = new Uint8Array(target.maxBytes + 4096);
   while (next <= range.throughIndex) {
-    const batches = await log.read(next, target.maxBytes);
+    const batches = await log.read(next, target.maxBytes, buffer);
     try {
       target.stateMachine.apply(batches);
     } catch (cause) {

@@ -9,12 +9,14 @@
 import { assert, type Clock, type HearthError, type Logger, toHearthError } from "../base/index.ts";
 import { type DurableLog, entriesByteLength } from "../log/index.ts";
 import { applyFailed, outcomeUnknown, refused } from "./errors.ts";
+import { answerRange, NO_REJECTIONS } from "./answers.ts";
 import { NOOP_BODY } from "./noop.ts";
 import { assertReplicaOptions, type ReplicaOptions } from "./options.ts";
 import { type PendingProposal, ProposalQueue } from "./proposal-queue.ts";
 import { assertStateFitsLog, replay } from "./replay.ts";
 import {
   type ApplyOutcome,
+  createReplicaStats,
   PHASE,
   type Phase,
   type Proposal,
@@ -39,25 +41,8 @@ export interface ReplicaModules {
   readonly onFatal: (error: HearthError) => void;
 }
 
-const NO_REJECTIONS: ReadonlyMap<number, string> = new Map();
-
 export class Replica {
-  readonly stats: ReplicaStats = {
-    proposals: 0,
-    entries: 0,
-    refused: {
-      not_ready: 0,
-      shutting_down: 0,
-      failed: 0,
-      too_large: 0,
-      uncommitted_bytes: 0,
-      disk_full: 0,
-    },
-    appliedRanges: 0,
-    appliedEntries: 0,
-    reads: 0,
-    lastApplyMs: 0,
-  };
+  readonly stats: ReplicaStats = createReplicaStats();
   readonly #options: ReplicaOptions;
   readonly #log: DurableLog;
   readonly #stateMachine: StateMachine;
@@ -135,7 +120,10 @@ export class Replica {
     }
     const { body, bodyBytes, count } = proposal;
     // Framing that does not add up would stop every later start of this node: better now than from the log.
-    assert(entriesByteLength(body, count) === bodyBytes, `Body of ${bodyBytes} bytes is not ${count} entries`);
+    assert(
+      entriesByteLength(body, count) === bodyBytes,
+      `Body of ${bodyBytes} bytes is not ${count} entries`,
+    );
     assert(body.byteOffset % 8 === 0, "Body does not begin at a multiple of 8");
     this.#append({
       firstIndex: this.#log.lastIndex + 1,
@@ -173,7 +161,13 @@ export class Replica {
     } else if (termAtLeast <= this.#term) {
       const { lastIndex } = this.#log;
       const outcomes = new Uint8Array(0);
-      done({ ok: true, firstIndex: lastIndex, term: this.#term, outcomes, rejections: NO_REJECTIONS });
+      done({
+        ok: true,
+        firstIndex: lastIndex,
+        term: this.#term,
+        outcomes,
+        rejections: NO_REJECTIONS,
+      });
     } else {
       this.#becomeLeader(termAtLeast);
       this.#append({ ...this.#noop(this.#termStartIndex), done });
@@ -236,7 +230,10 @@ export class Replica {
   /** Step 4, after the log has started the next write (step 3): one voter commits what is durable. */
   #onDurable(): void {
     const { durableIndex } = this.#log;
-    assert(durableIndex >= this.#commitIndex, `Durable ${durableIndex} is below commit ${this.#commitIndex}`);
+    assert(
+      durableIndex >= this.#commitIndex,
+      `Durable ${durableIndex} is below commit ${this.#commitIndex}`,
+    );
     this.#commitIndex = durableIndex;
     this.#log.commitIndex = durableIndex;
     if (this.#phase !== PHASE.replaying && !this.#isApplyScheduled) this.#applyCommitted();
@@ -252,7 +249,7 @@ export class Replica {
     if (result === null) return;
     this.#appliedIndex = last.firstIndex + last.count - 1;
     this.#announce();
-    this.#answer(range, result);
+    answerRange(range, result);
     if (this.#queue.length === 0) {
       this.#scheduleSweep();
       this.#onProgress?.();
@@ -297,17 +294,6 @@ export class Replica {
     for (const done of reads) done({ ok: true, index: this.#commitIndex, term: this.#term });
   }
 
-  /** Step 7. */
-  #answer(range: readonly PendingProposal[], result: ApplyOutcome): void {
-    let position = 0;
-    for (const { firstIndex, term, count, done } of range) {
-      const end = position + count;
-      const outcomes = range.length === 1 ? result.outcomes : result.outcomes.subarray(position, end);
-      done({ ok: true, firstIndex, term, outcomes, rejections: rejectionsOf(result, position, end) });
-      position = end;
-    }
-  }
-
   #scheduleSweep(): void {
     if (this.#stateMachine.sweep === undefined || this.#isSweepScheduled) return;
     this.#isSweepScheduled = true;
@@ -329,7 +315,8 @@ export class Replica {
     this.#becomeLeader(this.#term + 1);
     this.#log.append(this.#noop(this.#termStartIndex));
     this.#scheduleFlush();
-    while (this.#commitIndex < this.#termStartIndex && this.#failure === null) await this.#progress();
+    while (this.#commitIndex < this.#termStartIndex && this.#failure === null)
+      await this.#progress();
     if (this.#failure !== null) throw this.#failure;
     this.#replayEntries = this.#commitIndex - this.#appliedIndex;
     await this.#replay();
@@ -338,7 +325,12 @@ export class Replica {
     this.#announce();
     this.#scheduleSweep();
     const { lastIndex, recoveredCutBytes } = this.#log;
-    const fields = { term: this.#term, lastIndex, replayedEntries: this.#replayedEntries, recoveredCutBytes };
+    const fields = {
+      term: this.#term,
+      lastIndex,
+      replayedEntries: this.#replayedEntries,
+      recoveredCutBytes,
+    };
     this.#logger.info("replica is ready", fields);
   }
 
@@ -379,11 +371,17 @@ export class Replica {
   #refusal(bodyBytes: number): HearthError | null {
     if (this.#phase !== PHASE.ready) return this.#notReady();
     if (bodyBytes > this.#log.bodyMaxBytes) {
-      return refused("too_large", `${bodyBytes} bytes of entries, limit is ${this.#log.bodyMaxBytes}`);
+      return refused(
+        "too_large",
+        `${bodyBytes} bytes of entries, limit is ${this.#log.bodyMaxBytes}`,
+      );
     }
     const { uncommittedMaxBytes } = this.#options;
     if (this.#queue.bytes + bodyBytes > uncommittedMaxBytes) {
-      return refused("uncommitted_bytes", `${this.#queue.bytes} bytes, limit is ${uncommittedMaxBytes}`);
+      return refused(
+        "uncommitted_bytes",
+        `${this.#queue.bytes} bytes, limit is ${uncommittedMaxBytes}`,
+      );
     }
     const { spaceError } = this.#log;
     return spaceError === null ? null : refused("disk_full", spaceError.message);
@@ -432,17 +430,9 @@ export class Replica {
     this.#logger.error("replica has failed", { reason: error.reason, detail: error.message });
     this.#announce();
     for (const { done } of this.#queue.takeAll()) done({ ok: false, error: outcomeUnknown(error) });
-    for (const done of this.#waitingReads.splice(0)) done({ ok: false, error: refused("failed", error.message) });
+    for (const done of this.#waitingReads.splice(0))
+      done({ ok: false, error: refused("failed", error.message) });
     this.#onProgress?.();
     this.#onFatal(error);
   }
-}
-
-function rejectionsOf(result: ApplyOutcome, start: number, end: number): ReadonlyMap<number, string> {
-  if (result.rejections.size === 0) return NO_REJECTIONS;
-  const own = new Map<number, string>();
-  for (const [position, reason] of result.rejections) {
-    if (position >= start && position < end) own.set(position - start, reason);
-  }
-  return own;
 }

@@ -120,3 +120,22 @@ export type RefusalReason =
   | "too_large"
   | "uncommitted_bytes"
   | "disk_full";
+
+export function createReplicaStats(): ReplicaStats {
+  return {
+    proposals: 0,
+    entries: 0,
+    refused: {
+      not_ready: 0,
+      shutting_down: 0,
+      failed: 0,
+      too_large: 0,
+      uncommitted_bytes: 0,
+      disk_full: 0,
+    },
+    appliedRanges: 0,
+    appliedEntries: 0,
+    reads: 0,
+    lastApplyMs: 0,
+  };
+}

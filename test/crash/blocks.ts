@@ -1,7 +1,12 @@
 /** Numbered blocks: the number is the id, so that acknowledgements are numbers and nothing has to be remembered. */
 
 import { encodeUlid } from "../../src/base/index.ts";
-import { appendAddBlockEntry, type BlockMeta, ByteSink, encodeBlock } from "../../src/protocol/index.ts";
+import {
+  appendAddBlockEntry,
+  type BlockMeta,
+  ByteSink,
+  encodeBlock,
+} from "../../src/protocol/index.ts";
 
 const CREATED_AT_MS = 1_760_000_000_000;
 export const SHARD = 7;

@@ -28,7 +28,10 @@ function fatal(error: HearthError): void {
 }
 
 /** Block numbers of the ranges that the index does not hold. */
-function missingBlocks(db: IndexDatabase, ranges: readonly (readonly [number, number])[]): number[] {
+function missingBlocks(
+  db: IndexDatabase,
+  ranges: readonly (readonly [number, number])[],
+): number[] {
   const engine = new QueryEngine(QUERY_ENGINE_DEFAULTS, { db });
   const missing: number[] = [];
   for (const [first, count] of ranges) {
@@ -50,7 +53,9 @@ function check(db: IndexDatabase): void {
   const ranges = JSON.parse(readFileSync(checkPath, "utf8")) as [number, number][];
   const missing = missingBlocks(db, ranges);
   const total = ranges.reduce((sum, [, count]) => sum + count, 0);
-  process.stdout.write(missing.length === 0 ? `checked ${total}\n` : `missing ${missing.join(",")}\n`);
+  process.stdout.write(
+    missing.length === 0 ? `checked ${total}\n` : `missing ${missing.join(",")}\n`,
+  );
 }
 
 function load(replica: Replica): void {
@@ -69,7 +74,8 @@ function load(replica: Replica): void {
       replica.propose({ body, bodyBytes: body.length, count }, (result) => {
         inFlight -= 1;
         if (!result.ok) throw result.error;
-        if (result.outcomes.some((outcome) => outcome !== 0)) throw new Error(`Block ${first} was not new`);
+        if (result.outcomes.some((outcome) => outcome !== 0))
+          throw new Error(`Block ${first} was not new`);
         process.stdout.write(`acked ${first} ${count}\n`);
         setImmediate(more);
       });
@@ -79,7 +85,11 @@ function load(replica: Replica): void {
 }
 
 await acquireDirectoryLock(directory);
-const db = IndexDatabase.open({ directory: join(directory, "index"), mapSizeBytes: 1024 ** 3, role: "writer" });
+const db = IndexDatabase.open({
+  directory: join(directory, "index"),
+  mapSizeBytes: 1024 ** 3,
+  role: "writer",
+});
 const log = await DurableLog.open(
   { directory: join(directory, "log"), ...LOG_SIZES },
   { files: NODE_FILES, logger: SILENT_LOGGER },
@@ -87,7 +97,14 @@ const log = await DurableLog.open(
 const stateMachine = new StateMachine(STATE_DEFAULTS, { db, logger: SILENT_LOGGER });
 const replica = new Replica(
   { nodeId: "crash-test", ...REPLICA_DEFAULTS },
-  { log, stateMachine, clock: SYSTEM_CLOCK, logger: SILENT_LOGGER, publish: () => {}, onFatal: fatal },
+  {
+    log,
+    stateMachine,
+    clock: SYSTEM_CLOCK,
+    logger: SILENT_LOGGER,
+    publish: () => {},
+    onFatal: fatal,
+  },
 );
 await replica.start();
 // Alive until it is killed, also when it has nothing left to write.

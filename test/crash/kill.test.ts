@@ -17,8 +17,8 @@ import { fileURLToPath } from "node:url";
 import { BLOCKS_PER_RUN } from "./blocks.ts";
 import { seededRandom } from "../log/support/log-harness.ts";
 
-const ROUNDS = Number(process.env["CRASH_ROUNDS"] ?? 30);
-const SEED = Number(process.env["CRASH_SEED"] ?? Date.now() % 1_000_000);
+const ROUNDS = Number(process.env.CRASH_ROUNDS ?? 30);
+const SEED = Number(process.env.CRASH_SEED ?? Date.now() % 1_000_000);
 const CHILD = fileURLToPath(new URL("./child.js", import.meta.url));
 /** A round that takes longer hangs. */
 const ROUND_LIMIT_MS = 60_000;
@@ -45,7 +45,13 @@ interface RoundResult {
 function runRound(plan: RoundPlan): Promise<RoundResult> {
   const checkPath = join(directory, "check.json");
   writeFileSync(checkPath, JSON.stringify(plan.check));
-  const args = [CHILD, join(directory, "data"), String(plan.firstNumber), String(plan.seed), checkPath];
+  const args = [
+    CHILD,
+    join(directory, "data"),
+    String(plan.firstNumber),
+    String(plan.seed),
+    checkPath,
+  ];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
   const acked: Range[] = [];
   let checkedBlocks: number | null = null;
@@ -72,7 +78,8 @@ function runRound(plan: RoundPlan): Promise<RoundResult> {
     child.on("close", (code, signal) => {
       clearTimeout(limit);
       if (trouble !== "") reject(new Error(trouble));
-      else if (signal !== "SIGKILL") reject(new Error(`The process ended by itself with ${code ?? signal}`));
+      else if (signal !== "SIGKILL")
+        reject(new Error(`The process ended by itself with ${code ?? signal}`));
       else resolve({ acked, checkedBlocks, wasReady });
     });
   });

@@ -42,7 +42,7 @@ test("everything that waits while the disk is busy goes in one write", async () 
   const under = await LogUnderTest.open(disk);
   const before = under.log.stats.writes;
   const first = under.append(1);
-  const rest = [];
+  const rest: Promise<void>[] = [];
   for (let i = 0; i < 50; i++) rest.push(under.append(1));
   await Promise.all([first, ...rest]);
   assert.equal(under.log.stats.writes - before, 2);
@@ -64,12 +64,15 @@ test("entries of another term or another time begin a new frame", async () => {
 test("what does not fit into one group waits for the next, in order", async () => {
   const disk = new MemoryDisk();
   let under = await LogUnderTest.open(disk);
-  const writes = [];
+  const writes: Promise<void>[] = [];
   for (let i = 0; i < 30; i++) writes.push(under.append(1, { payloadBytes: 1000 }));
   const hardState = under.setHardState(9, "x");
   for (let i = 0; i < 3; i++) writes.push(under.append(1, { term: 9 }));
   await Promise.all([...writes, hardState]);
-  assert.ok(under.log.stats.writes >= 4, `30 KB in groups of 8 KiB took ${under.log.stats.writes} writes`);
+  assert.ok(
+    under.log.stats.writes >= 4,
+    `30 KB in groups of 8 KiB took ${under.log.stats.writes} writes`,
+  );
   under = await reopen(disk, under);
   assert.deepEqual(
     (await under.entries()).map((entry) => entry.value),
@@ -82,7 +85,8 @@ test("what does not fit into one group waits for the next, in order", async () =
 test("the log rolls over many segments and reads across them from any index", async () => {
   const disk = new MemoryDisk();
   let under = await LogUnderTest.open(disk);
-  for (let i = 0; i < 300; i++) await under.append(1 + (i % 3), { payloadBytes: 100 + (i % 7) * 50, term: 1 + (i >> 6) });
+  for (let i = 0; i < 300; i++)
+    await under.append(1 + (i % 3), { payloadBytes: 100 + (i % 7) * 50, term: 1 + (i >> 6) });
   const lastIndex = under.log.lastIndex;
   assert.ok(disk.files.size > 4, `${disk.files.size} files`);
   const whole = await under.entries();
@@ -157,7 +161,10 @@ test("a failed write is final: nothing later is acknowledged and the owner is to
   disk.fault = () => "error";
   const failed = under.append(1);
   const waiting = under.append(1);
-  await assert.rejects(failed, (error) => isHearthError(error) && error.reason === "log_write_failed");
+  await assert.rejects(
+    failed,
+    (error) => isHearthError(error) && error.reason === "log_write_failed",
+  );
   await assert.rejects(waiting);
   disk.fault = () => "none";
   assert.equal(under.log.durableIndex, 1);
@@ -180,7 +187,7 @@ test("without room for another segment the log says so early and goes on when th
   await under.append(1, { payloadBytes: 1000 });
   assert.equal(under.log.durableIndex, lastIndex + 1, "the reserve still takes what was under way");
   disk.fault = () => "none";
-  const many = [];
+  const many: Promise<void>[] = [];
   for (let i = 0; i < 30; i++) many.push(under.append(1, { payloadBytes: 1000 }));
   await Promise.all(many);
   assert.equal(under.log.spaceError, null);
@@ -196,7 +203,13 @@ test("a suffix is replaced inside a segment, in the middle of a frame, and below
   await under.replaceFrom({ fromIndex: 8, previousTerm: 1 }, 4, { term: 2, tag: 2 });
   const inside = await under.entries();
   assert.equal(inside.length, 11);
-  assert.deepEqual(inside.slice(6, 8).map((entry) => [entry.term, entry.value]), [[1, 7000], [2, 8002]]);
+  assert.deepEqual(
+    inside.slice(6, 8).map((entry) => [entry.term, entry.value]),
+    [
+      [1, 7000],
+      [2, 8002],
+    ],
+  );
 
   for (let i = 0; i < 120; i++) await under.append(1, { term: 2, payloadBytes: 1000, tag: 2 });
   const filesBefore = [...disk.files.keys()];
@@ -206,12 +219,18 @@ test("a suffix is replaced inside a segment, in the middle of a frame, and below
   assert.equal(under.log.lastIndex, 21);
   assert.equal(under.log.lastTerm, 5);
   const after = await under.entries();
-  assert.deepEqual(after.slice(-3).map((entry) => [entry.index, entry.term, entry.value]), [
-    [19, 2, 19002],
-    [20, 5, 20005],
-    [21, 5, 21005],
-  ]);
-  assert.ok(filesBefore.some((name) => !disk.files.has(name)), "replaced segments are removed");
+  assert.deepEqual(
+    after.slice(-3).map((entry) => [entry.index, entry.term, entry.value]),
+    [
+      [19, 2, 19002],
+      [20, 5, 20005],
+      [21, 5, 21005],
+    ],
+  );
+  assert.ok(
+    filesBefore.some((name) => !disk.files.has(name)),
+    "replaced segments are removed",
+  );
   await under.append(1, { term: 5 });
   await under.log.close();
 });
@@ -233,7 +252,10 @@ test("a prefix goes in whole segments, and reads below it are refused", async ()
   under.log.truncatePrefix(100);
   const first = under.log.firstIndex;
   assert.ok(first > 60 && first <= 101, `first index ${first}`);
-  await assert.rejects(under.log.read(first - 1, 100), (error) => isHearthError(error) && error.reason === "log_compacted");
+  await assert.rejects(
+    under.log.read(first - 1, 100),
+    (error) => isHearthError(error) && error.reason === "log_compacted",
+  );
   assert.equal((await under.entries(first)).length, 150 - first + 1);
   under = await reopen(disk, under);
   assert.ok(disk.files.size < files);
@@ -263,9 +285,14 @@ test("one durable write per group, and none besides it once the segments are pre
   const before = disk.operations.length;
   const { syncs } = disk;
   for (let i = 0; i < 10; i++) await under.append(1);
-  const names = disk.operations.slice(before).flatMap((operation) => (operation.kind === "write" ? [operation.name] : []));
+  const names = disk.operations
+    .slice(before)
+    .flatMap((operation) => (operation.kind === "write" ? [operation.name] : []));
   const logWrites = names.filter((name) => name === "0000000001.log").length;
   assert.equal(logWrites, 10);
-  assert.ok(disk.syncs - syncs <= 11, `${disk.syncs - syncs} durable writes, at most one for the next segment`);
+  assert.ok(
+    disk.syncs - syncs <= 11,
+    `${disk.syncs - syncs} durable writes, at most one for the next segment`,
+  );
   await under.log.close();
 });

@@ -36,7 +36,7 @@ export class Generator {
     this.#prng = prng;
     this.#shape = shape;
     this.#model = model;
-    this.#labelLists = Array.from({ length: 60 }, () => this.#labelList());
+    this.#labelLists = Array.from({ length: shape.labelListsCount }, () => this.#labelList());
   }
 
   /** A run of operations of one sort: writes are applied together, reads see one state. */
@@ -75,15 +75,26 @@ export class Generator {
 
   #removal(stamp: Stamp): WriteOperation {
     const prng = this.#prng;
-    const choice = prng.nextInt(10);
-    if (choice < 4)
-      return { kind: "replaceBlocks", style: this.#style(), ...this.#compaction(), ...stamp };
-    if (choice < 7) {
-      const compaction = prng.nextChance(0.95) ? this.#compaction() : null;
-      const name = prng.pick(JOB_NAMES);
-      return { kind: "completeJob", name, level: 0, style: this.#style(), compaction, ...stamp };
+    const style = this.#style();
+    if (prng.nextChance(this.#shape.shardRemovals)) return this.#shardRemoval(stamp);
+    if (prng.nextChance(0.5)) {
+      return { kind: "replaceBlocks", style, ...this.#compaction(), ...stamp };
     }
-    if (choice < 9) return { kind: "deleteShard", shard: this.#shardTombstone(), ...stamp };
+    const compaction = prng.nextChance(0.95) ? this.#compaction() : null;
+    return {
+      kind: "completeJob",
+      name: prng.pick(JOB_NAMES),
+      level: 0,
+      style,
+      compaction,
+      ...stamp,
+    };
+  }
+
+  #shardRemoval(stamp: Stamp): WriteOperation {
+    const prng = this.#prng;
+    if (prng.nextChance(0.6))
+      return { kind: "deleteShard", shard: this.#shardTombstone(), ...stamp };
     const plannedTerm = prng.nextChance(0.8) ? stamp.term : stamp.term - 1;
     const tombstones = Array.from({ length: prng.nextBetween(0, 3) }, () => this.#tombstone());
     return { kind: "truncateIndex", plannedTerm, tombstones, ...stamp };

@@ -16,10 +16,14 @@ export interface Shape {
   readonly idsPerWindow: number;
   readonly datasetsMax: number;
   readonly labelSetsMax: number;
+  /** Distinct lists of label sets: few make long postings. */
+  readonly labelListsCount: number;
   /** Blocks at which additions give way to removals. */
   readonly blocksMax: number;
   /** Weights of the operations that remove, against 100 for all additions. */
   readonly removalWeight: number;
+  /** Share of the removals that take whole shards. */
+  readonly shardRemovals: number;
   /** Share of reads that ask for everything at any time. */
   readonly wideReads: number;
   /** Bytes of the query engine's caches: small ones are always being emptied. */
@@ -37,7 +41,7 @@ const MIB = 1024 * 1024;
 export const SHAPES: readonly Shape[] = [
   {
     name: "many small shards",
-    share: 0.2,
+    share: 0.15,
     // "-" and "anonymous" are ordinary names here, and no other (W10). The last two differ in UTF-16 and UTF-8 order.
     owners: ["", "", "a", "b", "-", "anonymous", "～", "😀"],
     tenants: ["a", "b", "-", "anonymous", "～", "😀"],
@@ -46,29 +50,34 @@ export const SHAPES: readonly Shape[] = [
     idsPerWindow: 40,
     datasetsMax: 3,
     labelSetsMax: 3,
+    labelListsCount: 60,
     blocksMax: 250,
     removalWeight: 40,
+    shardRemovals: 0.3,
     wideReads: 0.03,
     cacheBytes: 64 * MIB,
   },
   {
-    name: "few shards with long tails and postings",
+    name: "two shards with long tails and postings",
     share: 0.25,
-    owners: ["", "", "a"],
+    owners: ["", "a"],
     tenants: ["a", "b", "c"],
-    shards: [1, 2],
-    windowsMs: windows(0, 28),
+    shards: [1],
+    windowsMs: windows(0),
     idsPerWindow: 2_000,
-    datasetsMax: 24,
+    // A tail is moved to the postings at 1,632 rows: every hundred blocks of a shard.
+    datasetsMax: 32,
     labelSetsMax: 3,
-    blocksMax: 700,
+    labelListsCount: 12,
+    blocksMax: 400,
     removalWeight: 12,
+    shardRemovals: 0.02,
     wideReads: 0.01,
     cacheBytes: 64 * MIB,
   },
   {
     name: "churn with caches that hold nothing",
-    share: 0.55,
+    share: 0.6,
     owners: ["", "a", "b"],
     tenants: ["a", "b"],
     shards: [1, 2, 3],
@@ -76,8 +85,10 @@ export const SHAPES: readonly Shape[] = [
     idsPerWindow: 12,
     datasetsMax: 4,
     labelSetsMax: 4,
+    labelListsCount: 60,
     blocksMax: 60,
     removalWeight: 120,
+    shardRemovals: 0.3,
     wideReads: 0.1,
     cacheBytes: 4_096,
   },

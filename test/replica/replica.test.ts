@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { ProposeResult } from "../../src/replica/index.ts";
 import { entriesBody } from "../log/support/log-harness.ts";
 import { MemoryDisk } from "../log/support/memory-disk.ts";
 import { FakeClock, FakeState, LOG_OPTIONS, reasonOf, Rig } from "./support.ts";
@@ -13,7 +14,12 @@ test("a start opens a new term with a durable vote and a first entry, and grants
   assert.deepEqual([status.commitIndex, status.appliedIndex, status.lastIndex], [1, 1, 1]);
   assert.deepEqual(rig.log.hardState, { term: 1, vote: "node-a" });
   assert.deepEqual(await rig.readIndex(), { ok: true, index: 1, term: 1 });
-  assert.deepEqual(rig.published.at(-1), { term: 1, commitIndex: 1, appliedIndex: 1, isLeader: true });
+  assert.deepEqual(rig.published.at(-1), {
+    term: 1,
+    commitIndex: 1,
+    appliedIndex: 1,
+    isLeader: true,
+  });
   await rig.replica.stop();
   const again = await Rig.start({ disk: rig.disk, state: rig.state });
   assert.equal(again.replica.status().term, 2);
@@ -100,15 +106,18 @@ test("a large committed range is applied in pieces with turns of the event loop 
   assert.ok(results.every((result) => result.ok));
   const ranges = rig.state.ranges.slice(before);
   assert.ok(ranges.length >= 7, `${ranges.length} ranges`);
-  assert.equal(ranges.reduce((sum, entries) => sum + entries, 0), 90);
+  assert.equal(
+    ranges.reduce((sum, entries) => sum + entries, 0),
+    90,
+  );
   await rig.replica.stop();
 });
 
 test("more than the bound of waiting bytes is refused, and taken again when there is room", async () => {
   const { groupMaxBytes } = LOG_OPTIONS;
   const rig = await Rig.start({ options: { uncommittedMaxBytes: groupMaxBytes * 2 } });
-  const accepted = [];
-  let refusedResult = null;
+  const accepted: Promise<ProposeResult>[] = [];
+  let refusedResult: ProposeResult | null = null;
   for (let i = 0; i < 10 && refusedResult === null; i++) {
     const result = rig.propose(1, { payloadBytes: groupMaxBytes / 2 });
     const now = await Promise.race([result, Promise.resolve(null)]);
@@ -138,8 +147,14 @@ test("entries that do not add up stop the process before they reach the log", as
   const rig = await Rig.start();
   const body = entriesBody(1, 2, 32);
   const done = (): void => assert.fail("must not be answered");
-  assert.throws(() => rig.replica.propose({ body, bodyBytes: body.length, count: 3 }, done), /entries/);
-  assert.throws(() => rig.replica.propose({ body, bodyBytes: body.length - 8, count: 2 }, done), /entries/);
+  assert.throws(
+    () => rig.replica.propose({ body, bodyBytes: body.length, count: 3 }, done),
+    /entries/,
+  );
+  assert.throws(
+    () => rig.replica.propose({ body, bodyBytes: body.length - 8, count: 2 }, done),
+    /entries/,
+  );
   assert.equal(rig.log.lastIndex, 1);
   await rig.replica.stop();
 });
@@ -165,7 +180,10 @@ test("a given log time is taken as it is and does not move the clock of the log"
   await rig.propose(1, { appendedAtMs: 5_000_000 });
   await rig.propose(1, { appendedAtMs: 77 });
   await rig.propose();
-  assert.deepEqual(rig.state.entries.map((entry) => entry.appendedAtMs), [1_000_000, 5_000_000, 77, 1_000_000]);
+  assert.deepEqual(
+    rig.state.entries.map((entry) => entry.appendedAtMs),
+    [1_000_000, 5_000_000, 77, 1_000_000],
+  );
   await rig.replica.stop();
 });
 
@@ -182,7 +200,10 @@ test("campaign raises the term with an entry of its own, and is nothing when the
   assert.equal(rig.log.lastIndex, 3);
   const later = await rig.propose();
   assert.ok(later.ok && later.term === 7);
-  assert.deepEqual(rig.state.entries.map((entry) => entry.term), [1, 1, 7, 7]);
+  assert.deepEqual(
+    rig.state.entries.map((entry) => entry.term),
+    [1, 1, 7, 7],
+  );
   await rig.replica.stop();
 });
 

@@ -48,7 +48,8 @@ export class FakeState implements StateMachine {
       for (let i = 0; i < count; i++, position++) {
         if (this.rejects(firstIndex + i)) rejections.set(position, "test");
         if (firstIndex + i <= this.appliedIndex) continue;
-        if (firstIndex + i !== this.appliedIndex + 1) throw new Error(`Gap before ${firstIndex + i}`);
+        if (firstIndex + i !== this.appliedIndex + 1)
+          throw new Error(`Gap before ${firstIndex + i}`);
         this.entries.push({ index: firstIndex + i, term, appendedAtMs });
         this.appliedIndex = firstIndex + i;
         this.appliedTerm = term;
@@ -79,11 +80,22 @@ export class Rig {
   readonly fatal: HearthError[] = [];
 
   static async open(
-    parts: { disk?: MemoryDisk; state?: FakeState; clock?: FakeClock; options?: Partial<ReplicaOptions> } = {},
+    parts: {
+      disk?: MemoryDisk;
+      state?: FakeState;
+      clock?: FakeClock;
+      options?: Partial<ReplicaOptions>;
+    } = {},
   ): Promise<Rig> {
     const disk = parts.disk ?? new MemoryDisk();
     const log = await DurableLog.open(LOG_OPTIONS, { files: disk, logger: SILENT_LOGGER });
-    return new Rig(disk, log, parts.state ?? new FakeState(), parts.clock ?? new FakeClock(), parts.options ?? {});
+    return new Rig(
+      disk,
+      log,
+      parts.state ?? new FakeState(),
+      parts.clock ?? new FakeClock(),
+      parts.options ?? {},
+    );
   }
 
   static async start(parts: Parameters<typeof Rig.open>[0] = {}): Promise<Rig> {
@@ -114,7 +126,10 @@ export class Rig {
     this.replica = new Replica({ nodeId: "node-a", ...REPLICA_DEFAULTS, ...options }, modules);
   }
 
-  propose(count = 1, more: Partial<Proposal> & { payloadBytes?: number } = {}): Promise<ProposeResult> {
+  propose(
+    count = 1,
+    more: Partial<Proposal> & { payloadBytes?: number } = {},
+  ): Promise<ProposeResult> {
     const body = entriesBody(1, count, more.payloadBytes ?? 64);
     return new Promise((resolve) => {
       const { appendedAtMs } = more;

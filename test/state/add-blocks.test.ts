@@ -7,6 +7,7 @@ import {
   blockMeta,
   entry,
   HOUR_MS,
+  StateFixture,
   ulidAt,
   WINDOW_MS,
   wireBlock,
@@ -230,8 +231,9 @@ test("tenant and label strings may hold any text", () =>
     assert.equal(block?.datasets[0]?.name, "naïve \u{1F600}");
   }));
 
-test("a partition takes shards up to the limit and refuses the entry that could exceed it", () =>
-  withState((fixture) => {
+test("a partition takes shards up to the limit and refuses the entry that could exceed it", async () => {
+  const fixture = new StateFixture();
+  try {
     const limit = STATE_LIMITS.shardsPerPartitionMax;
     const step = 8_192;
     for (let first = 0; first < limit; first += step) {
@@ -242,4 +244,7 @@ test("a partition takes shards up to the limit and refuses the entry that could 
     assert.equal(fixture.add({ id: BLOCK.id, shard: limit }), "index_full");
     assert.equal(fixture.state.counters.shards, limit);
     assert.equal(fixture.add({ id: ulidAt(WINDOW_MS + 6 * HOUR_MS), shard: limit }), applied);
-  }));
+  } finally {
+    await fixture.close();
+  }
+});

@@ -220,7 +220,7 @@ test("blocks are removed from the postings as well as from the tail", () =>
       assert.equal(fixture.state.metrics.blocksRemoved, 400 * (rest + 1));
     }
     assert.equal(fixture.state.counters.datasets, 0);
-    for (const table of ["blocks", "tails", "postings", "directory"] as const) {
+    for (const table of ["blocks", "tails", "tailKeys", "postings", "directory"] as const) {
       assert.equal(fixture.db.tableStats(table).entries, 0, table);
     }
   }));

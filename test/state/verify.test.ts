@@ -53,6 +53,7 @@ const TABLES_CHECKED = [
   "partitions",
   "blocks",
   "tails",
+  "tailKeys",
   "postings",
   "directory",
   "dictionaries",
@@ -85,6 +86,8 @@ for (const table of TABLES_CHECKED) {
 /** A byte of the first record or row: times of rows, rows of a key, counts of blocks, a bitmap. */
 const BYTES_CHECKED = [
   ["tails", 16],
+  ["tailKeys", 15],
+  ["tailKeys", 260],
   ["postings", 24],
   ["directory", 4],
   ["partitions", 12],

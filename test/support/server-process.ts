@@ -47,6 +47,8 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
       `-hearth.websocket-listen-port=${port}`,
       `-metastore.data-dir=${join(options.directory, "data")}`,
       `-metastore.raft.dir=${join(options.directory, "raft")}`,
+      // A lone node of a test has nothing to wait for.
+      "-metastore.min-ready-duration=0s",
       ...(options.flags ?? []),
     ],
     { stdio: ["ignore", "pipe", "pipe"] },

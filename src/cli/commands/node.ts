@@ -45,7 +45,7 @@ export const NODE_COMMANDS: readonly CommandSpec[] = [
         name: "format",
         value: "FORMAT",
         whenAbsent: "text",
-        help: "text, json, nagios or prometheus",
+        help: "Form of the answer: text, json, nagios or prometheus",
       },
       { name: "live", help: "Ask whether a restart would help, instead of whether it is ready" },
     ],

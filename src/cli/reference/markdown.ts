@@ -20,6 +20,8 @@ import {
   type Setting,
   yamlPath,
 } from "../../config/index.ts";
+import { formatCount } from "../../base/index.ts";
+import { LIMITS, OPCODES } from "../../protocol/index.ts";
 import { METRIC_CATALOG, type MetricSpec } from "../../metrics/index.ts";
 import { type CommandSpec, EXIT_MEANINGS } from "../command.ts";
 import { COMMANDS } from "../commands/catalog.ts";
@@ -36,6 +38,7 @@ export function referencePages(): ReadonlyMap<string, string> {
     ["config.md", configPage()],
     ["metrics.md", metricsPage()],
     ["http.md", httpPage()],
+    ["websocket.md", websocketPage()],
     ["errors.md", errorsPage()],
   ]);
 }
@@ -177,6 +180,51 @@ function documentedRoutes(): Route[] {
     ...statusRoutes({ status: nothing, buildInfo, configYaml: nothing, health, nowMs: nothing }),
     ...metadataRoutes({ defaultTimeoutMs: 0 }, nothing),
   ];
+}
+
+function websocketPage(): string {
+  const operations = OPCODES.map(({ number, name, kind, role }) => [
+    String(number),
+    code(name),
+    kind,
+    role,
+  ]);
+  const limits = Object.entries(LIMITS).map(([name, value]) => [code(name), formatCount(value)]);
+  return page("WebSocket protocol", [
+    "Port 4041. One binary message is one frame, little-endian: a header of 16 bytes, then a FlatBuffer of `schemas/`.",
+    "Programs use the client library (`docs/build/client.md`); this page is for who writes another one.",
+    "",
+    ...table(
+      ["offset", "type", "field"],
+      [
+        ["0", "u8", "magic, 0x48"],
+        ["1", "u8", "version of the protocol"],
+        ["2", "u8", "opcode"],
+        [
+          "3",
+          "u8",
+          "flags of an answer: 1 last frame of this answer, 2 error (and last); 0 in a request",
+        ],
+        [
+          "4",
+          "u32",
+          "request id, chosen by the client, not 0, unique among the requests in flight",
+        ],
+        ["8", "u32", "time budget of a request in ms, 0 for the server's default; 0 in an answer"],
+        ["12", "u32", "credit in bytes: of a streamed answer at first, or added by a credit frame"],
+      ],
+    ),
+    "",
+    "## Operations",
+    "",
+    ...table(["opcode", "name", "kind", "what it is for"], operations),
+    "",
+    "## Limits",
+    "",
+    "Of the protocol, the same on every member; `src/protocol/limits.ts` has the reason of each.",
+    "",
+    ...table(["limit", "value"], limits),
+  ]);
 }
 
 function errorsPage(): string {

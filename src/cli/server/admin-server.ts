@@ -104,6 +104,7 @@ export class AdminServer {
 
   #collectHealth(): void {
     const { metrics, state } = this.#modules;
+    metrics.set("hearth_connections", this.#server.connectionCount, { protocol: "http" });
     for (const kind of ["live", "ready"] as const) {
       for (const { name, result } of this.#health.evaluate(kind)) {
         metrics.set("hearth_health_check", isGood(result) ? 1 : 0, { type: kind, name });

@@ -34,8 +34,8 @@ export class NodeState {
   #db: IndexDatabase | null = null;
   #pool: ReaderPool | null = null;
   #replayStartedAtMs = 0;
-  /** Since when reads and writes would succeed; null while they would not. */
-  #consistentSinceMs: number | null = null;
+  /** When reads and writes would have succeeded for the first time; the waiting time runs only once. */
+  #firstConsistentAtMs: number | null = null;
   #leaderlessSinceMs: number | null = null;
   #applyPendingSinceMs: number | null = null;
   #applyPendingIndex = 0;
@@ -51,6 +51,8 @@ export class NodeState {
 
   running(): void {
     this.#phase = { kind: "running" };
+    // The waiting time begins now, not with the first probe.
+    this.view();
   }
 
   stopping(doing: string, timeoutMs: number): void {
@@ -95,7 +97,7 @@ export class NodeState {
     const replica = this.#replica?.status() ?? null;
     const isServing =
       replica?.phase === "ready" && replica.role === "leader" && this.#servingCount > 0;
-    this.#consistentSinceMs = isServing ? (this.#consistentSinceMs ?? nowMs) : null;
+    if (isServing) this.#firstConsistentAtMs ??= nowMs;
     const hasLeader = replica?.role === "leader";
     this.#leaderlessSinceMs = hasLeader ? null : (this.#leaderlessSinceMs ?? nowMs);
     this.#watchApply(replica, nowMs);
@@ -112,7 +114,7 @@ export class NodeState {
       readerRunningCount: this.#servingCount,
       // The pool ends the process itself when restarts go on failing.
       readerFailedRestartCount: 0,
-      consistentMs: this.#consistentSinceMs === null ? null : nowMs - this.#consistentSinceMs,
+      consistentMs: isServing ? sinceOrZero(this.#firstConsistentAtMs, nowMs) : null,
       minReadyMs: this.#config.node.minReadyMs,
     };
   }

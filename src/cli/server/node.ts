@@ -7,7 +7,7 @@
  *
  * HTTP is first and last, so that probes and scrapes see every phase in words.
  */
-import { SYSTEM_CLOCK, type HearthError, type Logger } from "../../base/index.ts";
+import { HearthError, type Logger, SYSTEM_CLOCK } from "../../base/index.ts";
 import type { HearthClient } from "../../client/index.ts";
 import { type Config, type LoadResult, volatileFileSystem } from "../../config/index.ts";
 import { IndexDatabase } from "../../db/index.ts";
@@ -66,8 +66,6 @@ interface Parts {
 
 const START_STEPS = 7;
 const STOP_STEPS = 6;
-/** The rest of a batch may be one largest frame on top of what was gathered before it. */
-const GROUP_MARGIN_BYTES = 2 * 1024 * 1024;
 /** Requests that still run when the HTTP server closes get this long. */
 const HTTP_GRACE_MS = 1_000;
 
@@ -78,6 +76,9 @@ export class HearthNode {
   readonly #logger: Logger;
   readonly #parts: Parts = { locks: [] };
   readonly #loopMonitor: LoopMonitor;
+  #starting: Promise<void> = Promise.resolve();
+  #isStopping = false;
+  #replicaStopped: Promise<void> | null = null;
 
   constructor(config: Config, modules: NodeModules) {
     this.#config = config;
@@ -87,10 +88,20 @@ export class HearthNode {
     this.#loopMonitor = new LoopMonitor(modules.metrics);
   }
 
-  /** Brings the node up. Errors: the first step that failed; what was built before it is taken down by `stop`. */
-  async start(): Promise<void> {
+  /**
+   * Brings the node up. Errors: the first step that failed, or `cancelled` when `stop` came first; what was built
+   * is taken down by `stop`.
+   */
+  start(): Promise<void> {
+    this.#starting = this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
     const steps = new StepLog(this.#logger, "start", START_STEPS);
     const run = <T>(name: string, body: () => T | Promise<T>): Promise<T> => {
+      if (this.#isStopping)
+        throw new HearthError("cancelled", "The start was given up: the node is to stop");
       this.state.starting(name);
       return steps.run(name, body);
     };
@@ -113,14 +124,16 @@ export class HearthNode {
   /** Takes the node down in order. Repeating it is harmless; never rejects, every failure is in the log. */
   async stop(): Promise<void> {
     const deadlineMs = this.#config.shutdown.timeoutMs;
+    this.#isStopping = true;
     this.state.stopping("finishing requests", deadlineMs);
     const steps = new StepLog(this.#logger, "stop", STOP_STEPS);
     const parts = this.#parts;
+    await this.#giveUpStart();
     const run = (name: string, body: () => unknown): Promise<void> =>
       steps.run(name, async () => void (await body())).catch(() => {});
     await run("closing the http api", () => parts.client?.close());
     await run("stopping reader threads", () => this.#stopReaders());
-    await run("closing the log", () => parts.replica?.stop() ?? parts.log?.close());
+    await run("closing the log", () => this.#stopReplica());
     await run("closing the index", () => parts.db?.close());
     await run("releasing the directories", () =>
       Promise.all(parts.locks.map((lock) => lock.release())),
@@ -181,13 +194,12 @@ export class HearthNode {
 
   async #openLog(): Promise<void> {
     const { metrics } = this.#modules;
-    const { logSegmentBytes } = this.#config.storage;
-    const wantedBytes = this.#config.listener.frameMaxBytes + GROUP_MARGIN_BYTES;
+    const { logSegmentBytes, logGroupBytes } = this.#config.storage;
     const options = {
       ...LOG_DEFAULTS,
       directory: logFilesDirectory(this.#config.node.logDirectory),
       segmentBytes: logSegmentBytes,
-      groupMaxBytes: Math.max(LOG_DEFAULTS.groupMaxBytes, Math.ceil(wantedBytes / 4_096) * 4_096),
+      groupMaxBytes: logGroupBytes,
     };
     const files = timedFiles(NODE_FILES, metrics);
     const log = await DurableLog.open(options, { files, logger: this.#logger.child("log") });
@@ -244,6 +256,7 @@ export class HearthNode {
       metrics,
       logger: this.#logger.child("metrics"),
       poll: () => pool.metrics(),
+      readerCount: readers.threadCount,
     });
   }
 
@@ -269,6 +282,20 @@ export class HearthNode {
     const { pool } = this.#parts;
     if (pool === undefined) throw new Error("Readers run before the API opens");
     this.#parts.client = await connectLocally(pool);
+  }
+
+  /** A replay of minutes is left at its next batch; every other step is short. */
+  async #giveUpStart(): Promise<void> {
+    if (this.#parts.replica?.status().phase === "replaying")
+      await this.#stopReplica().catch(() => {});
+    await this.#starting.catch(() => {});
+  }
+
+  /** Once: a log cannot be closed twice. */
+  #stopReplica(): Promise<void> {
+    const { replica, log } = this.#parts;
+    this.#replicaStopped ??= replica?.stop() ?? log?.close() ?? Promise.resolve();
+    return this.#replicaStopped;
   }
 
   async #stopReaders(): Promise<void> {

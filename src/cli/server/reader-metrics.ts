@@ -2,8 +2,9 @@
  * From the counters that reader threads send to the metrics of the node. Polled in the background, so that a scrape
  * waits for no thread and a thread that died only stops counting.
  *
- * What the threads report are totals since each thread started; a sum that shrinks means that one started anew. So
- * the differences are added up here, and a counter of ours never goes back.
+ * What the threads report are totals since each thread started. Their sum is compared with the last one, and the
+ * increase is counted; so a thread that starts anew, and reports less, costs a few counts and never invents any. A poll
+ * in which a thread did not answer changes no counter: without it the sum says nothing.
  */
 import { errorCodeFromNumber, type Logger } from "../../base/index.ts";
 import {
@@ -35,6 +36,8 @@ export interface ReaderMetricsModules {
   readonly metrics: MetricRegistry;
   readonly logger: Logger;
   readonly poll: () => Promise<readonly ReaderMetrics[]>;
+  /** Threads that should answer. */
+  readonly readerCount: number;
 }
 
 export class ReaderMetricsPoller {
@@ -89,6 +92,10 @@ export class ReaderMetricsPoller {
       "hearth_queued_answer_bytes",
       sum(readers, (reader) => reader.queuedAnswerBytes),
     );
+    if (readers.length === this.#modules.readerCount) this.#takeCounters(readers, protocol);
+  }
+
+  #takeCounters(readers: readonly ReaderMetrics[], protocol: string): void {
     const counted: readonly (readonly [name: string, labels: Labels, total: number])[] = [
       [
         "hearth_connections_opened_total",
@@ -146,11 +153,11 @@ export class ReaderMetricsPoller {
     if (difference > 0) this.#modules.metrics.add(name, labels, difference);
   }
 
-  /** What came since the last poll; after a restart of a thread, what the new one counted. */
+  /** What came since the last complete poll. */
   #difference(key: string, total: number): number {
     const before = this.#totals.get(key) ?? 0;
     this.#totals.set(key, total);
-    return total >= before ? total - before : total;
+    return Math.max(0, total - before);
   }
 }
 

@@ -183,7 +183,7 @@ function checkOrphans(db: IndexDatabase, totals: Totals, problems: Problems): vo
     (keyU32(key, 0) === GARBAGE_KIND.ordinal ? ordinals : dictionaries).add(id);
     return true;
   });
-  for (const table of ["blocks", "tails", "postings", "directory"] as const) {
+  for (const table of ["blocks", "tails", "tailKeys", "postings", "directory"] as const) {
     db.scan(table, FIRST, LAST, (key) => {
       const ordinal = keyU32(key, 0);
       problems.check(

@@ -28,7 +28,12 @@ export function seededRandom(seed: number): () => number {
 }
 
 /** Entries whose payloads repeat their index and a tag, so that a wrong or old entry is recognised. */
-export function entriesBody(firstIndex: number, count: number, payloadBytes: number, tag = 0): Uint8Array {
+export function entriesBody(
+  firstIndex: number,
+  count: number,
+  payloadBytes: number,
+  tag = 0,
+): Uint8Array {
   const stride = 16 + Math.ceil(payloadBytes / 8) * 8;
   const body = new Uint8Array(stride * count);
   const view = new DataView(body.buffer);
@@ -37,7 +42,8 @@ export function entriesBody(firstIndex: number, count: number, payloadBytes: num
     view.setUint32(at, payloadBytes, true);
     view.setUint16(at + 4, 1, true);
     view.setUint16(at + 6, 1, true);
-    for (let j = 0; j + 8 <= payloadBytes; j += 8) view.setFloat64(at + 16 + j, (firstIndex + i) * 1000 + tag, true);
+    for (let j = 0; j + 8 <= payloadBytes; j += 8)
+      view.setFloat64(at + 16 + j, (firstIndex + i) * 1000 + tag, true);
   }
   return body;
 }
@@ -57,7 +63,8 @@ export class LogUnderTest {
   readonly log: DurableLog;
   failure: Error | null = null;
   durableSequence = 0;
-  readonly #waiting: { sequence: number; resolve: () => void; reject: (error: Error) => void }[] = [];
+  readonly #waiting: { sequence: number; resolve: () => void; reject: (error: Error) => void }[] =
+    [];
 
   static async open(files: FileSystem, options: LogOptions = SMALL_LOG): Promise<LogUnderTest> {
     return new LogUnderTest(await DurableLog.open(options, { files, logger: SILENT_LOGGER }));
@@ -92,7 +99,11 @@ export class LogUnderTest {
     return this.durable(this.log.append(batchOf(this.log.lastIndex + 1, count, settings)));
   }
 
-  replaceFrom(cut: SuffixCut, count: number, settings: Parameters<typeof batchOf>[2] = {}): Promise<void> {
+  replaceFrom(
+    cut: SuffixCut,
+    count: number,
+    settings: Parameters<typeof batchOf>[2] = {},
+  ): Promise<void> {
     this.log.truncateSuffix(cut);
     return this.append(count, settings);
   }
@@ -136,6 +147,7 @@ function splitBatch(batch: AppendBatch): ReadEntry[] {
     entries.push({ index: batch.firstIndex + i, term, appendedAtMs, value });
     at += 16 + Math.ceil(payloadBytes / 8) * 8;
   }
-  if (at !== batch.bodyBytes) throw new Error(`Body of ${batch.bodyBytes} bytes holds ${at} bytes of entries`);
+  if (at !== batch.bodyBytes)
+    throw new Error(`Body of ${batch.bodyBytes} bytes holds ${at} bytes of entries`);
   return entries;
 }

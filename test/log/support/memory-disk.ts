@@ -7,7 +7,13 @@
  */
 
 import { basename } from "node:path";
-import type { ByteRange, FileSystem, LogFile, OpenMode, WriteDone } from "../../../src/log/index.ts";
+import type {
+  ByteRange,
+  FileSystem,
+  LogFile,
+  OpenMode,
+  WriteDone,
+} from "../../../src/log/index.ts";
 
 export const SECTOR_BYTES = 512;
 
@@ -15,7 +21,12 @@ export type DiskOperation =
   | { readonly kind: "create"; readonly name: string }
   | { readonly kind: "remove"; readonly name: string }
   | { readonly kind: "syncDirectory" }
-  | { readonly kind: "write"; readonly name: string; readonly position: number; readonly bytes: Uint8Array }
+  | {
+      readonly kind: "write";
+      readonly name: string;
+      readonly position: number;
+      readonly bytes: Uint8Array;
+    }
   /** The write at `operation` has been reported as durable. */
   | { readonly kind: "written"; readonly operation: number }
   /** A promise was made to somebody outside at this point. */
@@ -164,7 +175,10 @@ export function imageAfterCrash(
   }
   for (let i = 0; i < count; i++) {
     const operation = operations[i] as DiskOperation;
-    const isKept = i < synced || style.inFlight === "kept" || (style.inFlight !== "lost" && style.random() < 0.5);
+    const isKept =
+      i < synced ||
+      style.inFlight === "kept" ||
+      (style.inFlight !== "lost" && style.random() < 0.5);
     if (operation.kind === "create" && isKept) files.set(operation.name, new Uint8Array(0));
     if (operation.kind === "remove" && isKept) files.delete(operation.name);
     if (operation.kind !== "write") continue;

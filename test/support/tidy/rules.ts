@@ -81,6 +81,8 @@ export const ENTRY_POINTS: readonly string[] = [
   "src/cli/main.ts",
   "src/cli/reference/write.ts",
   "src/client/index.ts",
+  // Its name is put together at run time, so that it starts from sources and from dist/.
+  "src/server/reader-thread.ts",
 ];
 
 /** Packages of `dependencies` that src does not import yet, with the reason. */

@@ -11,6 +11,9 @@ import { type CaseOutcome, loadVectors, runCase } from "./run.ts";
 import { createServerTargets } from "./server-target.ts";
 import type { VectorTargets } from "./types.ts";
 
+/** Cases at a time: most of the time goes into starting servers, and CI has two cores. */
+const LANES = 2;
+
 function createTargets(via: string): VectorTargets {
   if (via === "engine") return createEngineTargets();
   if (via === "ws") return createServerTargets();
@@ -30,21 +33,36 @@ async function main(): Promise<void> {
     throw new Error("Usage: npm run vectors -- <directory> [--via engine|ws] [--json]");
   }
   const targets = createTargets(values.via);
-  const outcomes: CaseOutcome[] = [];
-  try {
-    for (const { name, content } of loadVectors(directory)) {
-      for (const vectorCase of content.cases) {
-        const failure = await runCase(content, vectorCase, targets);
-        outcomes.push({ file: name, case: vectorCase.name, failure });
-        if (values.json) continue;
-        console.log(`${failure === null ? "ok   " : "FAIL "} ${name}: ${vectorCase.name}`);
-        if (failure !== null) console.log(failure.replace(/^/gm, "      "));
-      }
-    }
-  } finally {
-    await targets.close();
-  }
+  const outcomes = await runAll(directory, targets, (outcome) => {
+    if (!values.json) print(outcome);
+  }).finally(() => targets.close());
   report(outcomes, values.via, values.json);
+}
+
+async function runAll(
+  directory: string,
+  targets: VectorTargets,
+  onOutcome: (outcome: CaseOutcome) => void,
+): Promise<CaseOutcome[]> {
+  const waiting = loadVectors(directory).flatMap(({ name, content }) =>
+    content.cases.map((vectorCase) => ({ name, content, vectorCase })),
+  );
+  const outcomes: CaseOutcome[] = [];
+  const lane = async (): Promise<void> => {
+    for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
+      const failure = await runCase(job.content, job.vectorCase, targets);
+      const outcome = { file: job.name, case: job.vectorCase.name, failure };
+      outcomes.push(outcome);
+      onOutcome(outcome);
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  return outcomes;
+}
+
+function print({ file, case: name, failure }: CaseOutcome): void {
+  console.log(`${failure === null ? "ok   " : "FAIL "} ${file}: ${name}`);
+  if (failure !== null) console.log(failure.replace(/^/gm, "      "));
 }
 
 function report(outcomes: readonly CaseOutcome[], via: string, isJson: boolean): void {

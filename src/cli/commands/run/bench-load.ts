@@ -1,4 +1,5 @@
 /** `hearth bench load`: generated blocks through the binary protocol, a bounded number of requests at a time. */
+import { setMaxListeners } from "node:events";
 import { formatCount, formatDuration, HearthError } from "../../../base/index.ts";
 import { connect, type HearthClient } from "../../../client/index.ts";
 import { type CommandContext, EXIT, type ExitCode, UsageError } from "../../command.ts";
@@ -111,6 +112,8 @@ class Loader {
 
   async run(): Promise<void> {
     const startedAtMs = performance.now();
+    // Every open request listens for Ctrl-C; that many listeners are no leak.
+    setMaxListeners(0, this.#context.signal);
     try {
       await Promise.all(Array.from({ length: this.#plan.inFlightCount }, () => this.#lane()));
     } finally {

@@ -25,7 +25,7 @@ export async function run(context: CommandContext): Promise<ExitCode> {
   }
   const columns = names.map((name) => ({ title: name, align: "left" as const }));
   const rows = value.labels.map(({ labels }) =>
-    names.map((name) => labels.find((label) => label.name === name)?.value ?? null),
+    names.map((name) => labels.find((label) => label.name === name)?.value || null),
   );
   for (const line of formatTable(columns, rows)) terminal.out(line);
   return EXIT.done;

@@ -71,7 +71,7 @@ async function serve(loaded: LoadResult, logger: Logger, terminal: Terminal): Pr
     version,
     onFatal: (error) => ending.fatal(error),
   });
-  const started = node.start().then(
+  node.start().then(
     () => {
       if (terminal.isTalkTty)
         for (const line of bannerLines(config, node.state)) terminal.talk(line);
@@ -79,17 +79,17 @@ async function serve(loaded: LoadResult, logger: Logger, terminal: Terminal): Pr
     (error: unknown) => ending.failedStart(error),
   );
   const end = await ending.wait();
-  if (end.isOrderly && config.shutdown.delayMs > 0) await delay(config.shutdown.delayMs);
-  // A start that hangs must not keep the stop from beginning.
-  await Promise.race([started, delay(config.shutdown.timeoutMs)]);
-  const stopped = end.isOrderly || end.code === EXIT.failed ? node.stop() : node.closeSockets();
+  const { delayMs, timeoutMs } = config.shutdown;
+  if (end.isOrderly && delayMs > 0) await delay(delayMs);
+  // After a failure nothing that is left can be trusted, but open sockets would crash the process on its way out.
+  const stopped = end.isOrderly ? node.stop() : node.closeSockets();
   const isInTime = await Promise.race([
     stopped.then(() => true),
-    delay(config.shutdown.timeoutMs).then(() => false),
+    delay(timeoutMs).then(() => false),
   ]);
-  if (!isInTime)
-    logger.error("stop took too long; ending anyway", { limitMs: config.shutdown.timeoutMs });
-  return end.code;
+  if (isInTime) return end.code;
+  logger.error("stop took too long; ending anyway", { limitMs: timeoutMs });
+  return end.code === EXIT.done ? EXIT.failed : end.code;
 }
 
 function delay(durationMs: number): Promise<void> {
@@ -103,11 +103,15 @@ interface End {
   readonly isOrderly: boolean;
 }
 
+/** One Ctrl-C under npm arrives two or three times, from the terminal and from each parent that passes it on. */
+const ECHO_MS = 1_000;
+
 /** Why the server ends: the first reason counts. A second signal ends the process at once. */
 class Ending {
   readonly #logger: Logger;
   readonly #end: Promise<End>;
   #resolve: (end: End) => void = () => {};
+  #signalledAtMs: number | null = null;
 
   constructor(logger: Logger) {
     this.#logger = logger;
@@ -135,6 +139,8 @@ class Ending {
   }
 
   failedStart(error: unknown): void {
+    // Then it did not fail: it was given up, and the stop is under way.
+    if (this.#signalledAtMs !== null) return;
     const message = error instanceof Error ? error.message : String(error);
     const next = error instanceof HearthError ? error.next : null;
     this.#logger.error("start failed", { error: message, next });
@@ -146,11 +152,13 @@ class Ending {
     this.#resolve({ code: EXIT.failed, isOrderly: false });
   }
 
-  #isSignalled = false;
-
   #signalled(signal: string): void {
-    if (this.#isSignalled) process.exit(EXIT.interrupted);
-    this.#isSignalled = true;
+    const nowMs = performance.now();
+    if (this.#signalledAtMs !== null) {
+      if (nowMs - this.#signalledAtMs > ECHO_MS) process.exit(EXIT.interrupted);
+      return;
+    }
+    this.#signalledAtMs = nowMs;
     this.#logger.info("stopping", { signal });
     this.#resolve({ code: EXIT.done, isOrderly: true });
   }

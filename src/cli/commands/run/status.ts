@@ -63,7 +63,9 @@ export function statusLines({ endpoint, status }: Asked): string[] {
   const lines: string[] = [];
   const voters =
     raft === null ? "voters unknown" : voterSentence(raft.reachableVoters, raft.voters);
-  lines.push(`node    ${isReady ? "healthy" : status.state.toUpperCase()}: ${voters}`);
+  lines.push(
+    `cluster ${status.clusterId ?? "?"}  ${isReady ? "healthy" : status.state.toUpperCase()}: ${voters}`,
+  );
   if (status.problem !== null) {
     lines.push(
       `  ! ${status.nodeId}: ${status.problem}`,

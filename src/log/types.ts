@@ -1,0 +1,47 @@
+/** What the log needs, whom it tells, and what it counts. */
+
+import type { HearthError, Logger } from "../base/index.ts";
+import type { FileSystem } from "./files.ts";
+import type { HardState } from "./format.ts";
+import type { AppendBatch, SuffixCut } from "./group-buffer.ts";
+
+export interface LogModules {
+  readonly files: FileSystem;
+  readonly logger: Logger;
+  /** Called per durable write of the log itself (not of the next segment's zeros): for a histogram. */
+  readonly onWrite?: (durationMs: number, bytes: number) => void;
+}
+
+/** Who is told what became of the writes. Called from the event loop, never from inside `append` or `flush`. */
+export interface LogOwner {
+  /** Everything up to this write sequence number is durable. The next write has been started already. */
+  onDurable(sequence: number): void;
+  /** Durability failed for good. Called once; nothing is acknowledged afterwards. */
+  onFailed(error: HearthError): void;
+}
+
+/** Counters for the metrics; they only grow. */
+export interface LogStats {
+  writes: number;
+  writtenBytes: number;
+  frames: number;
+  /** Groups that had to wait for the next segment to be prepared. */
+  stalls: number;
+  rolls: number;
+  /** Time of the last write, ms. */
+  lastWriteMs: number;
+}
+
+export function createLogStats(): LogStats {
+  return { writes: 0, writtenBytes: 0, frames: 0, stalls: 0, rolls: 0, lastWriteMs: 0 };
+}
+
+/** A write that found no room in the collecting buffer. */
+export type QueuedWrite =
+  | {
+      readonly kind: "entries";
+      readonly sequence: number;
+      readonly batch: AppendBatch;
+      readonly cut: SuffixCut | null;
+    }
+  | { readonly kind: "hardState"; readonly sequence: number; readonly hardState: HardState };

@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import {
+  Health,
+  type HealthCheck,
+  healthRoutes,
+  nodeChecks,
+  type NodeView,
+} from "../../src/admin/index.ts";
+import { ask } from "./support.ts";
+
+const CHECKS: readonly HealthCheck[] = [
+  {
+    name: "leader",
+    kind: "ready",
+    check: () => ({ state: "failed", reason: "no leader for 12 s" }),
+  },
+  { name: "log", kind: "ready", check: () => ({ state: "ok" }) },
+  {
+    name: "disk",
+    kind: "ready",
+    check: () => ({ state: "warning", reason: "read-only: 1.1 GiB free" }),
+  },
+  { name: "apply", kind: "live", check: () => ({ state: "ok" }) },
+];
+
+const routes = (checks: readonly HealthCheck[]): ReturnType<typeof healthRoutes> =>
+  healthRoutes(new Health(checks));
+
+describe("probes", () => {
+  it("not ready is 503 with the first reason in one line", async () => {
+    for (const path of ["/ready", "/readyz"]) {
+      const answer = await ask(routes(CHECKS), path);
+      assert.equal(answer.status, 503);
+      assert.equal(answer.text, "not ready: no leader for 12 s\n");
+      assert.equal(answer.headers["cache-control"], "no-store");
+    }
+  });
+
+  it("live does not ask the checks of ready", async () => {
+    const answer = await ask(routes(CHECKS), "/livez");
+    assert.deepEqual([answer.status, answer.text], [200, "live\n"]);
+  });
+
+  it("verbose lists every check", async () => {
+    const answer = await ask(routes(CHECKS), "/ready?verbose");
+    assert.equal(
+      answer.text,
+      "[-]leader failed: no leader for 12 s\n[+]log ok\n[!]disk read-only: 1.1 GiB free\nnot ready: no leader for 12 s\n",
+    );
+  });
+
+  it("an excluded check does not count; an unknown one is told", async () => {
+    const answer = await ask(routes(CHECKS), "/ready?exclude=leader&exclude=leadr&verbose=1");
+    assert.equal(answer.status, 200);
+    assert.equal(
+      answer.text,
+      "[+]leader excluded: ok\n[+]log ok\n[!]disk read-only: 1.1 GiB free\n[!]leadr is no check, nothing was excluded\nready\n",
+    );
+  });
+
+  it("one check can be asked by name", async () => {
+    assert.equal((await ask(routes(CHECKS), "/ready/leader")).status, 503);
+    assert.equal((await ask(routes(CHECKS), "/ready/log")).text, "[+]log ok\n");
+    assert.equal((await ask(routes(CHECKS), "/ready/disk")).status, 200);
+    const unknown = await ask(routes(CHECKS), "/ready/nothing");
+    assert.equal(unknown.status, 404);
+    assert.equal(unknown.json().error.next, "Checks are leader, log, disk");
+  });
+
+  it("a check that throws has failed, and the others are still asked", async () => {
+    const broken: HealthCheck = {
+      name: "broken",
+      kind: "ready",
+      check: () => {
+        throw new Error("bug");
+      },
+    };
+    const answer = await ask(routes([broken, ...CHECKS.slice(1)]), "/ready?verbose");
+    assert.equal(answer.status, 503);
+    assert.match(
+      answer.text,
+      /^\[-\]broken failed: the check itself failed: Error: bug\n\[\+\]log ok/,
+    );
+  });
+});
+
+const SERVING: NodeView = {
+  phase: { kind: "running" },
+  hasLeader: true,
+  leaderlessMs: 0,
+  voterCount: 3,
+  reachableVoterCount: 3,
+  applyPendingMs: 0,
+  applyPendingIndex: 0,
+  logWritePendingMs: 0,
+  readerCount: 4,
+  readerRunningCount: 4,
+  readerFailedRestartCount: 0,
+  consistentMs: 20_000,
+  minReadyMs: 15_000,
+};
+
+async function sentence(path: string, change: Partial<NodeView>): Promise<string> {
+  const view = { ...SERVING, ...change };
+  return (await ask(routes(nodeChecks(() => view)), path)).text.trimEnd();
+}
+
+describe("readiness in words", () => {
+  const cases: readonly (readonly [situation: string, change: Partial<NodeView>, words: string])[] =
+    [
+      ["serving", {}, "ready"],
+      [
+        "starting",
+        { phase: { kind: "starting", doing: "opening the log" } },
+        "not ready: starting: opening the log",
+      ],
+      [
+        "replaying",
+        {
+          phase: {
+            kind: "replaying",
+            appliedIndex: 812_000,
+            lastIndex: 1_204_551,
+            entriesPerSec: 90_000,
+          },
+        },
+        "not ready: replaying log: 812,000 of 1,204,551, about 4 s left",
+      ],
+      [
+        "replaying, rate not known yet",
+        { phase: { kind: "replaying", appliedIndex: 0, lastIndex: 10, entriesPerSec: 0 } },
+        "not ready: replaying log: 0 of 10",
+      ],
+      [
+        "no leader",
+        { hasLeader: false, leaderlessMs: 12_000, reachableVoterCount: 1 },
+        "not ready: no leader for 12 s: reached 1 of 3 voters",
+      ],
+      ["slow disk", { logWritePendingMs: 1_999 }, "ready"],
+      ["stalled disk", { logWritePendingMs: 3_200 }, "not ready: a log write is pending for 3.2 s"],
+      ["some readers down", { readerRunningCount: 1 }, "ready"],
+      [
+        "all readers down",
+        { readerRunningCount: 0 },
+        "not ready: no reader thread is running, 4 are being started",
+      ],
+      [
+        "not consistent",
+        { consistentMs: null },
+        "not ready: no entry of this term has been applied yet",
+      ],
+      [
+        "waiting time",
+        { consistentMs: 4_000 },
+        "not ready: consistent for 4 s of 15 s (metastore.min-ready-duration)",
+      ],
+      ["waiting time over", { consistentMs: 15_000 }, "ready"],
+      [
+        "stopping",
+        { phase: { kind: "stopping", doing: "finishing requests", leftMs: 11_000 } },
+        "not ready: shutting down: finishing requests, 11 s left",
+      ],
+    ];
+  for (const [situation, change, words] of cases) {
+    it(situation, async () => {
+      assert.equal(await sentence("/ready", change), words);
+    });
+  }
+
+  it("live fails only for what a restart cures", async () => {
+    const harmless: Partial<NodeView> = {
+      phase: { kind: "starting", doing: "x" },
+      hasLeader: false,
+      logWritePendingMs: 60_000,
+      readerRunningCount: 0,
+      consistentMs: null,
+    };
+    assert.equal(await sentence("/livez", harmless), "live");
+    assert.equal(
+      await sentence("/livez", { applyPendingMs: 63_000, applyPendingIndex: 4_812_091 }),
+      "not live: entry 4,812,091 committed but not applied for 1m 3s",
+    );
+    assert.equal(
+      await sentence("/livez", { readerRunningCount: 0, readerFailedRestartCount: 5 }),
+      "not live: all reader threads exited, 5 restarts failed",
+    );
+  });
+});

@@ -1,0 +1,207 @@
+/** What a command makes of the nodes it asks: healthy, not ready, silent, or no node at all. */
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { hearth, withNode } from "./support.ts";
+
+describe("health and status", () => {
+  it("health speaks the form a script wants", async () => {
+    let status = 200;
+    await withNode(
+      () => ({ status, body: status === 200 ? "ready\n" : "not ready: no leader for 12 s\n" }),
+      async ({ endpoint }) => {
+        const ask = async (...flags: string[]): Promise<[number, string]> => {
+          const { code, out } = await hearth(["health", ...flags, "--endpoint", endpoint]);
+          return [code, out];
+        };
+        assert.deepEqual(await ask(), [0, "ready"]);
+        assert.deepEqual(await ask("--quiet"), [0, ""]);
+        assert.deepEqual(await ask("--format", "nagios"), [0, "HEARTH OK - ready"]);
+        status = 503;
+        assert.deepEqual(await ask(), [4, "not ready: no leader for 12 s"]);
+        assert.deepEqual(await ask("--format", "nagios"), [
+          4,
+          "HEARTH CRITICAL - not ready: no leader for 12 s",
+        ]);
+        assert.deepEqual(await ask("--format", "prometheus"), [
+          4,
+          `hearth_up{endpoint="${endpoint}"} 0`,
+        ]);
+        const [code, out] = await ask("--json");
+        assert.equal(code, 4);
+        assert.equal(JSON.parse(out).isHealthy, false);
+      },
+    );
+  });
+
+  const NODE = {
+    schema: "hearth/node-status/v1",
+    asOf: "2026-11-22T10:24:55.112Z",
+    nodeId: "hearth-0",
+    clusterId: "8f1c2a04",
+    version: "1.4.0",
+    state: "ready",
+    problem: null,
+    uptimeMs: 4_320_000,
+    pid: 1,
+    httpAddress: "0.0.0.0:4040",
+    websocketAddress: "0.0.0.0:4041",
+    listener: "uws",
+    dataDirectory: "/data",
+    logDirectory: "/raft",
+    raft: {
+      role: "leader",
+      leaderId: "hearth-0",
+      term: 7,
+      lastIndex: 4_812_095,
+      commitIndex: 4_812_095,
+      appliedIndex: 4_812_090,
+      voters: 1,
+      reachableVoters: 1,
+    },
+    index: { blocks: 1_204_551, datasets: 12_045_510, bytes: 5, databaseBytes: 1_288_490_189 },
+    logBytes: 134_217_728,
+    readers: { running: 3, wanted: 3, connections: 12 },
+    checks: [],
+  };
+
+  it("status is one screen", async () => {
+    await withNode(
+      () => ({ body: NODE }),
+      async ({ endpoint }) => {
+        const said = await hearth(["status", "--endpoint", endpoint]);
+        assert.equal(said.code, 0);
+        assert.equal(
+          said.out,
+          [
+            "cluster 8f1c2a04  healthy: 1 of 1 voter up, can lose 0",
+            "leader  hearth-0  term 7",
+            "NODE      ROLE    STATE  VERSION    APPLIED  LAG  READERS     DISK      UP",
+            "hearth-0  leader  ready  1.4.0    4,812,090    5      3/3  1.3 GiB  1h 12m",
+            "index   1,204,551 blocks, 12,045,510 datasets, 1.2 GiB on disk",
+            "listens http 0.0.0.0:4040, websocket 0.0.0.0:4041 (uws)",
+          ].join("\n"),
+        );
+      },
+    );
+  });
+
+  it("a node that is not ready is exit 4, with the reason and the next step", async () => {
+    const starting = {
+      ...NODE,
+      state: "starting",
+      problem: "starting: opening the log",
+      clusterId: null,
+      raft: null,
+      index: null,
+      logBytes: null,
+      websocketAddress: null,
+      listener: null,
+    };
+    await withNode(
+      () => ({ body: starting }),
+      async ({ endpoint }) => {
+        const said = await hearth(["status", "--endpoint", endpoint]);
+        assert.equal(said.code, 4);
+        assert.equal(
+          said.out,
+          [
+            "cluster ?  STARTING: voters unknown",
+            "  ! hearth-0: starting: opening the log",
+            `    next: ${endpoint}/ready?verbose lists every check`,
+            "leader  none known",
+            "NODE      ROLE  STATE     VERSION  APPLIED  LAG  READERS  DISK      UP",
+            "hearth-0  ?     starting  1.4.0          ?    ?      3/3     ?  1h 12m",
+            "listens http 0.0.0.0:4040, websocket not listening yet",
+          ].join("\n"),
+        );
+      },
+    );
+  });
+
+  it("--wait asks until it is ready", async () => {
+    let asked = 0;
+    await withNode(
+      () => ({ body: asked++ === 0 ? { ...NODE, state: "not ready", problem: "x" } : NODE }),
+      async ({ endpoint }) => {
+        assert.equal((await hearth(["status", "--wait", "--endpoint", endpoint])).code, 0);
+        assert.equal(asked, 2);
+      },
+    );
+  });
+});
+
+describe("nodes that do not answer", () => {
+  it("exit 3 with a reason for each", async () => {
+    const gone = await withNode(
+      () => ({ body: {} }),
+      async ({ endpoint }) => endpoint,
+    );
+    const argv = [
+      "tenant",
+      "list",
+      "--timeout",
+      "200ms",
+      "--endpoint",
+      gone,
+      "--endpoint",
+      "http://no-such-host.invalid:4040",
+    ];
+    const said = await hearth(argv);
+    assert.equal(said.code, 3);
+    const [first, refused, unknown, next] = said.talk.split("\n");
+    assert.equal(first, "hearth: no node answered within 200ms");
+    assert.match(refused ?? "", /connection refused: nothing listens there$/);
+    assert.match(unknown ?? "", /unknown host name|name server does not answer|no answer within/);
+    assert.match(next ?? "", /^ {2}next {3}Name a node that runs/);
+    const { error } = JSON.parse((await hearth([...argv, "--json"])).talk);
+    assert.equal(error.code, "unavailable");
+  });
+
+  it("the first that answers is asked; HEARTH_ENDPOINTS names them too", async () => {
+    const gone = await withNode(
+      () => ({ body: {} }),
+      async ({ endpoint }) => endpoint,
+    );
+    await withNode(
+      () => ({ body: { tenantIds: ["a"] } }),
+      async ({ endpoint }) => {
+        const environment = { HEARTH_ENDPOINTS: `${gone}, ${endpoint.replace("http://", "")}` };
+        const said = await hearth(["tenant", "list"], { environment });
+        assert.deepEqual([said.code, said.out], [0, "a"]);
+      },
+    );
+  });
+
+  it("what is no node is told apart from silence", async () => {
+    await withNode(
+      () => ({ body: "<html>hello</html>" }),
+      async ({ endpoint }) => {
+        const said = await hearth(["tenant", "list", "--endpoint", endpoint]);
+        assert.equal(said.code, 1);
+        assert.equal(
+          said.talk,
+          `hearth: ${endpoint} did not answer with JSON\n  next   Is this the HTTP port of a Hearth node?`,
+        );
+      },
+    );
+  });
+
+  it("a node that takes too long is given up after the timeout", async () => {
+    const { createServer } = await import("node:net");
+    const silent = createServer(() => {});
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const { port } = silent.address() as { port: number };
+    const said = await hearth([
+      "tenant",
+      "list",
+      "--timeout",
+      "50ms",
+      "--endpoint",
+      `http://127.0.0.1:${port}`,
+    ]);
+    silent.close();
+    assert.equal(said.code, 3);
+    assert.match(said.talk, /no answer within 50ms \(is it restoring\? see \/ready there\)/);
+  });
+});

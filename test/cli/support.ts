@@ -1,0 +1,106 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Terminal } from "../../src/cli/command.ts";
+import { runCommandLine } from "../../src/cli/main.ts";
+
+/** What a command said. */
+export interface Said {
+  readonly code: number;
+  readonly out: string;
+  readonly talk: string;
+}
+
+export interface RunOptions {
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+/** An instant on which relative times rest. */
+export const NOW_MS = Date.parse("2026-11-22T10:24:55Z");
+
+/** Runs a command line in this process, without a terminal. */
+export async function hearth(argv: readonly string[], options: RunOptions = {}): Promise<Said> {
+  const { terminal, said } = recordingTerminal();
+  const code = await runCommandLine({
+    argv,
+    environment: options.environment ?? {},
+    terminal,
+    signal: options.signal ?? new AbortController().signal,
+    nowMs: () => NOW_MS,
+  });
+  return { code, ...said() };
+}
+
+export function recordingTerminal(isTalkTty = false): {
+  terminal: Terminal;
+  said: () => { out: string; talk: string; redrawn: string[] };
+} {
+  const out: string[] = [];
+  const talk: string[] = [];
+  const redrawn: string[] = [];
+  const terminal: Terminal = {
+    out: (text) => out.push(text),
+    talk: (text) => talk.push(text),
+    redraw: (text) => redrawn.push(text),
+    isTalkTty,
+    hasColor: false,
+    flush: async () => {},
+  };
+  return { terminal, said: () => ({ out: out.join("\n"), talk: talk.join("\n"), redrawn }) };
+}
+
+export interface Received {
+  readonly method: string;
+  readonly url: string;
+  readonly body: string;
+}
+
+export interface FakeNode {
+  readonly endpoint: string;
+  readonly received: readonly Received[];
+  close(): Promise<void>;
+}
+
+/** An HTTP server that answers as told, and remembers what it was asked. */
+export async function fakeNode(
+  answer: (request: Received) => { readonly status?: number; readonly body: unknown },
+): Promise<FakeNode> {
+  const received: Received[] = [];
+  const server: Server = createServer((incoming, outgoing) => {
+    const parts: Buffer[] = [];
+    incoming.on("data", (part: Buffer) => parts.push(part));
+    incoming.on("end", () => {
+      const request = {
+        method: incoming.method ?? "",
+        url: incoming.url ?? "",
+        body: Buffer.concat(parts).toString(),
+      };
+      received.push(request);
+      const { status, body } = answer(request);
+      outgoing.writeHead(status ?? 200).end(typeof body === "string" ? body : JSON.stringify(body));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    received,
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
+  };
+}
+
+/** Runs a body with a fake node and closes it whatever happens. */
+export async function withNode<T>(
+  answer: Parameters<typeof fakeNode>[0],
+  body: (node: FakeNode) => Promise<T>,
+): Promise<T> {
+  const node = await fakeNode(answer);
+  try {
+    return await body(node);
+  } finally {
+    await node.close();
+  }
+}

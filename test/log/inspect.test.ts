@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formatLogRecord, inspectLog, type LogRecord } from "../../src/log/index.ts";
+import { LogUnderTest } from "./support/log-harness.ts";
+import { MemoryDisk } from "./support/memory-disk.ts";
+
+async function inspect(disk: MemoryDisk): Promise<LogRecord[]> {
+  const records: LogRecord[] = [];
+  await inspectLog("/log", (record) => records.push(record), disk);
+  return records;
+}
+
+test("inspection shows segments, frames, the end and the spare, and changes nothing", async () => {
+  const disk = new MemoryDisk();
+  const under = await LogUnderTest.open(disk);
+  await under.setHardState(2, "node-a");
+  await under.append(3, { term: 2, appendedAtMs: 1_700_000_000_000 });
+  await under.log.close();
+  const before = disk.operations.length;
+  const lines = (await inspect(disk)).map(formatLogRecord);
+  assert.equal(disk.operations.length, before);
+  assert.deepEqual(lines, [
+    "0000000001.log  from index 1, term 0, vote for nobody, above segment 0",
+    "  256  hard state: term 2, vote for node-a",
+    "  344  entries 1-3, term 2, 168 bytes, appended 2023-11-14T22:13:20.000Z, commit 0",
+    "  584  hard state: term 2, vote for node-a",
+    "  672  end of frames, last index 3",
+    "0000000002.log  spare, 32768 bytes prepared",
+  ]);
+});
+
+test("inspection names an unfinished write and damage", async () => {
+  const disk = new MemoryDisk();
+  const under = await LogUnderTest.open(disk);
+  await under.append(1, { payloadBytes: 2000 });
+  await under.append(1, { payloadBytes: 2000 });
+  const bytes = disk.files.get("0000000001.log") as Uint8Array;
+  const torn = bytes.slice();
+  torn.fill(0, 3072, 3584);
+  disk.files.set("0000000001.log", torn);
+  assert.ok(
+    (await inspect(disk)).some((record) => record.kind === "torn" && record.offset === 2344),
+  );
+  const damaged = bytes.slice();
+  damaged.fill(0, 1024, 1536);
+  disk.files.set("0000000001.log", damaged);
+  const problem = (await inspect(disk)).find((record) => record.kind === "problem");
+  assert.match(problem?.kind === "problem" ? problem.what : "", /damaged at offset 256/);
+});

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { acquireDirectoryLock } from "../../src/log/index.ts";
+
+const root = mkdtempSync(join(tmpdir(), "hearth-lock-"));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+test("a held directory is refused, a released one is free again", async () => {
+  const directory = join(root, "a", "nested");
+  const lock = await acquireDirectoryLock(directory);
+  await assert.rejects(acquireDirectoryLock(directory), {
+    reason: "log_locked",
+    message: new RegExp(`${process.pid}`),
+  });
+  await lock.release();
+  await (await acquireDirectoryLock(directory)).release();
+});
+
+test("a lock of a dead process, of another boot or without sense is taken over", async () => {
+  const child = spawn(process.execPath, ["-e", ""]);
+  await new Promise((resolve) => child.once("exit", resolve));
+  const directory = join(root, "b");
+  const own = await acquireDirectoryLock(directory);
+  const record = JSON.parse(readFileSync(join(directory, "lock.1"), "utf8")) as {
+    pid: number;
+    startTicks: string;
+    bootId: string;
+  };
+  await own.release();
+  const stale = [
+    JSON.stringify({ ...record, pid: child.pid }),
+    JSON.stringify({ ...record, startTicks: "1" }),
+    JSON.stringify({ ...record, bootId: "another" }),
+    "no json",
+    "",
+  ];
+  for (const [i, text] of stale.entries()) {
+    writeFileSync(join(directory, `lock.${i + 2}`), text);
+    const lock = await acquireDirectoryLock(directory);
+    assert.deepEqual(readdirSync(directory), [`lock.${i + 3}`], "older ones and claims are gone");
+    await lock.release();
+    rmSync(join(directory, `lock.${i + 3}`));
+  }
+});
+
+test("of many that find a dead owner's lock, one gets it", async () => {
+  const directory = join(root, "c");
+  for (let round = 0; round < 50; round++) {
+    const attempts = await Promise.allSettled(
+      Array.from({ length: 8 }, () => acquireDirectoryLock(directory)),
+    );
+    const won = attempts.flatMap((attempt) =>
+      attempt.status === "fulfilled" ? [attempt.value] : [],
+    );
+    assert.equal(won.length, 1, `round ${round}`);
+    await won[0]?.release();
+  }
+});
