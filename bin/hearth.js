@@ -7,6 +7,8 @@ if (existsSync(entry)) {
   const { main } = await import(entry.href);
   await main();
 } else {
-  process.stderr.write("hearth: this checkout is not built yet\n  next   npm install && npm run build\n");
+  process.stderr.write(
+    "hearth: this checkout is not built yet\n  next   npm install && npm run build\n",
+  );
   process.exitCode = 1;
 }

@@ -2,7 +2,12 @@
 
 import { SILENT_LOGGER } from "../../src/base/index.ts";
 import { IndexDatabase } from "../../src/db/index.ts";
-import { appendAddBlockEntry, type BlockMeta, ByteSink, encodeBlock } from "../../src/protocol/index.ts";
+import {
+  appendAddBlockEntry,
+  type BlockMeta,
+  ByteSink,
+  encodeBlock,
+} from "../../src/protocol/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
 
 const MAP_SIZE_BYTES = 64 * 1024 ** 3;
@@ -48,7 +53,8 @@ export class IndexBuilder {
         bodyBytes: this.#body.length,
       },
     ]);
-    if (rejections.size > 0) throw new Error(`Entries were refused: ${[...rejections.values()][0]}`);
+    if (rejections.size > 0)
+      throw new Error(`Entries were refused: ${[...rejections.values()][0]}`);
     this.#body.reset();
     this.#count = 0;
   }

@@ -5,7 +5,11 @@ import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../src/base/index.ts";
 import { IndexDatabase } from "../../src/db/index.ts";
 import { DurableLog, LOG_DEFAULTS, NODE_FILES } from "../../src/log/index.ts";
 import { appendAddBlockEntry, ByteSink, encodeBlock } from "../../src/protocol/index.ts";
-import { REPLICA_DEFAULTS, Replica, type StateMachine as ReplicaState } from "../../src/replica/index.ts";
+import {
+  REPLICA_DEFAULTS,
+  Replica,
+  type StateMachine as ReplicaState,
+} from "../../src/replica/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
 import { makeBlock, serviceNames } from "./block-fixture.ts";
 
@@ -52,7 +56,8 @@ export async function startNode(
       const body = segments.nextEntry();
       replica.propose({ body, bodyBytes: body.length, count: 1 }, (result) => {
         if (!result.ok) reject(result.error);
-        else if (result.outcomes[0] !== 0) reject(new Error(`The block was not added: ${result.outcomes[0]}`));
+        else if (result.outcomes[0] !== 0)
+          reject(new Error(`The block was not added: ${result.outcomes[0]}`));
         else resolve();
       });
     });

@@ -17,7 +17,9 @@ export function processCpuUs(pid: number): number {
   let totalNs = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
     try {
-      totalNs += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+      totalNs += Number(
+        readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0],
+      );
     } catch {
       // The thread ended between the listing and the read.
     }
@@ -49,7 +51,9 @@ export function firstLine(child: ChildProcess): Promise<string> {
       const end = text.indexOf("\n");
       if (end >= 0) resolve(text.slice(0, end));
     });
-    child.once("exit", (code) => reject(new Error(`Process exited with ${code} before it was ready`)));
+    child.once("exit", (code) =>
+      reject(new Error(`Process exited with ${code} before it was ready`)),
+    );
   });
 }
 

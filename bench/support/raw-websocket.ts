@@ -106,7 +106,8 @@ export class RawWebSocket {
       const length = payloadLength(data, position, short);
       const end = position + headerBytes + length;
       if (end > data.length) break;
-      if (((data[position] as number) & 0x0f) === 2) this.onMessage(data, position + headerBytes, end);
+      if (((data[position] as number) & 0x0f) === 2)
+        this.onMessage(data, position + headerBytes, end);
       position = end;
     }
     this.#carry = position === data.length ? EMPTY : data.slice(position);
@@ -162,7 +163,8 @@ export async function runClosedLoop(options: {
               parts.push(frames[next++ % frames.length] as Uint8Array);
               inFlight++;
             }
-            if (parts.length > 0) socket.write(parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(parts));
+            if (parts.length > 0)
+              socket.write(parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(parts));
           };
           socket.onMessage = (buffer, start, end) => {
             if (isLast !== undefined && !isLast(buffer, start, end)) return;

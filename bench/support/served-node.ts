@@ -24,7 +24,10 @@ export interface ServedNode {
   close(): Promise<void>;
 }
 
-export async function startServedNode(directory: string, readerThreads: number): Promise<ServedNode> {
+export async function startServedNode(
+  directory: string,
+  readerThreads: number,
+): Promise<ServedNode> {
   const server = await startServer({
     directory,
     flags: [
@@ -76,7 +79,8 @@ export function exchange(socket: RawWebSocket, frame: Uint8Array): Promise<numbe
     socket.onMessage = (buffer, start, end) => {
       bytes += end - start;
       const flags = buffer[start + 3] as number;
-      if ((flags & FLAG.error) !== 0) reject(new Error(`Refused: ${Buffer.from(buffer.subarray(start, end))}`));
+      if ((flags & FLAG.error) !== 0)
+        reject(new Error(`Refused: ${Buffer.from(buffer.subarray(start, end))}`));
       else if ((flags & FLAG.last) !== 0) resolve(bytes);
     };
     socket.write(frame);

@@ -3,6 +3,7 @@
  * Main merges the threads and gives them their metric names.
  */
 
+import { errorCodeNumber } from "../base/index.ts";
 import { OPCODES } from "../protocol/index.ts";
 import { REASONS_MAX } from "./limits.ts";
 
@@ -18,6 +19,8 @@ const ROUTES = 64;
 /** Requests with an opcode that does not exist. */
 const ROUTE_UNKNOWN = 0;
 const BUCKETS = REQUEST_DURATION_BUCKETS_SECONDS.length + 1;
+const OUTCOMES = 3;
+const CODE_CANCELLED = errorCodeNumber("cancelled");
 
 export interface RequestCount {
   /** Name of the operation, or "unknown". */
@@ -27,8 +30,13 @@ export interface RequestCount {
   readonly count: number;
 }
 
+/** How a request ended, in the words of the reference's `status_code` label. */
+export const REQUEST_OUTCOMES = ["success", "cancel", "error"] as const;
+export type RequestOutcome = (typeof REQUEST_OUTCOMES)[number];
+
 export interface RequestDuration {
   readonly route: string;
+  readonly outcome: RequestOutcome;
   /** Requests per bucket, not cumulative; the last is everything above the highest bound. */
   readonly buckets: readonly number[];
   readonly count: number;
@@ -70,16 +78,18 @@ export class ThreadCounters {
   framesSent = 0;
   queuedAnswerBytes = 0;
   readonly #requests = new Float64Array(ROUTES * CODES);
-  readonly #buckets = new Float64Array(ROUTES * BUCKETS);
-  readonly #sums = new Float64Array(ROUTES);
+  /** By route and outcome. */
+  readonly #buckets = new Float64Array(ROUTES * OUTCOMES * BUCKETS);
+  readonly #sums = new Float64Array(ROUTES * OUTCOMES);
   readonly #rejected = new Map<string, number>();
 
   /** Counts an answered request. */
   countRequest(opcode: number, code: number, durationMs: number): void {
     const route = opcode < ROUTES ? opcode : ROUTE_UNKNOWN;
     bump(this.#requests, route * CODES + code, 1);
-    bump(this.#buckets, route * BUCKETS + bucketOf(durationMs / 1000), 1);
-    bump(this.#sums, route, durationMs / 1000);
+    const series = route * OUTCOMES + outcomeOf(code);
+    bump(this.#buckets, series * BUCKETS + bucketOf(durationMs / 1000), 1);
+    bump(this.#sums, series, durationMs / 1000);
   }
 
   countRejected(reason: string): void {
@@ -100,20 +110,33 @@ export class ThreadCounters {
       counts.forEach((count, code) => {
         if (count > 0) requests.push({ route: name, code, count });
       });
-      const buckets = [...this.#buckets.subarray(route * BUCKETS, (route + 1) * BUCKETS)];
-      durations.push({
-        route: name,
-        buckets,
-        count: total,
-        sumSeconds: this.#sums[route] as number,
-      });
+      durations.push(...this.#durationsOf(route));
     }
     return { requests, durations, rejected: Object.fromEntries(this.#rejected) };
+  }
+
+  #durationsOf(route: number): RequestDuration[] {
+    const durations: RequestDuration[] = [];
+    for (const [i, outcome] of REQUEST_OUTCOMES.entries()) {
+      const series = route * OUTCOMES + i;
+      const buckets = [...this.#buckets.subarray(series * BUCKETS, (series + 1) * BUCKETS)];
+      const count = buckets.reduce((sum, inBucket) => sum + inBucket, 0);
+      if (count === 0) continue;
+      const sumSeconds = this.#sums[series] as number;
+      durations.push({ route: routeName(route), outcome, buckets, count, sumSeconds });
+    }
+    return durations;
   }
 }
 
 function bump(counts: Float64Array, position: number, by: number): void {
   counts[position] = (counts[position] as number) + by;
+}
+
+/** Position in REQUEST_OUTCOMES. */
+function outcomeOf(code: number): number {
+  if (code === 0) return 0;
+  return code === CODE_CANCELLED ? 1 : 2;
 }
 
 function bucketOf(seconds: number): number {

@@ -14,7 +14,15 @@ function reader(scale: number): ReaderMetrics {
       { route: "add_block", code: 0, count: 10 * scale },
       { route: "add_block", code: 14, count: scale },
     ],
-    durations: [{ route: "add_block", buckets, count: 4 * scale, sumSeconds: 0.5 * scale }],
+    durations: [
+      {
+        route: "add_block",
+        outcome: "success",
+        buckets,
+        count: 4 * scale,
+        sumSeconds: 0.5 * scale,
+      },
+    ],
     rejected: { frame_too_large: scale },
     connectionsOpened: 5 * scale,
     connections: 2,

@@ -62,11 +62,20 @@ function protoMessage(type: protobuf.Type, block: BlockMeta): protobuf.Message {
 
 interface DecodedBlock {
   readonly string_table: string[];
-  readonly datasets: { readonly min_time: unknown; readonly max_time: unknown; readonly labels: number[] }[];
+  readonly datasets: {
+    readonly min_time: unknown;
+    readonly max_time: unknown;
+    readonly labels: number[];
+  }[];
 }
 
 /** Datasets in time with a label set that holds service_name=`service`, the plain way. */
-function countDecoded(block: DecodedBlock, service: string, startMs: number, endMs: number): number {
+function countDecoded(
+  block: DecodedBlock,
+  service: string,
+  startMs: number,
+  endMs: number,
+): number {
   const name = block.string_table.indexOf("service_name");
   const value = block.string_table.indexOf(service);
   let matches = 0;
@@ -88,7 +97,12 @@ function hasPair(labels: readonly number[], name: number, value: number): boolea
 }
 
 /** The query engine's row filter: a bitmap over dataset keys and two double comparisons. */
-function countRows(reader: EntryReader, wanted: Uint8Array, startMs: number, endMs: number): number {
+function countRows(
+  reader: EntryReader,
+  wanted: Uint8Array,
+  startMs: number,
+  endMs: number,
+): number {
   const { i32, f64, rowsCount } = reader;
   let matches = 0;
   for (let i = 0, at = reader.rowsOffset; i < rowsCount; i++, at += ENTRY_ROW.bytes) {
@@ -99,7 +113,11 @@ function countRows(reader: EntryReader, wanted: Uint8Array, startMs: number, end
   return matches;
 }
 
-function storedEntry(block: BlockMeta): { entry: Uint8Array; reader: BlockReader; writer: EntryWriter } {
+function storedEntry(block: BlockMeta): {
+  entry: Uint8Array;
+  reader: BlockReader;
+  writer: EntryWriter;
+} {
   const sink = new ByteSink();
   encodeBlock(block, sink);
   const reader = new BlockReader().reset(sink.view());
@@ -111,7 +129,11 @@ function storedEntry(block: BlockMeta): { entry: Uint8Array; reader: BlockReader
 function filterCase(datasets: number): PreparedCase {
   const block = blockOf(datasets);
   const { entry } = storedEntry(block);
-  const views = { u8: entry, i32: new Int32Array(entry.buffer), f64: new Float64Array(entry.buffer) };
+  const views = {
+    u8: entry,
+    i32: new Int32Array(entry.buffer),
+    f64: new Float64Array(entry.buffer),
+  };
   const reader = new EntryReader(views);
   const wanted = new Uint8Array(datasets);
   const type = blockMetaType();
@@ -124,7 +146,8 @@ function filterCase(datasets: number): PreparedCase {
   const plain = (service: string): number =>
     countDecoded(type.decode(encoded) as unknown as DecodedBlock, service, startMs, endMs);
   wanted[1] = 1;
-  if (ours() !== 1 || plain(serviceNames(2)[1] as string) !== 1) throw new Error("Filters disagree");
+  if (ours() !== 1 || plain(serviceNames(2)[1] as string) !== 1)
+    throw new Error("Filters disagree");
   // The worst case: every row is in time, none matches.
   wanted[1] = 0;
   return {
@@ -151,7 +174,8 @@ function wireCase(datasets: number): PreparedCase {
   const block = blockOf(datasets);
   const type = blockMetaType();
   const message = protoMessage(type, block);
-  if (block.stringTable.length < datasets + PROFILE_TYPES.length) throw new Error("Strings are missing");
+  if (block.stringTable.length < datasets + PROFILE_TYPES.length)
+    throw new Error("Strings are missing");
   const sink = new ByteSink();
   return {
     ours: repeat("encodeBlock from a plain object", () => {
@@ -165,7 +189,8 @@ function wireCase(datasets: number): PreparedCase {
 export const cases: readonly BenchCase[] = [10, 100].flatMap((datasets): BenchCase[] => [
   {
     name: `protocol/filter-entry/${datasets}-datasets`,
-    about: "Time and label filter over a stored entry, against protobuf decode and the same filter.",
+    about:
+      "Time and label filter over a stored entry, against protobuf decode and the same filter.",
     goals: [{ metric: "cpuUs", form: "limit/ours", atLeast: 50 }],
     prepare: () => filterCase(datasets),
   },
@@ -177,7 +202,8 @@ export const cases: readonly BenchCase[] = [10, 100].flatMap((datasets): BenchCa
   },
   {
     name: `protocol/encode-block/${datasets}-datasets`,
-    about: "Encoding a plain object for the wire, strings included, against a protobufjs encode of it.",
+    about:
+      "Encoding a plain object for the wire, strings included, against a protobufjs encode of it.",
     goals: [{ metric: "cpuUs", form: "ours/limit" }],
     prepare: () => wireCase(datasets),
   },

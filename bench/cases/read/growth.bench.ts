@@ -5,7 +5,12 @@
 
 import { join } from "node:path";
 import type { QueryParams } from "../../../src/read/index.ts";
-import { type BenchCase, type BenchContext, type PreparedCase, repeat } from "../../harness/index.ts";
+import {
+  type BenchCase,
+  type BenchContext,
+  type PreparedCase,
+  repeat,
+} from "../../harness/index.ts";
 import { makeBlock, serviceNames } from "../../support/block-fixture.ts";
 import { IndexBuilder } from "../../support/index-builder.ts";
 import { Queries } from "../../support/queries.ts";
@@ -59,7 +64,6 @@ interface Built {
   readonly queries: Queries;
   close(): Promise<void>;
 }
-
 
 async function indexOf(blocks: number, context: BenchContext): Promise<Built> {
   const directory = join(context.directory, String(blocks));
@@ -153,7 +157,8 @@ export const cases: readonly BenchCase[] = [
   step(100_000, 1_000_000),
   {
     name: "read/labels/10k-services-14-days",
-    about: "Distinct services and profile types of a fortnight: 10,000 services in each of 56 windows.",
+    about:
+      "Distinct services and profile types of a fortnight: 10,000 services in each of 56 windows.",
     goals: [{ metric: "p50Us", form: "ours", atMost: 100_000 }],
     sampleMs: 400,
     prepare: prepareLabels,

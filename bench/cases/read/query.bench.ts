@@ -5,7 +5,12 @@ import { encodeUlid } from "../../../src/base/index.ts";
 import { type IndexDatabase, KeyBuffer } from "../../../src/db/index.ts";
 import { ENTRY_ROW, EntryReader, HEAD } from "../../../src/protocol/index.ts";
 import type { QueryParams } from "../../../src/read/index.ts";
-import { type BenchCase, type BenchContext, type PreparedCase, repeat } from "../../harness/index.ts";
+import {
+  type BenchCase,
+  type BenchContext,
+  type PreparedCase,
+  repeat,
+} from "../../harness/index.ts";
 import { makeBlock, serviceNames } from "../../support/block-fixture.ts";
 import { IndexBuilder } from "../../support/index-builder.ts";
 import { Queries } from "../../support/queries.ts";
@@ -97,7 +102,9 @@ async function prepareScan(context: BenchContext): Promise<PreparedCase> {
   const key = findKey(plain, queries.ids(params), params);
   return {
     ours: repeat("query engine", () => queries.plan(params)),
-    limit: repeat("plain row scan, in-place decoder", () => plain.run(key, params.startMs, params.endMs)),
+    limit: repeat("plain row scan, in-place decoder", () =>
+      plain.run(key, params.startMs, params.endMs),
+    ),
     close: () => builder.close(),
   };
 }

@@ -27,11 +27,18 @@ function rawWriter(directory: string): { write: () => number; close: () => void 
   };
 }
 
-async function prepare(directory: string, inFlight: number, isLogOnly = false): Promise<PreparedCase> {
+async function prepare(
+  directory: string,
+  inFlight: number,
+  isLogOnly = false,
+): Promise<PreparedCase> {
   const raw = rawWriter(directory);
   const node = await startNode(join(directory, "node"), (state) => (isLogOnly ? noState() : state));
   return {
-    ours: repeatAsync(`AddBlock, ${inFlight} in flight`, node.addBlock, { inFlight, hasLatencies: true }),
+    ours: repeatAsync(`AddBlock, ${inFlight} in flight`, node.addBlock, {
+      inFlight,
+      hasLatencies: true,
+    }),
     limit: repeat("O_DSYNC write, one at a time", raw.write, { hasLatencies: true }),
     close: async () => {
       await node.close();

@@ -1,7 +1,13 @@
 /** Reads over the socket against the bare socket: an echo server with answers of the same size. */
 
 import { join } from "node:path";
-import { type BlockMeta, ByteSink, encodeBlockListRequest, encodeQueryRequest, OP } from "../../../src/protocol/index.ts";
+import {
+  type BlockMeta,
+  ByteSink,
+  encodeBlockListRequest,
+  encodeQueryRequest,
+  OP,
+} from "../../../src/protocol/index.ts";
 import type { QueryParams } from "../../../src/read/index.ts";
 import {
   type BenchCase,
@@ -14,7 +20,12 @@ import {
 import { makeBlock, serviceNames } from "../../support/block-fixture.ts";
 import { processCpuUs, type ServerUnderTest, startEcho } from "../../support/processes.ts";
 import { Queries } from "../../support/queries.ts";
-import { type RawWebSocket, RawWebSocket as Raw, runClosedLoop, runDepthOne } from "../../support/raw-websocket.ts";
+import {
+  type RawWebSocket,
+  RawWebSocket as Raw,
+  runClosedLoop,
+  runDepthOne,
+} from "../../support/raw-websocket.ts";
 import {
   exchange,
   isLastFrame,
@@ -55,7 +66,11 @@ const QUERY: QueryParams = {
   labels: ["service_name"],
 };
 
-async function loadedNode(context: BenchContext, name: string, readerThreads: number): Promise<ServedNode> {
+async function loadedNode(
+  context: BenchContext,
+  name: string,
+  readerThreads: number,
+): Promise<ServedNode> {
   context.progress(`loading ${BLOCKS} blocks through the socket`);
   const node = await startServedNode(join(context.directory, name), readerThreads);
   const all = blocks();
@@ -80,7 +95,12 @@ function queryPayload(query: QueryParams): Uint8Array {
 function pointPayload(block: BlockMeta): Uint8Array {
   const sink = new ByteSink();
   const tenant = "acme";
-  encodeBlockListRequest(sink, { tenant, shard: block.shard, blocks: [block.id], consistency: "strong" });
+  encodeBlockListRequest(sink, {
+    tenant,
+    shard: block.shard,
+    blocks: [block.id],
+    consistency: "strong",
+  });
   return sink.copy();
 }
 
@@ -138,7 +158,11 @@ interface Rig {
   close(): Promise<void>;
 }
 
-async function openRig(context: BenchContext, opcode: number, payloads: readonly Uint8Array[]): Promise<Rig> {
+async function openRig(
+  context: BenchContext,
+  opcode: number,
+  payloads: readonly Uint8Array[],
+): Promise<Rig> {
   const node = await loadedNode(context, "node", 1);
   const sockets = await openAll(() => openSession(node.port));
   const frames = framesOf(opcode, payloads);
@@ -185,7 +209,8 @@ async function prepareQuery(context: BenchContext): Promise<PreparedCase> {
   const queries = new Queries(db);
   const ids = queries.ids(QUERY);
   context.fact("blocks in the answer", ids.length);
-  if (ids.length < 2 || ids.length > 8) throw new Error(`Expected about 4 blocks, got ${ids.length}`);
+  if (ids.length < 2 || ids.length > 8)
+    throw new Error(`Expected about 4 blocks, got ${ids.length}`);
   const engine = repeat("engine", () => queries.plan(QUERY));
   const echo = loadOn("echo", rig.echo, rig.echoSockets, rig.frames);
   const limit: Subject = {
@@ -211,7 +236,11 @@ async function prepareDepthOne(context: BenchContext): Promise<PreparedCase> {
   const rig = await openRig(context, OP.query_metadata, [queryPayload(QUERY)]);
   return {
     ours: depthOneOn("query, one at a time", rig.sockets[0] as RawWebSocket, rig.frames),
-    limit: depthOneOn("raw uWS echo, one at a time", rig.echoSockets[0] as RawWebSocket, rig.frames),
+    limit: depthOneOn(
+      "raw uWS echo, one at a time",
+      rig.echoSockets[0] as RawWebSocket,
+      rig.frames,
+    ),
     close: () => rig.close(),
   };
 }
@@ -248,7 +277,8 @@ export const cases: readonly BenchCase[] = [
   },
   {
     name: "server/query/4-matches",
-    about: "CPU of a query over the socket against the engine in process plus an echo of its answer.",
+    about:
+      "CPU of a query over the socket against the engine in process plus an echo of its answer.",
     goals: [{ metric: "cpuUs", form: "ours/limit", atMost: 1.35 }],
     prepare: prepareQuery,
   },

@@ -32,7 +32,7 @@ import { AdminServer } from "./admin-server.ts";
 import { collectDatabase, collectLog, collectReplica, collectState } from "./collectors.ts";
 import { logFilesDirectory } from "./directories.ts";
 import { claimIdentity, type StoredIdentity } from "./identity.ts";
-import { timedFiles, timedState } from "./instruments.ts";
+import { observeLogWrite, timedState } from "./instruments.ts";
 import { connectLocally } from "./local-client.ts";
 import { LoopMonitor } from "./loop-monitor.ts";
 import { listenHost } from "./listen-host.ts";
@@ -201,8 +201,11 @@ export class HearthNode {
       segmentBytes: logSegmentBytes,
       groupMaxBytes: logGroupBytes,
     };
-    const files = timedFiles(NODE_FILES, metrics);
-    const log = await DurableLog.open(options, { files, logger: this.#logger.child("log") });
+    const log = await DurableLog.open(options, {
+      files: NODE_FILES,
+      logger: this.#logger.child("log"),
+      onWrite: observeLogWrite(metrics),
+    });
     this.#parts.log = log;
     this.state.attachLog(log);
     collectLog(metrics, log);

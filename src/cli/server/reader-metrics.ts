@@ -13,7 +13,11 @@ import {
   REQUEST_SECONDS_BUCKETS,
   type ThreadSeries,
 } from "../../metrics/index.ts";
-import { type ReaderMetrics, REQUEST_DURATION_BUCKETS_SECONDS } from "../../server/index.ts";
+import {
+  type ReaderMetrics,
+  REQUEST_DURATION_BUCKETS_SECONDS,
+  type RequestDuration,
+} from "../../server/index.ts";
 
 /** A scrape is a few seconds old at most; shorter polls would only cost the threads time. */
 const POLL_INTERVAL_MS = 2_000;
@@ -161,10 +165,9 @@ export class ReaderMetricsPoller {
   }
 }
 
-/** The outcome of a request as the reference names it: success, cancel or error. */
-function durationLabels(duration: { readonly route: string; readonly outcome?: string }): Labels {
+function durationLabels(duration: RequestDuration): Labels {
   const route = ROUTES[duration.route] ?? duration.route;
-  return { method: "WebSocket", route, status_code: duration.outcome ?? "success", ws: "true" };
+  return { method: "WebSocket", route, status_code: duration.outcome, ws: "true" };
 }
 
 /** Fine buckets into the reference's: each goes where all of it fits. */

@@ -133,7 +133,11 @@ export class Catalog {
   }
 
   /** The shard a block id belongs to under this owner, or null. */
-  findShard(tenant: number, { startMs, durationSec }: PartitionName, shard: number): ShardRecord | null {
+  findShard(
+    tenant: number,
+    { startMs, durationSec }: PartitionName,
+    shard: number,
+  ): ShardRecord | null {
     for (const partition of this.#partitions(tenant)) {
       if (partition.startMs !== startMs || partition.durationSec !== durationSec) continue;
       return this.#shards(tenant, partition).find((record) => record.shard === shard) ?? null;
@@ -194,7 +198,8 @@ export class Catalog {
     if (sizeBytes % SHARD_RECORD_BYTES !== 0)
       throw dataLoss(`partition ${startMs} of owner ${tenant} is damaged`);
     const shards: ShardRecord[] = [];
-    for (let i = 0; i < sizeBytes / SHARD_RECORD_BYTES; i++) shards.push(this.#copyShard(i, partition));
+    for (let i = 0; i < sizeBytes / SHARD_RECORD_BYTES; i++)
+      shards.push(this.#copyShard(i, partition));
     return shards;
   }
 

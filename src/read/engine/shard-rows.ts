@@ -169,7 +169,8 @@ export class ShardRows {
   #closedChunks(shard: ShardRecord, wanted: WantedKeys, range: TimeRange): number {
     if (shard.tailChunks < 2) return 0;
     const size = this.#db.get("tailKeys", this.#shardKey.u32(0, shard.ordinal).bytes);
-    if (size <= TAIL_KEYS.headBytes) throw dataLoss(`tail keys of shard ${shard.ordinal} are missing`);
+    if (size <= TAIL_KEYS.headBytes)
+      throw dataLoss(`tail keys of shard ${shard.ordinal} are missing`);
     const inTime = this.#chunksInTime(shard.tailChunks - 1, range);
     return inTime === 0 ? 0 : inTime & this.#chunksOfKeys(size, wanted);
   }
