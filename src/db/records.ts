@@ -46,12 +46,13 @@ export const ROW = {
  */
 export const TAIL_KEYS = { headBytes: 256, chunksMax: 16 } as const;
 
-/** Value of `directory`: one per key, 24 B = 6 words = 3 doubles. */
+/** Value of `directory`: one per key, 32 B = 8 words = 4 doubles. */
 export const DIRECTORY_RECORD = {
   key32: 0,
   rows32: 1,
-  hullMinMs64: 1,
-  hullMaxMs64: 2,
+  runs32: 2,
+  hullMinMs64: 2,
+  hullMaxMs64: 3,
 } as const;
 
 /** Value of `meta` "applied", doubles. */

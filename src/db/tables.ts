@@ -33,7 +33,7 @@ export type TableName = (typeof TABLES)[number];
 export const PARTITION_RECORD_BYTES = 56;
 export const SHARD_RECORD_BYTES = 72;
 export const ROW_BYTES = 40;
-export const DIRECTORY_RECORD_BYTES = 24;
+export const DIRECTORY_RECORD_BYTES = 32;
 export const PAIR_BITMAP_BYTES = 32;
 
 /** Strings per chunk of `strings`, keys per chunk of `keys`, keys per directory chunk and pair bitmap: powers of two. */

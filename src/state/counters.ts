@@ -15,7 +15,6 @@ const COUNTER_FIELDS = [
   "nextTenant",
   "nextOrdinal",
   "nextDictionary",
-  "nextRun",
   "blocks",
   "datasets",
   "bytes",
@@ -30,7 +29,7 @@ const COUNTER_FIELDS = [
 export type CounterField = (typeof COUNTER_FIELDS)[number];
 
 /** Bump when an older or newer layout of any table cannot be read: the index is then rebuilt from the log. */
-const LAYOUT_VERSION = 1;
+const LAYOUT_VERSION = 2;
 
 /** Ids are u32 in keys. */
 const ID_MAX = 0xffff_fffe;
@@ -41,7 +40,6 @@ export class Counters implements Record<CounterField, number> {
   nextTenant = 1;
   nextOrdinal = 1;
   nextDictionary = 1;
-  nextRun = 1;
   /** Blocks in the index. */
   blocks = 0;
   /** Datasets of those blocks. */
@@ -83,7 +81,7 @@ export class Counters implements Record<CounterField, number> {
   }
 
   /** Hands out an id that was never used before. */
-  take(field: "nextTenant" | "nextOrdinal" | "nextDictionary" | "nextRun"): number {
+  take(field: "nextTenant" | "nextOrdinal" | "nextDictionary"): number {
     const id = this[field]++;
     assert(id <= ID_MAX, `Cannot give out another id: ${field} is exhausted`);
     return id;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type IndexDatabase, META_KEYS, type TableName } from "../../src/db/index.ts";
-import { verifyIndex, VERIFY_PROBLEMS_MAX } from "../../src/state/index.ts";
+import type { IndexDatabase, TableName } from "../../src/db/index.ts";
+import { Counters, verifyIndex, VERIFY_PROBLEMS_MAX } from "../../src/state/index.ts";
 import { entry, StateFixture, ulidAt, WINDOW_MS } from "./support.ts";
 
 function filled(): StateFixture {
@@ -114,10 +114,10 @@ test("wrong counters are found", async () => {
   const fixture = filled();
   try {
     const { db } = fixture;
-    const length = db.get("meta", META_KEYS.counters);
-    const value = db.u8.slice(0, length);
-    new Float64Array(value.buffer)[5] = 499;
-    db.write(() => db.put("meta", META_KEYS.counters, value));
+    const counters = new Counters();
+    counters.load(db);
+    counters.blocks = 499;
+    db.write(() => counters.store(db));
     assert.deepEqual(fixture.read(verifyIndex).problems, [
       "counter blocks: recorded 499, found 500",
     ]);

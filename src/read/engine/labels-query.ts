@@ -140,15 +140,15 @@ class LabelSource {
   }
 
   search(shard: ShardRecord, range: TimeRange): void {
-    const undecided: number[] = [];
-    this.#shardRows.visitDirectory(shard, this.#wanted, range, (key, _rows, isInsideRange) => {
-      if (isInsideRange) this.#markFound(key);
-      else undecided.push(key);
+    const undecided: { readonly key: number; readonly runs: number }[] = [];
+    this.#shardRows.visitDirectory(shard, this.#wanted, range, (key, { isInside, runs }) => {
+      if (isInside) this.#markFound(key);
+      else undecided.push({ key, runs });
     });
     this.#shardRows.visitTailKeys(shard, this.#wanted, range, (key) => this.#markFound(key));
-    for (const key of undecided) {
+    for (const { key, runs } of undecided) {
       const isOpen = hasBit(this.#pending, key);
-      if (isOpen && this.#shardRows.hasPostingIn(shard, key, range)) this.#markFound(key);
+      if (isOpen && this.#shardRows.hasPostingIn(shard, key, runs, range)) this.#markFound(key);
     }
     for (const key of this.#found) this.#addRowsOf(key);
     this.#found = [];

@@ -13,7 +13,6 @@ import {
   type IndexDatabase,
   KEYS_PER_DIRECTORY_SHIFT,
   KeyBuffer,
-  keyU32,
   ROW,
   ROW_BYTES,
   TAIL_KEYS,
@@ -30,7 +29,15 @@ const DIRECTORY_WORDS = DIRECTORY_RECORD_BYTES / 4;
 const DIRECTORY_DOUBLES = DIRECTORY_RECORD_BYTES / 8;
 
 /** Called for a directory record whose key matches and whose hull overlaps. Must not read the database. */
-type DirectoryVisitor = (key: number, rows: number, isInside: boolean) => void;
+type DirectoryVisitor = (key: number, record: DirectoryHit) => void;
+
+/** The rest of that record. Reused from call to call. */
+interface DirectoryHit {
+  rows: number;
+  runs: number;
+  /** All rows of the key overlap. */
+  isInside: boolean;
+}
 
 export class ShardRows {
   readonly #db: IndexDatabase;
@@ -40,10 +47,10 @@ export class ShardRows {
   readonly #chunkEnd = new KeyBuffer(8);
   readonly #postingStart = new KeyBuffer(12);
   readonly #postingEnd = new KeyBuffer(12);
-  /** Postings to scan: pairs of first and last key. */
-  #ranges: number[] = [];
-  #hitKeys = 0;
+  /** Postings to read. */
+  #ranges: PostingRange[] = [];
   #hitRows = 0;
+  readonly #hit: DirectoryHit = { rows: 0, runs: 0, isInside: false };
 
   constructor(db: IndexDatabase, counters: ReadCounters) {
     this.#db = db;
@@ -58,11 +65,7 @@ export class ShardRows {
     this.#planPostings(shard, resolution, range);
     if (this.#prefersBlockScan(shard)) return false;
     this.#collectTail(shard, resolution, range, rows);
-    for (let i = 0; i < this.#ranges.length; i += 2) {
-      const first = this.#ranges[i] as number;
-      const last = this.#ranges[i + 1] as number;
-      this.#collectPostings(shard, first, last, resolution.bitmap, range, rows);
-    }
+    for (const hits of this.#ranges) this.#collectPostings(shard, hits, range, rows);
     return true;
   }
 
@@ -104,9 +107,9 @@ export class ShardRows {
   }
 
   /** Whether some posting row of the key overlaps the range. */
-  hasPostingIn(shard: ShardRecord, key: number, range: TimeRange): boolean {
+  hasPostingIn(shard: ShardRecord, key: number, runs: number, range: TimeRange): boolean {
     let isFound = false;
-    this.#scanPostings(shard, key, key, (size) => {
+    this.#readPostings(shard, { firstKey: key, lastKey: key, runs }, (size) => {
       const { f64 } = this.#db;
       const end = size / 8;
       for (let double = 0; double < end && !isFound; double += ROW_DOUBLES) {
@@ -122,24 +125,27 @@ export class ShardRows {
   /** Turns matching directory records into ranges of posting keys. */
   #planPostings(shard: ShardRecord, resolution: Resolution, range: TimeRange): void {
     this.#ranges = [];
-    this.#hitKeys = 0;
     this.#hitRows = 0;
-    this.visitDirectory(shard, resolution, range, (key, rows) => {
-      this.#hitKeys++;
+    this.visitDirectory(shard, resolution, range, (key, { rows, runs }) => {
       this.#hitRows += rows;
-      const { length } = this.#ranges;
+      const last = this.#ranges.at(-1);
       // Direct neighbours share a scan. A gap would read runs nobody asked for, of unknown length.
-      const isNext = length > 0 && key === (this.#ranges[length - 1] as number) + 1;
-      if (isNext) this.#ranges[length - 1] = key;
-      else this.#ranges.push(key, key);
+      if (last === undefined || key !== last.lastKey + 1) {
+        this.#ranges.push({ firstKey: key, lastKey: key, runs });
+      } else {
+        last.lastKey = key;
+        last.runs = Math.max(last.runs, runs);
+      }
     });
   }
 
   #prefersBlockScan(shard: ShardRecord): boolean {
-    const postingsUs =
-      (this.#ranges.length / 2) * COST_US.scan +
-      this.#hitKeys * COST_US.step +
-      Math.min(this.#hitRows, shard.blocks) * COST_US.get;
+    let postingsUs = Math.min(this.#hitRows, shard.blocks) * COST_US.get;
+    for (const hits of this.#ranges) {
+      const reads = readsOf(hits);
+      postingsUs +=
+        reads <= POSTING_GETS_MAX ? reads * COST_US.get : COST_US.scan + reads * COST_US.step;
+    }
     const blocksUs = COST_US.scan + shard.blocks * COST_US.step + shard.datasets * COST_US.dataset;
     return blocksUs < postingsUs;
   }
@@ -222,41 +228,54 @@ export class ShardRows {
     }
   }
 
-  #collectPostings(
-    shard: ShardRecord,
-    first: number,
-    last: number,
-    wanted: Uint32Array,
-    range: TimeRange,
-    rows: RowList,
-  ): void {
+  #collectPostings(shard: ShardRecord, hits: PostingRange, range: TimeRange, rows: RowList): void {
     const { u32, f64 } = this.#db;
-    this.#scanPostings(shard, first, last, (size, key) => {
-      if (!hasBit(wanted, key)) return true;
+    this.#readPostings(shard, hits, (size) => {
       const count = rowCount(size);
       this.#counters.rowsScanned += count;
       for (let i = 0; i < count; i++) {
         const double = i * ROW_DOUBLES;
         const minMs = f64[double + ROW.minMs64] as number;
-        if (overlaps(range, minMs, f64[double + ROW.maxMs64] as number))
+        if (overlaps(range, minMs, f64[double + ROW.maxMs64] as number)) {
           rows.push(u32, i * ROW_WORDS);
+        }
       }
       return true;
     });
+  }
+
+  /** Visits the runs of the keys: by name when they are few, else by a scan. */
+  #readPostings(
+    shard: ShardRecord,
+    hits: PostingRange,
+    visit: (sizeBytes: number) => boolean,
+  ): void {
+    if (readsOf(hits) > POSTING_GETS_MAX) {
+      this.#scanPostings(shard, hits.firstKey, hits.lastKey, visit);
+      return;
+    }
+    this.#postingStart.u32(0, shard.ordinal);
+    for (let key = hits.firstKey; key <= hits.lastKey; key++) {
+      for (let run = 0; run < hits.runs; run++) {
+        const size = this.#db.get("postings", this.#postingStart.u32(4, key).u32(8, run).bytes);
+        // A run may be gone, and its neighbour key may have fewer.
+        if (size > 0 && !visit(size)) return;
+      }
+    }
   }
 
   #scanPostings(
     shard: ShardRecord,
     first: number,
     last: number,
-    visit: (sizeBytes: number, key: number) => boolean,
+    visit: (sizeBytes: number) => boolean,
   ): void {
     const start = this.#postingStart.u32(0, shard.ordinal).u32(4, first).u32(8, 0).bytes;
     const end = this.#postingEnd
       .u32(0, shard.ordinal)
       .u32(4, last + 1)
       .u32(8, 0).bytes;
-    this.#db.scan("postings", start, end, (key, size) => visit(size, keyU32(key, 4)));
+    this.#db.scan("postings", start, end, (_key, size) => visit(size));
   }
 
   #visitDirectoryChunk(
@@ -274,10 +293,24 @@ export class ShardRows {
       const lowMs = f64[i * DIRECTORY_DOUBLES + DIRECTORY_RECORD.hullMinMs64] as number;
       const highMs = f64[i * DIRECTORY_DOUBLES + DIRECTORY_RECORD.hullMaxMs64] as number;
       if (!overlaps(range, lowMs, highMs)) continue;
-      const isInside = range.startMs <= lowMs && highMs <= range.endMs;
-      visit(key, u32[i * DIRECTORY_WORDS + DIRECTORY_RECORD.rows32] as number, isInside);
+      this.#hit.isInside = range.startMs <= lowMs && highMs <= range.endMs;
+      this.#hit.rows = u32[i * DIRECTORY_WORDS + DIRECTORY_RECORD.rows32] as number;
+      this.#hit.runs = u32[i * DIRECTORY_WORDS + DIRECTORY_RECORD.runs32] as number;
+      visit(key, this.#hit);
     }
   }
+}
+
+/** Neighbouring keys whose postings match, and the most runs that one of them has. */
+interface PostingRange {
+  readonly firstKey: number;
+  lastKey: number;
+  runs: number;
+}
+
+/** Reads by name that the postings of a range take at most. */
+function readsOf(hits: PostingRange): number {
+  return (hits.lastKey - hits.firstKey + 1) * hits.runs;
 }
 
 /** Keys that are looked for. */
@@ -329,6 +362,9 @@ function groupsOf(wanted: WantedKeys, countMax: number): number[] {
   }
   return groups;
 }
+
+/** Above this many runs one scan is cheaper than reads by name. */
+const POSTING_GETS_MAX = 5;
 
 /** Above this many chunks one scan is cheaper than reads by key: starting a scan costs about five reads. */
 const DIRECTORY_GETS_MAX = 6;

@@ -18,6 +18,8 @@ const RECORD_DOUBLES = DIRECTORY_RECORD_BYTES / 8;
 export interface DirectoryChange {
   readonly key: number;
   readonly rows: number;
+  /** Runs added: 1 or 0. */
+  readonly runs: number;
   readonly hullMinMs: number;
   readonly hullMaxMs: number;
 }
@@ -27,12 +29,18 @@ const value = new Uint8Array(DIRECTORY_RECORD_BYTES << KEYS_PER_DIRECTORY_SHIFT)
 const words = new Uint32Array(value.buffer);
 const doubles = new Float64Array(value.buffer);
 
-/** Applies changes to the records of one shard. Shape: ascending by key, each key once. */
+/**
+ * Applies changes to the records of one shard.
+ *
+ * Shape: ascending by key, each key once. The result has the runs of each key before its change: the number that an
+ *   added run gets.
+ */
 export function updateDirectory(
   db: IndexDatabase,
   ordinal: number,
   changes: readonly DirectoryChange[],
-): void {
+): Uint32Array {
+  const runsBefore = new Uint32Array(changes.length);
   let start = 0;
   while (start < changes.length) {
     const chunk = (changes[start] as DirectoryChange).key >>> KEYS_PER_DIRECTORY_SHIFT;
@@ -43,9 +51,10 @@ export function updateDirectory(
     ) {
       end++;
     }
-    updateChunk(db, ordinal, chunk, changes.slice(start, end));
+    updateChunk(db, ordinal, chunk, changes.slice(start, end), runsBefore.subarray(start, end));
     start = end;
   }
+  return runsBefore;
 }
 
 function updateChunk(
@@ -53,6 +62,7 @@ function updateChunk(
   ordinal: number,
   chunk: number,
   changes: readonly DirectoryChange[],
+  runsBefore: Uint32Array,
 ): void {
   const key = dbKey.u32(0, ordinal).u32(4, chunk).bytes;
   const length = db.get("directory", key);
@@ -66,7 +76,9 @@ function updateChunk(
     }
     const change = changes[next];
     if (change !== undefined && change.key === storedKey) {
-      records = put(records, merged(db, i, change));
+      const record = recordAt(db, i);
+      runsBefore[next] = record.runs;
+      records = put(records, merged(record, change));
       next++;
     } else {
       records = put(records, recordAt(db, i));
@@ -81,16 +93,17 @@ function recordAt(db: IndexDatabase, i: number): DirectoryChange {
   return {
     key: db.u32[i * RECORD_WORDS + DIRECTORY_RECORD.key32] as number,
     rows: db.u32[i * RECORD_WORDS + DIRECTORY_RECORD.rows32] as number,
+    runs: db.u32[i * RECORD_WORDS + DIRECTORY_RECORD.runs32] as number,
     hullMinMs: db.f64[i * RECORD_DOUBLES + DIRECTORY_RECORD.hullMinMs64] as number,
     hullMaxMs: db.f64[i * RECORD_DOUBLES + DIRECTORY_RECORD.hullMaxMs64] as number,
   };
 }
 
-function merged(db: IndexDatabase, i: number, change: DirectoryChange): DirectoryChange {
-  const record = recordAt(db, i);
+function merged(record: DirectoryChange, change: DirectoryChange): DirectoryChange {
   return {
     key: record.key,
     rows: record.rows + change.rows,
+    runs: record.runs + change.runs,
     hullMinMs: Math.min(record.hullMinMs, change.hullMinMs),
     hullMaxMs: Math.max(record.hullMaxMs, change.hullMaxMs),
   };
@@ -102,6 +115,8 @@ function put(records: number, record: DirectoryChange): number {
   if (record.rows === 0) return records;
   words[records * RECORD_WORDS + DIRECTORY_RECORD.key32] = record.key;
   words[records * RECORD_WORDS + DIRECTORY_RECORD.rows32] = record.rows;
+  words[records * RECORD_WORDS + DIRECTORY_RECORD.runs32] = record.runs;
+  words[records * RECORD_WORDS + 3] = 0;
   doubles[records * RECORD_DOUBLES + DIRECTORY_RECORD.hullMinMs64] = record.hullMinMs;
   doubles[records * RECORD_DOUBLES + DIRECTORY_RECORD.hullMaxMs64] = record.hullMaxMs;
   return records + 1;

@@ -4,7 +4,6 @@
 
 import { assert } from "../../base/index.ts";
 import { type IndexDatabase, KeyBuffer, keyU32, ROW, ROW_BYTES } from "../../db/index.ts";
-import type { Counters } from "../counters.ts";
 import type { StateMetrics } from "../metrics.ts";
 import { type DirectoryChange, updateDirectory } from "./directory.ts";
 import { compareIds, compareRows, ROW_DOUBLES, ROW_WORDS, RowBuffer } from "./rows.ts";
@@ -15,7 +14,6 @@ const scanEnd = new KeyBuffer(12);
 
 export interface PostingsModules {
   readonly db: IndexDatabase;
-  readonly counters: Counters;
   readonly metrics: StateMetrics;
 }
 
@@ -27,13 +25,11 @@ interface ChangedRun {
 
 export class Postings {
   readonly #db: IndexDatabase;
-  readonly #counters: Counters;
   readonly #metrics: StateMetrics;
   readonly #run = new RowBuffer();
 
   constructor(modules: PostingsModules) {
     this.#db = modules.db;
-    this.#counters = modules.counters;
     this.#metrics = modules.metrics;
   }
 
@@ -41,21 +37,22 @@ export class Postings {
   add(ordinal: number, rows: RowBuffer): void {
     const groups = groupByKey(rows);
     const keys = Uint32Array.from(groups.keys()).sort();
-    const run = this.#counters.take("nextRun");
     const changes: DirectoryChange[] = [];
     for (const key of keys) {
       const group = groups.get(key) as number[];
       sortRows(rows.words, group);
-      this.#run.count = 0;
-      for (const i of group) this.#run.appendRow(rows.words, i);
-      this.#db.put(
-        "postings",
-        runKey.u32(0, ordinal).u32(4, key).u32(8, run).bytes,
-        this.#run.content(),
-      );
       changes.push(hullOf(key, rows, group));
     }
-    updateDirectory(this.#db, ordinal, changes);
+    const runs = updateDirectory(this.#db, ordinal, changes);
+    for (const [position, key] of keys.entries()) {
+      this.#run.count = 0;
+      for (const i of groups.get(key) as number[]) this.#run.appendRow(rows.words, i);
+      runKey
+        .u32(0, ordinal)
+        .u32(4, key)
+        .u32(8, runs[position] as number);
+      this.#db.put("postings", runKey.bytes, this.#run.content());
+    }
     this.#metrics.postingRuns += keys.length;
   }
 
@@ -76,6 +73,7 @@ export class Postings {
       changes.push({
         key,
         rows: start - end,
+        runs: 0,
         hullMinMs: Number.POSITIVE_INFINITY,
         hullMaxMs: Number.NEGATIVE_INFINITY,
       });
@@ -162,5 +160,5 @@ function hullOf(key: number, rows: RowBuffer, group: readonly number[]): Directo
     hullMinMs = Math.min(hullMinMs, minMs, maxMs);
     hullMaxMs = Math.max(hullMaxMs, minMs, maxMs);
   }
-  return { key, rows: group.length, hullMinMs, hullMaxMs };
+  return { key, rows: group.length, runs: 1, hullMinMs, hullMaxMs };
 }

@@ -22,6 +22,8 @@ import type { Problems } from "./problems.ts";
 /** Rows of one key in the postings: how many, and what a hull must contain. */
 interface KeyRows {
   rows: number;
+  /** Above every run number. */
+  runs: number;
   minMs: number;
   maxMs: number;
 }
@@ -157,10 +159,12 @@ class ShardCheck {
       const key = keyU32(dbKey, 4);
       const known = this.#keys.get(key) ?? {
         rows: 0,
+        runs: 0,
         minMs: Number.POSITIVE_INFINITY,
         maxMs: Number.NEGATIVE_INFINITY,
       };
       this.#keys.set(key, known);
+      known.runs = Math.max(known.runs, keyU32(dbKey, 8) + 1);
       let before = "";
       for (let i = 0; i < length / ROW_BYTES; i++) {
         const row = this.#rowAt(i);
@@ -198,6 +202,11 @@ class ShardCheck {
         before = key;
         const rows = this.#db.u32[at / 4 + DIRECTORY_RECORD.rows32] as number;
         this.#problems.same(`${what} rows`, rows, known?.rows ?? 0);
+        const runs = this.#db.u32[at / 4 + DIRECTORY_RECORD.runs32] as number;
+        this.#problems.check(
+          runs >= (known?.runs ?? 0),
+          () => `${what} says ${runs} runs, found ${known?.runs}`,
+        );
         const minMs = this.#db.f64[at / 8 + DIRECTORY_RECORD.hullMinMs64] as number;
         const maxMs = this.#db.f64[at / 8 + DIRECTORY_RECORD.hullMaxMs64] as number;
         this.#problems.check(
