@@ -201,6 +201,8 @@ class UwsConnection implements Connection {
   /** Null once the library said that the socket is closed: any call on it would throw. */
   #socket: Socket | null;
   #silentIntervals = 0;
+  /** False while everything sent went straight to the kernel: saves asking the library before each answer. */
+  #mayHaveBuffered = false;
 
   constructor(id: number, socket: Socket, listenerEvents: ListenerEvents) {
     this.id = id;
@@ -217,6 +219,7 @@ class UwsConnection implements Connection {
     if (this.#socket === null) return "overflow";
     const status = this.#socket.send(frame, true, false);
     if (status === SEND_SENT) return "sent";
+    this.#mayHaveBuffered = true;
     if (status !== SEND_DROPPED) return "buffered";
     this.#listenerEvents.rejected("slow_peer");
     // Without a close frame: it would queue behind what the peer does not read.
@@ -225,7 +228,10 @@ class UwsConnection implements Connection {
   }
 
   get bufferedBytes(): number {
-    return this.#socket === null ? 0 : this.#socket.getBufferedAmount();
+    if (this.#socket === null || !this.#mayHaveBuffered) return 0;
+    const bytes = this.#socket.getBufferedAmount();
+    this.#mayHaveBuffered = bytes > 0;
+    return bytes;
   }
 
   cork(body: () => void): void {

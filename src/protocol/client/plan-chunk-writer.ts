@@ -99,6 +99,19 @@ export class PlanChunkWriter {
     pushInt(this.#labels, value);
   }
 
+  /**
+   * Room for `count` label ints: write them to the result at `labelsCount` and further, then call `advanceLabels`.
+   * For whole runs, where a call per int would cost more than the int.
+   */
+  reserveLabels(count: number): Int32Array {
+    this.#labels.reserve(4 * count);
+    return this.#labels.i32;
+  }
+
+  advanceLabels(count: number): void {
+    this.#labels.length += 4 * count;
+  }
+
   /** Begins a block with the entry's head; tenant and creator are references of this chunk. */
   addBlock(entry: EntryReader, tenant: number, createdBy: number): void {
     const sink = this.#blocks;
@@ -121,19 +134,23 @@ export class PlanChunkWriter {
     assert(this.#blocks.length > 0, "A dataset needs a block");
     const sink = this.#datasets;
     sink.reserve(DATASET.bytes);
-    const { i32 } = sink;
+    const target = sink.i32;
+    const source = entry.i32;
     const from = (entry.rowsOffset + row * ENTRY_ROW.bytes) >>> 2;
     const to = sink.length >>> 2;
-    for (let word = 0; word < 6; word++) i32[to + word] = entry.i32[from + word] as number;
-    i32[to + DATASET.tenant / 4] = refs.tenant;
-    i32[to + DATASET.name / 4] = refs.name;
-    i32[to + DATASET.labelsStart / 4] = refs.labelsStart;
-    i32[to + DATASET.labelsCount / 4] = refs.labelsCount;
-    i32[to + DATASET.tocStart / 4] = this.#toc.length / 8;
-    i32[to + DATASET.tocCount / 4] = this.#addToc(entry, row);
-    i32[to + DATASET.format / 4] = entry.rowU32(row, ENTRY_ROW.format);
-    i32[to + DATASET.reserved / 4] = 0;
+    const tocStart = source[from + ENTRY_ROW.tocStart / 4] as number;
+    const tocCount = source[from + ENTRY_ROW.tocCount / 4] as number;
+    for (let word = 0; word < 6; word++) target[to + word] = source[from + word] as number;
+    target[to + DATASET.tenant / 4] = refs.tenant;
+    target[to + DATASET.name / 4] = refs.name;
+    target[to + DATASET.labelsStart / 4] = refs.labelsStart;
+    target[to + DATASET.labelsCount / 4] = refs.labelsCount;
+    target[to + DATASET.tocStart / 4] = this.#toc.length >>> 3;
+    target[to + DATASET.tocCount / 4] = tocCount;
+    target[to + DATASET.format / 4] = source[from + ENTRY_ROW.format / 4] as number;
+    target[to + DATASET.reserved / 4] = 0;
     sink.length += DATASET.bytes;
+    this.#addToc(entry, tocStart >>> 0, tocCount >>> 0);
     const count = (this.#blocks.length - PLAN_BLOCK.bytes + PLAN_BLOCK.datasetsCount) >>> 2;
     this.#blocks.i32[count] = (this.#blocks.i32[count] as number) + 1;
   }
@@ -164,18 +181,17 @@ export class PlanChunkWriter {
     return out.view(CHUNK_HEADROOM_BYTES);
   }
 
-  #addToc(entry: EntryReader, row: number): number {
-    const count = entry.rowU32(row, ENTRY_ROW.tocCount);
-    const start = entry.rowU32(row, ENTRY_ROW.tocStart);
+  #addToc(entry: EntryReader, start: number, count: number): void {
     assert(start + count <= entry.tocCount, "Stored table of contents is out of bounds");
     const sink = this.#toc;
     sink.reserve(8 * count);
+    const target = sink.i32;
+    const source = entry.i32;
     const from = (entry.tocOffset >>> 2) + 2 * start;
     const to = sink.length >>> 2;
     for (let word = 0; word < 2 * count; word++) {
-      sink.i32[to + word] = entry.i32[from + word] as number;
+      target[to + word] = source[from + word] as number;
     }
     sink.length += 8 * count;
-    return count;
   }
 }

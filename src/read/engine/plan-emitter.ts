@@ -157,16 +157,20 @@ export class PlanEmitter {
     start: number,
     end: number,
   ): void {
+    const first = this.#writer.labelsCount;
+    const labels = this.#writer.reserveLabels(end - start);
     let position = start;
+    let to = first;
     while (position < end) {
       const pairs = ints[position] as number;
       const next = pairs < 0 ? end : Math.min(end, position + 1 + 2 * pairs);
-      this.#writer.pushLabel(pairs);
+      labels[to++] = pairs;
       for (let i = position + 1; i < next; i++) {
-        this.#writer.pushLabel(this.#stringRef(memo, dictionary, ints[i] as number));
+        labels[to++] = this.#stringRef(memo, dictionary, ints[i] as number);
       }
       position = next;
     }
+    this.#writer.advanceLabels(to - first);
   }
 
   #pushMatching(
