@@ -90,6 +90,9 @@ export function exchange(socket: RawWebSocket, frame: Uint8Array): Promise<numbe
 /** For closed-loop load: a message that ends a request. Errors end the run: they must not be counted as work. */
 export function isLastFrame(buffer: Uint8Array, start: number): boolean {
   const flags = buffer[start + 3] as number;
-  if ((flags & FLAG.error) !== 0) throw new Error("The server refused a request of the load");
+  if ((flags & FLAG.error) !== 0) {
+    const text = Buffer.from(buffer.subarray(start, start + 400)).toString("latin1");
+    throw new Error(`The server refused a request of the load: ${text.replace(/[^ -~]+/g, " ")}`);
+  }
   return (flags & FLAG.last) !== 0;
 }

@@ -29,6 +29,13 @@ export interface ServerProcess {
   output(): string;
 }
 
+/** Servers that run. A test that dies must not leave them behind. */
+const RUNNING = new Set<ChildProcess>();
+
+process.once("exit", () => {
+  for (const child of RUNNING) child.kill("SIGKILL");
+});
+
 const READY_LIMIT_MS = 30_000;
 const POLL_MS = 15;
 const OUTPUT_MAX_CHARS = 16_384;
@@ -59,7 +66,9 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   };
   child.stdout.on("data", note);
   child.stderr.on("data", note);
+  RUNNING.add(child);
   const exited = new Promise<number | null>((resolve) => child.once("close", resolve));
+  void exited.then(() => RUNNING.delete(child));
   const server: ServerProcess = {
     endpoint: `127.0.0.1:${port}`,
     httpUrl: `http://127.0.0.1:${httpPort}`,

@@ -6,7 +6,20 @@
 
 import type { BlockMeta, DatasetMeta } from "../block-meta.ts";
 import { structureError } from "../bytes/flat-reader.ts";
-import type { PlanBlockView, PlanDatasetView } from "./plan-chunk-reader.ts";
+
+/** What the walk needs of a dataset of a plan; said here, because the reader imports this file. */
+interface PlanDataset extends Omit<DatasetMeta, "tenant" | "name" | "labels"> {
+  readonly tenant: string;
+  readonly name: string;
+  readonly labelInts: Int32Array;
+  text(reference: number): string;
+}
+
+interface PlanBlock extends Omit<BlockMeta, "tenant" | "createdBy" | "datasets" | "stringTable"> {
+  readonly tenant: string;
+  readonly createdBy: string;
+  datasets(): Iterable<PlanDataset>;
+}
 
 /** String 0 is the empty one; every other enters the table where it is first referred to. */
 class CompactTable {
@@ -26,7 +39,7 @@ class CompactTable {
 /**
  * Walks tenant, creator, then per dataset tenant, name and labels: the order that spec 2.2 fixes.
  */
-export function planBlockToMeta(block: PlanBlockView): BlockMeta {
+export function planBlockToMeta(block: PlanBlock): BlockMeta {
   const table = new CompactTable();
   const tenant = table.reference(block.tenant);
   const createdBy = table.reference(block.createdBy);
@@ -48,7 +61,7 @@ export function planBlockToMeta(block: PlanBlockView): BlockMeta {
   };
 }
 
-function planDatasetToMeta(dataset: PlanDatasetView, table: CompactTable): DatasetMeta {
+function planDatasetToMeta(dataset: PlanDataset, table: CompactTable): DatasetMeta {
   const tenant = table.reference(dataset.tenant);
   const name = table.reference(dataset.name);
   const ints = dataset.labelInts;

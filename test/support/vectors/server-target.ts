@@ -33,14 +33,13 @@ const FLAGS = ["-hearth.allow-raw-commands=true", "-hearth.reader-threads=1", "-
 const APPEND_TIME_LEAD_MS = 3_600_000;
 
 export function createServerTargets(): VectorTargets {
-  let next = startTarget();
-  // A failed start is reported to whoever takes the target, not as an unhandled rejection.
-  next.catch(() => {});
+  let next = startAhead();
   return {
     async create(options) {
-      const target = await next;
-      next = startTarget();
-      next.catch(() => {});
+      // Taken before waiting: two cases must not be given the same server.
+      const taken = next;
+      next = startAhead();
+      const target = await taken;
       target.configure(options);
       return target;
     },
@@ -48,6 +47,13 @@ export function createServerTargets(): VectorTargets {
       await (await next).close();
     },
   };
+}
+
+/** A failed start is reported to whoever takes the target, not as an unhandled rejection. */
+function startAhead(): Promise<ServerTarget> {
+  const target = startTarget();
+  target.catch(() => {});
+  return target;
 }
 
 async function startTarget(): Promise<ServerTarget> {
