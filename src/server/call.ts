@@ -11,7 +11,7 @@
  */
 
 import { errorCodeNumber, HearthError } from "../base/index.ts";
-import { FLAG, opcodeOf } from "../protocol/index.ts";
+import { CHUNK_HEADROOM_BYTES, FLAG, opcodeOf } from "../protocol/index.ts";
 import type { Reply, ReplyGroup } from "../service/index.ts";
 
 /** What a call needs of its session. */
@@ -23,6 +23,8 @@ export interface CallOwner extends ReplyGroup {
   /** Whether the socket takes more chunks now; a drain follows when not. */
   canSendChunk(): boolean;
   sendFrame(call: Call, flags: number, payload: Uint8Array): void;
+  /** As sendFrame, for a chunk with room for the header in front of it. */
+  sendChunk(call: Call, flags: number, chunk: Uint8Array): void;
   sendError(call: Call, error: HearthError): void;
   /** False when `bytes` more would exceed what may be kept for this connection or thread. */
   tryReserveQueue(bytes: number): boolean;
@@ -132,7 +134,7 @@ export class Call implements Reply {
   #send(payload: Uint8Array, isLast: boolean): void {
     this.#creditBytes -= payload.length;
     this.#hasSentChunks = true;
-    this.#owner.sendFrame(this, isLast ? FLAG.last : 0, payload);
+    this.#owner.sendChunk(this, isLast ? FLAG.last : 0, payload);
     if (isLast) this.#settle(0);
   }
 
@@ -143,8 +145,10 @@ export class Call implements Reply {
       throw new HearthError("resource_exhausted", message, { reason: "answer_queue", next });
     }
     this.#queue ??= [];
-    // Not slice(): of a Buffer that is a view, and the producer reuses the bytes.
-    this.#queue.push({ payload: new Uint8Array(payload), isLast });
+    // Copied, since the producer reuses the bytes; with the same room in front.
+    const copy = new Uint8Array(CHUNK_HEADROOM_BYTES + payload.length);
+    copy.set(payload, CHUNK_HEADROOM_BYTES);
+    this.#queue.push({ payload: copy.subarray(CHUNK_HEADROOM_BYTES), isLast });
   }
 
   #settle(codeNumber: number): void {

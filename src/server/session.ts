@@ -26,6 +26,7 @@ import {
   PROTOCOL_MAX,
   PROTOCOL_MIN,
   readFrameHeader,
+  writeFrameHeader,
   FRAME_HEADER_BYTES,
 } from "../protocol/index.ts";
 import type { Reply } from "../service/index.ts";
@@ -142,6 +143,21 @@ export class Session implements ConnectionEvents, CallOwner {
     ANSWER.opcode = call.opcode;
     ANSWER.requestId = call.requestId;
     this.#send(flags, payload);
+  }
+
+  sendChunk(call: Call, flags: number, chunk: Uint8Array): void {
+    if (chunk.byteOffset < FRAME_HEADER_BYTES) {
+      this.sendFrame(call, flags, chunk);
+      return;
+    }
+    // The chunk's producer left room for the header: the frame goes out without a copy.
+    const start = chunk.byteOffset - FRAME_HEADER_BYTES;
+    const frame = new Uint8Array(chunk.buffer, start, FRAME_HEADER_BYTES + chunk.length);
+    ANSWER.opcode = call.opcode;
+    ANSWER.requestId = call.requestId;
+    ANSWER.flags = flags;
+    writeFrameHeader(frame, 0, ANSWER);
+    this.#sendBytes(frame);
   }
 
   sendError(call: Call, error: HearthError): void {
@@ -283,16 +299,21 @@ export class Session implements ConnectionEvents, CallOwner {
   }
 
   #send(flags: number, payload: Uint8Array): void {
-    if (!this.#isOpen) return;
-    const { frames, counters } = this.#modules;
+    const { frames } = this.#modules;
     ANSWER.flags = flags;
     frames.reset();
     appendFrameHeader(frames, ANSWER);
     frames.append(payload);
+    this.#sendBytes(frames.view());
+  }
+
+  #sendBytes(frame: Uint8Array): void {
+    if (!this.#isOpen) return;
+    const { counters } = this.#modules;
     counters.framesSent++;
-    counters.sentBytes += frames.length;
+    counters.sentBytes += frame.length;
     // An overflow closes the connection, which comes back here as `close`.
-    this.#connection.send(frames.view());
+    this.#connection.send(frame);
   }
 }
 

@@ -13,7 +13,8 @@ export interface Reply {
    */
   checkpoint(): void;
   /**
-   * A part of a streamed answer, subject to the asker's credit. Borrowed until the call returns.
+   * A part of a streamed answer, subject to the asker's credit. Borrowed until the call returns; the
+   * CHUNK_HEADROOM_BYTES in front of it, where there are as many in its buffer, are overwritten by the frame header.
    * Errors: throws `resource_exhausted` when the asker is too slow for what may be kept; the producer must stop.
    */
   chunk(payload: Uint8Array, isLast: boolean): void;

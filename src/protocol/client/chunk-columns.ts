@@ -79,7 +79,7 @@ export function appendVector(
   column: ByteSink,
   shape: { readonly elementBytes: number; readonly align: number },
 ): void {
-  out.reserve(column.length + 12);
+  out.reserve(column.length + 16);
   while ((out.length & 3) !== 0) out.u8[out.length++] = 0;
   // Elements, not the length in front of them, are what must be aligned.
   if (shape.align === 8 && (out.length & 7) !== 4) {
@@ -90,5 +90,19 @@ export function appendVector(
   out.i32[slotOffset >>> 2] = out.length - slotOffset;
   out.i32[out.length >>> 2] = column.length / shape.elementBytes;
   out.length += 4;
-  out.append(column.u8, 0, column.length);
+  if (column.length > SHORT_COLUMN_BYTES) out.append(column.u8, 0, column.length);
+  else appendWords(out, column);
+}
+
+/** Up to here a loop over words is cheaper than making a view for a native copy. */
+const SHORT_COLUMN_BYTES = 512;
+
+/** Both sides begin at a multiple of 4; what the last word holds beyond the column is overwritten by what follows. */
+function appendWords(out: ByteSink, column: ByteSink): void {
+  const target = out.i32;
+  const source = column.i32;
+  const to = out.length >>> 2;
+  const count = (column.length + 3) >>> 2;
+  for (let word = 0; word < count; word++) target[to + word] = source[word] as number;
+  out.length += column.length;
 }
