@@ -114,6 +114,10 @@ export const TOOL_COMMANDS: readonly CommandSpec[] = [
         whenAbsent: "the directory of the default settings",
         help: "Value of metastore.raft.dir (log) or metastore.data-dir (index)",
       },
+      {
+        name: "verify",
+        help: "Check every record of the index against the others; reads all of it",
+      },
     ],
     schema: "hearth/data-inspect/v1",
     examples: [
@@ -122,6 +126,7 @@ export const TOOL_COMMANDS: readonly CommandSpec[] = [
         comment: "segments, terms and the end of the log",
       },
       { command: "hearth data inspect index", comment: "rows and bytes per table" },
+      { command: "hearth data inspect index --verify", comment: "is it sound?" },
     ],
     exitCodes: [0, 1, 2, 4],
     load: () => import("./run/data-inspect.ts"),

@@ -2,6 +2,8 @@
 import { existsSync } from "node:fs";
 import { formatBytes, formatCount } from "../../../base/index.ts";
 import { loadConfig } from "../../../config/index.ts";
+import type { IndexDatabase } from "../../../db/index.ts";
+import type { VerifyReport } from "../../../state/index.ts";
 import { type CommandContext, EXIT, type ExitCode, UsageError } from "../../command.ts";
 import { formatTable } from "../../table.ts";
 
@@ -45,10 +47,8 @@ async function inspectTheLog(
   return EXIT.bad;
 }
 
-async function inspectTheIndex(
-  { globals, spec, terminal }: CommandContext,
-  directory: string,
-): Promise<ExitCode> {
+async function inspectTheIndex(context: CommandContext, directory: string): Promise<ExitCode> {
+  const { globals, spec, terminal, flags } = context;
   const { IndexDatabase, INDEX_DATABASE_DEFAULTS, TABLES } = await import("../../../db/index.ts");
   if (!existsSync(`${directory}/lmdb`)) {
     throw new UsageError(
@@ -60,18 +60,42 @@ async function inspectTheIndex(
   const db = IndexDatabase.open({ directory, mapSizeBytes, role: "reader" });
   const fileBytes = db.fileSizeBytes();
   const tables = TABLES.map((name) => ({ name, ...db.tableStats(name) }));
+  const check = flags.has("verify") ? await verify(db) : null;
   await db.close();
   if (globals.isJson) {
-    terminal.out(JSON.stringify({ schema: spec.schema, directory, fileBytes, tables }));
-    return EXIT.done;
+    terminal.out(JSON.stringify({ schema: spec.schema, directory, fileBytes, tables, check }));
+  } else {
+    const rows = tables.map(({ name, entries, bytes }) => [name, entries, formatBytes(bytes)]);
+    for (const line of formatTable(TABLE_COLUMNS, rows)) terminal.out(line);
+    terminal.out(`file ${formatBytes(fileBytes)} in ${directory}`);
+    for (const line of check === null ? [] : checkLines(check)) terminal.out(line);
   }
-  const rows = tables.map(({ name, entries, bytes }) => [name, entries, formatBytes(bytes)]);
-  const columns = [
-    { title: "TABLE", align: "left" },
-    { title: "ROWS", align: "right" },
-    { title: "SIZE", align: "right" },
-  ] as const;
-  for (const line of formatTable(columns, rows)) terminal.out(line);
-  terminal.out(`file ${formatBytes(fileBytes)} in ${directory}`);
-  return EXIT.done;
+  return check === null || check.problemsCount === 0 ? EXIT.done : EXIT.bad;
+}
+
+const TABLE_COLUMNS = [
+  { title: "TABLE", align: "left" },
+  { title: "ROWS", align: "right" },
+  { title: "SIZE", align: "right" },
+] as const;
+
+async function verify(db: IndexDatabase): Promise<VerifyReport> {
+  const { verifyIndex } = await import("../../../state/index.ts");
+  db.beginRead();
+  try {
+    return verifyIndex(db);
+  } finally {
+    db.endRead();
+  }
+}
+
+function checkLines(check: VerifyReport): string[] {
+  const { problems, problemsCount, blocks, shards, appliedIndex } = check;
+  const seen = `${formatCount(blocks)} blocks in ${formatCount(shards)} shards, applied ${formatCount(appliedIndex)}`;
+  if (problemsCount === 0) return [`sound: ${seen}`];
+  return [
+    `DAMAGED: ${formatCount(problemsCount)} problems; ${seen}`,
+    ...problems.map((problem) => `  ! ${problem}`),
+    "next: delete the index directory while the node is stopped; the next start rebuilds it from the log",
+  ];
 }
