@@ -33,8 +33,9 @@ export class DictionaryMemo {
   enter(generation: number): void {
     if (this.#generation === generation) return;
     this.#generation = generation;
-    this.#largeStrings.clear();
-    this.#largeKeys.clear();
+    // Asked first: clearing an empty map costs more than everything else here, and nearly all are empty.
+    if (this.#largeStrings.size > 0) this.#largeStrings.clear();
+    if (this.#largeKeys.size > 0) this.#largeKeys.clear();
   }
 
   /** Reference of a string id, or -1. */
