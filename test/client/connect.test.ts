@@ -83,7 +83,7 @@ describe("connect", () => {
     const reason = new Error("changed my mind");
     setTimeout(() => controller.abort(reason), 10);
     await assert.rejects(pending, (error) => error === reason);
-    assert.equal(mute.connectionCount, 0);
+    await mute.whenDeserted();
   });
 
   it("refuses a server whose hello makes no sense", async (t) => {

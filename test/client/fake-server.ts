@@ -45,6 +45,9 @@ export interface FakeServerOptions {
   readonly port?: number;
 }
 
+/** Only a test that fails waits that long. */
+const DESERTED_LIMIT_MS = 5_000;
+
 export class FakeServer {
   /** What happens to each request. */
   script: Script = () => {};
@@ -84,6 +87,21 @@ export class FakeServer {
 
   get connectionCount(): number {
     return this.#server.clients.size;
+  }
+
+  /** Resolves when nobody is connected any more; the server notices a little later than the client. */
+  async whenDeserted(): Promise<void> {
+    const closing = [...this.#server.clients].map((socket) => once(socket, "close"));
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<never>((_resolve, reject) => {
+      const message = `${closing.length} connections stay open`;
+      timer = setTimeout(() => reject(new Error(message)), DESERTED_LIMIT_MS);
+    });
+    try {
+      await Promise.race([Promise.all(closing), limit]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   received(opcode: number): FakeRequest[] {

@@ -115,7 +115,7 @@ describe("the end", () => {
     request.answerWrite({ logIndex: 4, term: 1 });
     assert.equal((await call).logIndex, 4);
     await drained;
-    assert.equal(server.connectionCount, 0);
+    await server.whenDeserted();
   });
 
   it("await using closes", async (t) => {
