@@ -124,13 +124,14 @@ describe("time limits", () => {
   it("ends repeats, and says what they met", async (t) => {
     const { server, client } = await startPair(t);
     server.script = (request) => request.fail(refusal("unavailable", { reason: "no_leader" }));
-    const error = await failureOf(client.getTenants({ timeoutMs: 80 }));
+    const error = await failureOf(client.getTenants({ timeoutMs: 400 }));
     assert.ok(server.requests.length >= 2);
     assert.ok(error.attempts >= 2);
     // Either the limit passed during a pause, or the next pause would not have fitted any more.
     assert.ok(["deadline_exceeded", "unavailable"].includes(error.code));
     assert.match(error.message, /refused with unavailable/);
-    assert.equal(error.sent, "yes");
+    // The limit may also pass while a repeat is on its way: then nobody knows what became of it.
+    assert.notEqual(error.sent, "no");
   });
 
   it("that are over before anything was sent send nothing", async (t) => {
