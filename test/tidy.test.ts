@@ -19,7 +19,6 @@ import {
   GENERATED,
   INDETERMINATE,
   LAYERS,
-  NOT_YET_MOUNTED,
   PRIVATE_FOLDERS,
   RAFT_TYPE_IMPORTERS,
   UNUSED_DEPENDENCIES,
@@ -208,8 +207,7 @@ describe("leftovers", () => {
     const live = graph.reach(ENTRY_POINTS, { withTypes: true });
     const used = graph.reach(roots, { withTypes: true });
     const offenders = sources.filter(({ path }) => {
-      const isExcepted = Object.keys(NOT_YET_MOUNTED).some((place) => path.startsWith(place));
-      if (isExcepted || path.startsWith(GENERATED) || path.endsWith("/index.ts")) return false;
+      if (path.startsWith(GENERATED) || path.endsWith("/index.ts")) return false;
       return path.startsWith("src/")
         ? !live.has(path)
         : !used.has(path) && path.startsWith("test/");

@@ -58,6 +58,9 @@ export const DIRECTORY_RECORD = {
 /** Value of `meta` "applied", doubles. */
 export const APPLIED_RECORD = { term64: 0, index64: 1, appendedAtMs64: 2 } as const;
 
+/** Length of the windows that block ids fall into, ms of creation time (spec 3.1). */
+export const PARTITION_MS = 21_600_000;
+
 /** Length of a dictionary epoch, ms of partition start. */
 export const DICTIONARY_EPOCH_MS = 604_800_000;
 

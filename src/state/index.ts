@@ -2,7 +2,7 @@ export { type ApplyResult, StateMachine, type StateModules } from "./apply.ts";
 export { OUTCOME } from "./commands.ts";
 export { type CounterField, Counters } from "./counters.ts";
 export { partitionStartOf } from "./index/block-index.ts";
-export { PARTITION_MS, PARTITION_SEC, STATE_LIMITS } from "./limits.ts";
+export { PARTITION_SEC, STATE_LIMITS } from "./limits.ts";
 export { REJECTIONS, type Rejection, StateMetrics } from "./metrics.ts";
 export { STATE_DEFAULTS, type StateOptions } from "./options.ts";
 export { type ListedTombstone, listTombstones, tombstoneExists } from "./tombstones/read.ts";

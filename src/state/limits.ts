@@ -3,11 +3,10 @@
  * member and for every replay of a log: changing one that rejects entries needs a new command version.
  */
 
-import { TAIL_KEYS } from "../db/index.ts";
+import { PARTITION_MS, TAIL_KEYS } from "../db/index.ts";
 
-/** Length of a partition of the index (spec 3.1). */
-export const PARTITION_MS = 21_600_000;
-export const PARTITION_SEC = 21_600;
+/** Length of a partition of the index (spec 3.1); `PARTITION_MS` stands beside the layout, as readers need it too. */
+export const PARTITION_SEC = PARTITION_MS / 1_000;
 
 export const STATE_LIMITS = {
   /** Tenant names are keys of `tenantIds`; LMDB keys end at 1,978 B with our page size. */

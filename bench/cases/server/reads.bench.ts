@@ -16,16 +16,12 @@ import {
   repeat,
   type Sample,
   type Subject,
+  sumOf,
 } from "../../harness/index.ts";
 import { makeBlock, serviceNames } from "../../support/block-fixture.ts";
 import { processCpuUs, type ServerUnderTest, startEcho } from "../../support/processes.ts";
 import { Queries } from "../../support/queries.ts";
-import {
-  type RawWebSocket,
-  RawWebSocket as Raw,
-  runClosedLoop,
-  runDepthOne,
-} from "../../support/raw-websocket.ts";
+import { RawWebSocket, runClosedLoop, runDepthOne } from "../../support/raw-websocket.ts";
 import {
   exchange,
   isLastFrame,
@@ -171,7 +167,7 @@ async function openRig(
   const answerBytes = await exchange(sockets[0] as RawWebSocket, frames[0] as Uint8Array);
   context.fact("answer bytes", answerBytes);
   const echo = await startEcho(answerBytes);
-  const echoSockets = await openAll(() => Raw.connect(echo.port));
+  const echoSockets = await openAll(() => RawWebSocket.connect(echo.port));
   context.progress("warming both up");
   await warmUp(sockets, frames, isLastFrame);
   await warmUp(echoSockets, frames);
@@ -234,15 +230,7 @@ async function prepareQuery(context: BenchContext): Promise<PreparedCase> {
     throw new Error(`Expected about 4 blocks, got ${ids.length}`);
   const engine = repeat("engine", () => queries.plan(QUERY));
   const echo = loadOn("echo", rig.echo, rig.echoSockets, rig.frames);
-  const limit: Subject = {
-    name: "engine in process + raw uWS echo",
-    async sample(targetMs) {
-      const first = await engine.sample(targetMs / 2);
-      const second = await echo.sample(targetMs / 2);
-      const cpuMs = first.cpuMs / first.operations + second.cpuMs / second.operations;
-      return { operations: 1, wallMs: cpuMs, cpuMs };
-    },
-  };
+  const limit = sumOf("engine in process + raw uWS echo", engine, echo);
   return {
     ours: loadOn("query over the socket", rig.node.server, rig.sockets, rig.frames, isLastFrame),
     limit,

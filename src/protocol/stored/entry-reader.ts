@@ -10,7 +10,6 @@
  */
 
 import { assert, encodeUlid, HearthError, isHearthError } from "../../base/index.ts";
-import type { AlignedViews } from "../bytes/aligned-views.ts";
 import { FlatReader } from "../bytes/flat-reader.ts";
 import { ENTRY_PRELUDE, ENTRY_ROW, HEAD } from "../layout.ts";
 
@@ -157,14 +156,6 @@ export class EntryReader {
       throw isHearthError(error) && error.code !== "data_loss" ? damaged(error.message) : error;
     }
   }
-}
-
-/**
- * Views over bytes that start at a multiple of 8 of their ArrayBuffer: for tests and tools without
- * a database.
- */
-export function entryViews(views: AlignedViews): EntryViews {
-  return { u8: views.u8, i32: views.i32, f64: views.f64 };
 }
 
 function damaged(what: string): HearthError {

@@ -7,6 +7,7 @@
 import {
   type IndexDatabase,
   KeyBuffer,
+  PARTITION_MS,
   PARTITION_RECORD,
   PARTITION_RECORD_BYTES,
   SHARD_RECORD,
@@ -229,9 +230,6 @@ export interface PartitionName {
   readonly startMs: number;
   readonly durationSec: number;
 }
-
-/** Length of the windows that block ids fall into (spec 3.1). */
-const PARTITION_MS = 21_600_000;
 
 /** The partition of a creation time. */
 export function partitionOf(creationTimeMs: number): PartitionName {

@@ -7,10 +7,9 @@
  */
 
 import { assert, tryDecodeUlid, ULID_BYTES, ulidTimeMs } from "../../base/index.ts";
-import { type IndexDatabase, KeyBuffer } from "../../db/index.ts";
+import { type IndexDatabase, KeyBuffer, PARTITION_MS } from "../../db/index.ts";
 import { type BlockReader, EntryReader, EntryWriter, HEAD } from "../../protocol/index.ts";
 import type { Counters } from "../counters.ts";
-import { PARTITION_MS } from "../limits.ts";
 import type { StateMetrics } from "../metrics.ts";
 import type { StateOptions } from "../options.ts";
 import { BlockIds } from "./block-ids.ts";

@@ -89,6 +89,3 @@ export const ENTRY_POINTS: readonly string[] = [
 export const UNUSED_DEPENDENCIES: Readonly<Record<string, string>> = {
   piscina: "comes with the compaction planner, which is its first user",
 };
-
-/** Code that only tests reach so far, with the reason. */
-export const NOT_YET_MOUNTED: Readonly<Record<string, string>> = {};
