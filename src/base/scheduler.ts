@@ -1,0 +1,29 @@
+/**
+ * Turns and timers of the event loop, as an interface: whatever runs in the simulator takes time and later turns from
+ * here only, so that one seed decides when everything happens.
+ */
+export interface Scheduler {
+  /** Monotonic ms since an arbitrary start; for durations and deadlines only. */
+  monotonicMs(): number;
+  /** Runs `task` in a later turn, after the input of this one (setImmediate). */
+  defer(task: () => void): void;
+  /** Runs `task` once after at least `delayMs`. Returns its cancellation. A pending timer keeps no process alive. */
+  after(delayMs: number, task: () => void): () => void;
+}
+
+export const SYSTEM_SCHEDULER: Scheduler = {
+  monotonicMs: () => performance.now(),
+  defer: (task) => {
+    setImmediate(task);
+  },
+  after: (delayMs, task) => {
+    const timer = setTimeout(task, delayMs);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** A later turn of the event loop, as a promise. */
+export function nextTurn(scheduler: Scheduler): Promise<void> {
+  return new Promise((resolve) => scheduler.defer(resolve));
+}

@@ -1,0 +1,2 @@
+export type { Raft } from "./contract.ts";
+export * from "./types.ts";
