@@ -67,7 +67,13 @@ export function requestFrame(opcode: number, requestId: number, payload: Uint8Ar
 export async function openSession(port: number): Promise<RawWebSocket> {
   const socket = await RawWebSocket.connect(port);
   const sink = new ByteSink();
-  encodeHello(sink, { protocolMin: 1, protocolMax: 1, name: "bench", role: "tool" });
+  encodeHello(sink, {
+    protocolMin: 1,
+    protocolMax: 1,
+    name: "bench",
+    role: "tool",
+    dictionaryMaxBytes: 8 * 1024 * 1024,
+  });
   await exchange(socket, requestFrame(OP.hello, 1, sink.view()));
   return socket;
 }

@@ -15,7 +15,14 @@ export {
 } from "./errors.ts";
 export { HASH_SEED_HIGH, HASH_SEED_LOW, hashBytes, hashWords } from "./hash.ts";
 export { type LogFields, type Logger, type LogLevel, SILENT_LOGGER } from "./logger.ts";
-export { encodeUlid, tryDecodeUlid, ULID_BYTES, ULID_TEXT_LENGTH, ulidTimeMs } from "./ulid.ts";
+export {
+  encodeUlid,
+  tryDecodeUlid,
+  tryDecodeUlidBytes,
+  ULID_BYTES,
+  ULID_TEXT_LENGTH,
+  ulidTimeMs,
+} from "./ulid.ts";
 export { Prng } from "./prng.ts";
 export { nextTurn, type Scheduler, SYSTEM_SCHEDULER } from "./scheduler.ts";
 export { suggest } from "./suggest.ts";

@@ -7,8 +7,11 @@ export const ULID_TEXT_LENGTH = 26;
 export const ULID_BYTES = 16;
 
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-const VALUES = new Int8Array(128).fill(-1);
+const VALUES = new Int8Array(256).fill(-1);
 for (let i = 0; i < ALPHABET.length; i++) VALUES[ALPHABET.charCodeAt(i)] = i;
+
+/** The characters of the text that is being decoded. */
+const TEXT = new Uint8Array(ULID_TEXT_LENGTH);
 
 /**
  * Decodes a canonical ULID into target[offset, offset + 16).
@@ -18,23 +21,54 @@ for (let i = 0; i < ALPHABET.length; i++) VALUES[ALPHABET.charCodeAt(i)] = i;
  */
 export function tryDecodeUlid(text: string, target: Uint8Array, offset: number): boolean {
   if (text.length !== ULID_TEXT_LENGTH) return false;
-  // 26 characters carry 130 bits; the first may only use its lower three.
-  let bits = 0;
-  let bitCount = -2;
-  let position = offset;
   for (let i = 0; i < ULID_TEXT_LENGTH; i++) {
     const charCode = text.charCodeAt(i);
-    const value = charCode < 128 ? (VALUES[charCode] as number) : -1;
-    if (value < 0) return false;
-    if (i === 0 && value > 7) return false;
-    bits = ((bits << 5) | value) & 0xfff;
-    bitCount += 5;
-    if (bitCount >= 8) {
-      bitCount -= 8;
-      target[position++] = (bits >>> bitCount) & 0xff;
-    }
+    TEXT[i] = charCode < 128 ? charCode : 0;
   }
-  return true;
+  return tryDecodeUlidBytes(TEXT, 0, target, offset);
+}
+
+/** As tryDecodeUlid, for the ULID_TEXT_LENGTH ASCII characters from text[start] on, which must be there. */
+export function tryDecodeUlidBytes(
+  text: Uint8Array,
+  start: number,
+  target: Uint8Array,
+  offset: number,
+): boolean {
+  // 26 characters carry 130 bits: two for the first byte, of which the first may only use its lower three bits, then
+  // eight for five bytes, three times.
+  const high = VALUES[text[start] as number] as number;
+  const low = VALUES[text[start + 1] as number] as number;
+  if ((high | low) < 0 || high > 7) return false;
+  target[offset] = (high << 5) | low;
+  return (
+    decodeFiveBytes(text, start + 2, target, offset + 1) &&
+    decodeFiveBytes(text, start + 10, target, offset + 6) &&
+    decodeFiveBytes(text, start + 18, target, offset + 11)
+  );
+}
+
+/** Eight characters to five bytes; false for a character outside the alphabet, whose value is negative. */
+function decodeFiveBytes(
+  text: Uint8Array,
+  start: number,
+  target: Uint8Array,
+  offset: number,
+): boolean {
+  const a = VALUES[text[start] as number] as number;
+  const b = VALUES[text[start + 1] as number] as number;
+  const c = VALUES[text[start + 2] as number] as number;
+  const d = VALUES[text[start + 3] as number] as number;
+  const e = VALUES[text[start + 4] as number] as number;
+  const f = VALUES[text[start + 5] as number] as number;
+  const g = VALUES[text[start + 6] as number] as number;
+  const h = VALUES[text[start + 7] as number] as number;
+  target[offset] = (a << 3) | (b >> 2);
+  target[offset + 1] = (b << 6) | (c << 1) | (d >> 4);
+  target[offset + 2] = (d << 4) | (e >> 1);
+  target[offset + 3] = (e << 7) | (f << 2) | (g >> 3);
+  target[offset + 4] = (g << 5) | h;
+  return (a | b | c | d | e | f | g | h) >= 0;
 }
 
 /** Text form of bytes[offset, offset + 16). */

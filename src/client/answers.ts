@@ -3,7 +3,7 @@ import { HearthError } from "../base/index.ts";
 import { FRAME_HEADER_BYTES } from "../protocol/index.ts";
 import type { Call, Settle } from "./call.ts";
 import { protocolViolation } from "./errors.ts";
-import type { AnswerSink } from "./exchange.ts";
+import type { AnswerFrame, AnswerSink } from "./exchange.ts";
 import { payloadOf } from "./frames.ts";
 import { ANSWER_FRAME_MAX_BYTES } from "./limits.ts";
 
@@ -18,9 +18,9 @@ export class SingleAnswer<T> implements AnswerSink {
     this.#settle = settle;
   }
 
-  onFrame(frame: Uint8Array): void {
+  onFrame({ bytes }: AnswerFrame): void {
     if (this.#value !== null) throw new Error("a second frame where one was expected");
-    this.#value = { answer: this.#decode(payloadOf(frame)) };
+    this.#value = { answer: this.#decode(payloadOf(bytes)) };
   }
 
   onEnd(error: HearthError | null): void {
@@ -39,29 +39,29 @@ export class SingleAnswer<T> implements AnswerSink {
 export class ChunkQueue implements AnswerSink {
   readonly #windowBytes: number;
   readonly #endpoint: string;
-  readonly #frames: Uint8Array[] = [];
+  readonly #frames: AnswerFrame[] = [];
   #waitingBytes = 0;
   #consumedBytes = 0;
   #end: { readonly error: HearthError | null } | null = null;
-  #settle: Settle<Uint8Array | null> | null = null;
+  #settle: Settle<AnswerFrame | null> | null = null;
 
   constructor(windowBytes: number, endpoint: string) {
     this.#windowBytes = windowBytes;
     this.#endpoint = endpoint;
   }
 
-  onFrame(frame: Uint8Array): void {
+  onFrame(frame: AnswerFrame): void {
     const settle = this.#settle;
     if (settle !== null) {
       this.#settle = null;
       settle.resolve(frame);
       return;
     }
-    this.#waitingBytes += frame.length;
+    this.#waitingBytes += frame.bytes.length;
     if (this.#waitingBytes > this.#windowBytes + ANSWER_FRAME_MAX_BYTES) {
       throw protocolViolation(this.#endpoint, "it sent more than the credit it had");
     }
-    this.#frames.push(compact(frame));
+    this.#frames.push({ bytes: compact(frame.bytes), held: frame.held });
   }
 
   onEnd(error: HearthError | null): void {
@@ -73,17 +73,17 @@ export class ChunkQueue implements AnswerSink {
   }
 
   /** The next frame, or null after the last one. Frames that arrived before an error come first. */
-  async next(call: Call): Promise<Uint8Array | null> {
+  async next(call: Call): Promise<AnswerFrame | null> {
     const frame = this.#frames.shift();
     if (frame !== undefined) {
-      this.#waitingBytes -= frame.length;
+      this.#waitingBytes -= frame.bytes.length;
       return frame;
     }
     if (this.#end !== null) {
       if (this.#end.error !== null) throw this.#end.error;
       return null;
     }
-    return call.wait<Uint8Array | null>((settle) => {
+    return call.wait<AnswerFrame | null>((settle) => {
       this.#settle = settle;
       return () => {
         this.#settle = null;

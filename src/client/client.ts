@@ -9,6 +9,8 @@ import {
   decodeTenantReply,
   decodeTenantsReply,
   decodeWriteReply,
+  EntryChunkReader,
+  type HeldDictionaries,
   LabelsChunkReader,
   PlanChunkReader,
 } from "../protocol/index.ts";
@@ -192,8 +194,8 @@ class Client implements HearthClient {
   }
 }
 
-function readPlan(payload: Uint8Array): PlanBatch | null {
-  const batch = new PlanChunkReader(payload);
+function readPlan(payload: Uint8Array, held: HeldDictionaries | null): PlanBatch | null {
+  const batch = held === null ? new PlanChunkReader(payload) : new EntryChunkReader(payload, held);
   return batch.blockCount === 0 ? null : batch;
 }
 

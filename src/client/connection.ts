@@ -18,6 +18,7 @@ import {
   decodeErrorReply,
   FLAG,
   type FrameHeader,
+  HeldDictionaries,
   type HelloReply,
   OP,
   readFrameHeader,
@@ -37,6 +38,8 @@ export interface ConnectionSettings {
   readonly keepAliveIntervalMs: number;
   /** Bytes that may wait in the channel before requests are refused. */
   readonly maxBufferedBytes: number;
+  /** Cost of dictionary records to keep; 0 = none. */
+  readonly dictionaryMaxBytes: number;
 }
 
 /** Told by the connection to its owner; onClosed comes exactly once, onReady before it at most once. */
@@ -47,7 +50,7 @@ export interface ConnectionListener {
 
 type ConnectionState = "opening" | "greeting" | "ready" | "closed";
 
-const ANSWER_FLAGS = FLAG.last | FLAG.error;
+const ANSWER_FLAGS = FLAG.last | FLAG.error | FLAG.entries;
 const REQUEST_ID_MAX = 0xffff_ffff;
 
 export class Connection {
@@ -62,6 +65,8 @@ export class Connection {
   readonly #queue = new Set<Exchange>();
   #state: ConnectionState = "opening";
   #hello: HelloReply | null = null;
+  /** What the server sent for its answers to refer to; null when it was not asked to, or does not. */
+  #held: HeldDictionaries | null = null;
   #nextRequestId = 1;
   #closeError: HearthError | null = null;
   #isRetiring = false;
@@ -170,13 +175,16 @@ export class Connection {
   #greet(): void {
     if (this.#state !== "opening") return;
     this.#state = "greeting";
-    const { name, role } = this.#settings;
+    const { name, role, dictionaryMaxBytes } = this.#settings;
     const onRefused = (error: HearthError): void => this.fail(error);
-    this.#send(helloExchange({ name, role, onHello: (hello) => this.#onHello(hello), onRefused }));
+    const onHello = (hello: HelloReply): void => this.#onHello(hello);
+    this.#send(helloExchange({ name, role, dictionaryMaxBytes, onHello, onRefused }));
   }
 
   #onHello(hello: HelloReply): void {
     this.#hello = hello;
+    const { dictionaryMaxBytes } = hello;
+    if (dictionaryMaxBytes > 0) this.#held = new HeldDictionaries(dictionaryMaxBytes);
     this.#state = "ready";
     this.#keepAlive.start();
     this.#listener.onReady(this);
@@ -238,7 +246,8 @@ export class Connection {
     if (problem !== null) {
       this.fail(protocolViolation(this.endpoint, problem));
     } else if (requestId === 0) {
-      this.#onConnectionError(frame);
+      if (isError) this.#onConnectionError(frame);
+      else this.#onRecords(frame);
     } else {
       const exchange = this.#open.get(requestId) as Exchange;
       this.#deliver(exchange, frame, { isError, isLast: isError || (flags & FLAG.last) !== 0 });
@@ -250,12 +259,25 @@ export class Connection {
     const { requestId, flags, opcode } = this.#header;
     if ((flags & ~ANSWER_FLAGS) !== 0) return `unknown flags ${flags}`;
     if (requestId === 0) {
-      return (flags & FLAG.error) === 0 ? "an answer without a request id" : null;
+      const isKnown = flags === 0 && opcode === OP.dictionary && this.#held !== null;
+      return isKnown || (flags & FLAG.error) !== 0 ? null : "an answer without a request id";
     }
     const exchange = this.#open.get(requestId);
     if (exchange === undefined) return `an answer to unknown request ${requestId}`;
-    if (opcode === exchange.opcode) return null;
-    return `opcode ${opcode} answers a request of opcode ${exchange.opcode}`;
+    if (opcode !== exchange.opcode)
+      return `opcode ${opcode} answers a request of opcode ${exchange.opcode}`;
+    const mayReferToRecords = opcode === OP.get_block_metadata && this.#held !== null;
+    if ((flags & FLAG.entries) === 0 || mayReferToRecords) return null;
+    return "entries that were not asked for";
+  }
+
+  /** Records that later answers refer to. */
+  #onRecords(frame: Uint8Array): void {
+    try {
+      this.#held = (this.#held as HeldDictionaries).receive(payloadOf(frame));
+    } catch (cause) {
+      this.fail(protocolViolation(this.endpoint, "dictionary records that cannot be read", cause));
+    }
   }
 
   /** An error that belongs to no request: the server explains why it closes. */
@@ -279,7 +301,7 @@ export class Connection {
       if (isLast) exchange.state = "done";
       try {
         const error = isError ? this.#readError(frame) : null;
-        if (error === null) exchange.sink.onFrame(frame);
+        if (error === null) exchange.sink.onFrame({ bytes: frame, held: this.#heldFor() });
         if (isLast) exchange.sink.onEnd(error);
       } catch (cause) {
         this.#onBadAnswer(exchange, cause);
@@ -287,6 +309,11 @@ export class Connection {
       }
     }
     if (isLast) this.#fillUp();
+  }
+
+  /** What the frame that was just received refers to. */
+  #heldFor(): HeldDictionaries | null {
+    return (this.#header.flags & FLAG.entries) === 0 ? null : this.#held;
   }
 
   #readError(frame: Uint8Array): HearthError {

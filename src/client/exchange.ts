@@ -2,11 +2,20 @@
  * One request on one connection and where its answer goes. A call that is repeated makes a new exchange each time.
  */
 import type { HearthError, SentState } from "../base/index.ts";
+import type { HeldDictionaries } from "../protocol/index.ts";
+
+/** A frame of an answer. */
+export interface AnswerFrame {
+  /** Header included. */
+  readonly bytes: Uint8Array;
+  /** Of an entry chunk: what its ids refer to, which later frames do not change. Null for other payloads. */
+  readonly held: HeldDictionaries | null;
+}
 
 /** Receives an answer. Callbacks never throw except to say that the server's bytes make no sense. */
 export interface AnswerSink {
-  /** One frame of the answer, header included; owned by the sink. */
-  onFrame(frame: Uint8Array): void;
+  /** One frame of the answer; owned by the sink. */
+  onFrame(frame: AnswerFrame): void;
   /** The end, exactly once: null after the last frame, else why there is no (complete) answer. */
   onEnd(error: HearthError | null): void;
 }

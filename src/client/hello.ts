@@ -14,21 +14,23 @@ import { buildFrame, payloadOf } from "./frames.ts";
 export interface HelloSettings {
   readonly name: string;
   readonly role: string;
+  readonly dictionaryMaxBytes: number;
   onHello(hello: HelloReply): void;
   onRefused(error: HearthError): void;
 }
 
 /** The hello as an exchange to send. A reply that makes no sense throws in the sink, like any bad answer. */
 export function helloExchange(settings: HelloSettings): Exchange {
-  const { name, role } = settings;
-  const hello = { protocolMin: PROTOCOL_MIN, protocolMax: PROTOCOL_MAX, name, role };
+  const { name, role, dictionaryMaxBytes } = settings;
+  const versions = { protocolMin: PROTOCOL_MIN, protocolMax: PROTOCOL_MAX };
+  const hello = { ...versions, name, role, dictionaryMaxBytes };
   return new Exchange({
     opcode: OP.hello,
     frame: buildFrame((sink) => encodeHello(sink, hello)),
     timeoutMs: 0,
     credit: 0,
     sink: {
-      onFrame: (frame) => settings.onHello(readHello(frame)),
+      onFrame: ({ bytes }) => settings.onHello(readHello(bytes, dictionaryMaxBytes)),
       onEnd: (error) => {
         if (error !== null) settings.onRefused(error);
       },
@@ -36,11 +38,14 @@ export function helloExchange(settings: HelloSettings): Exchange {
   });
 }
 
-function readHello(frame: Uint8Array): HelloReply {
+function readHello(frame: Uint8Array, dictionaryMaxBytes: number): HelloReply {
   const hello = decodeHelloReply(payloadOf(frame));
   if (hello.protocol < PROTOCOL_MIN || hello.protocol > PROTOCOL_MAX) {
     throw new Error(`it chose protocol version ${hello.protocol}`);
   }
   if (hello.inFlightMax === 0 || hello.frameMaxBytes === 0) throw new Error("its limits are zero");
+  if (hello.dictionaryMaxBytes > dictionaryMaxBytes) {
+    throw new Error(`it wants ${hello.dictionaryMaxBytes} bytes kept of ${dictionaryMaxBytes}`);
+  }
   return hello;
 }

@@ -3,6 +3,9 @@
 /** Largest answer frame we accept, bytes. Chunks are far smaller; only a broken or hostile server sends more. */
 export const ANSWER_FRAME_MAX_BYTES = 16 * 1024 * 1024;
 
+/** Largest dictionaryMaxBytes: beyond it what a connection keeps costs more than what it saves. */
+export const DICTIONARY_MAX_BYTES = 256 * 1024 * 1024;
+
 /** Status changes kept for a consumer that does not read. The oldest go first: only the newest state matters. */
 export const STATUS_QUEUE_MAX = 64;
 

@@ -145,12 +145,11 @@ export class Link {
   #connect(): void {
     const endpoint = this.#endpoints[this.#position % this.#endpoints.length] as string;
     this.#position += 1;
-    const { transport, name, role, keepAliveIntervalMs, maxBufferedBytes } = this.#options;
     this.#listener.onStatus({ kind: "connecting", endpoint, attempt: this.#attempt + 1 });
     const connection = new Connection(
-      { endpoint, name, role, keepAliveIntervalMs, maxBufferedBytes },
+      { ...this.#options, endpoint },
       {
-        transport,
+        transport: this.#options.transport,
         listener: {
           onReady: (ready) => this.#onReady(ready),
           onClosed: (closed, error, isDraining) => this.#onClosed(closed, error, isDraining),

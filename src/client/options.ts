@@ -1,7 +1,7 @@
 /** Settings of the client with their defaults, checked once, all problems at once. */
 import { HearthError } from "../base/index.ts";
 import { normalizeEndpoint } from "./endpoint.ts";
-import { ENDPOINTS_MAX } from "./limits.ts";
+import { DICTIONARY_MAX_BYTES, ENDPOINTS_MAX } from "./limits.ts";
 import type { Transport } from "./transport/transport.ts";
 import { createWebSocketTransport } from "./transport/websocket.ts";
 import type { ConnectOptions } from "./types.ts";
@@ -19,6 +19,7 @@ export interface ClientOptions {
   readonly maxWaitForConnectionMs: number;
   readonly reconnectMinDelayMs: number;
   readonly reconnectMaxDelayMs: number;
+  readonly dictionaryMaxBytes: number;
   readonly keepAliveIntervalMs: number;
   readonly transport: Transport;
 }
@@ -36,6 +37,8 @@ const DEFAULTS = {
   maxWaitForConnectionMs: 1_000,
   reconnectMinDelayMs: 50,
   reconnectMaxDelayMs: 5_000,
+  /** About 15,000 dataset keys with their strings: what a front end asks for in hours. */
+  dictionaryMaxBytes: 4 * 1024 * 1024,
   keepAliveIntervalMs: 10_000,
 } as const;
 
@@ -58,6 +61,7 @@ export function resolveOptions(options: ConnectOptions): ClientOptions {
     maxWaitForConnectionMs: options.maxWaitForConnectionMs ?? DEFAULTS.maxWaitForConnectionMs,
     reconnectMinDelayMs: options.reconnect?.minDelayMs ?? DEFAULTS.reconnectMinDelayMs,
     reconnectMaxDelayMs: options.reconnect?.maxDelayMs ?? DEFAULTS.reconnectMaxDelayMs,
+    dictionaryMaxBytes: options.dictionaryMaxBytes ?? DEFAULTS.dictionaryMaxBytes,
     keepAliveIntervalMs: options.keepAliveIntervalMs ?? DEFAULTS.keepAliveIntervalMs,
     transport: options.transport ?? createWebSocketTransport(),
   };
@@ -106,6 +110,12 @@ function checkNumbers(options: ClientOptions, problems: string[]): void {
   least("reconnectMinDelayMs", 1);
   least("reconnectMaxDelayMs", 1);
   least("keepAliveIntervalMs", 0);
+  least("dictionaryMaxBytes", 0);
+  if (options.dictionaryMaxBytes > DICTIONARY_MAX_BYTES) {
+    problems.push(
+      `dictionaryMaxBytes is ${options.dictionaryMaxBytes}, limit is ${DICTIONARY_MAX_BYTES}`,
+    );
+  }
   if (options.reconnectMaxDelayMs < options.reconnectMinDelayMs) {
     problems.push("reconnect.maxDelayMs is below reconnect.minDelayMs");
   }

@@ -7,6 +7,7 @@
  * A streamed answer is not repeated once its consumer has seen a part of it.
  */
 import { HearthError, isHearthError, type LeaderHint } from "../base/index.ts";
+import type { HeldDictionaries } from "../protocol/index.ts";
 import type { Admission } from "./admission.ts";
 import { ChunkQueue, hasPayload, SingleAnswer } from "./answers.ts";
 import { jitteredDelayMs } from "./backoff.ts";
@@ -14,7 +15,7 @@ import { Call } from "./call.ts";
 import type { Connection } from "./connection.ts";
 import { isTracing, traceCall, traceStream } from "./diagnostics.ts";
 import { clientClosed, protocolViolation, withFacts } from "./errors.ts";
-import { type AnswerSink, Exchange } from "./exchange.ts";
+import { type AnswerFrame, type AnswerSink, Exchange } from "./exchange.ts";
 import { payloadOf } from "./frames.ts";
 import { LEADER_HOPS_MAX, RETRY_DELAY_MAX_MS, RETRY_DELAY_MIN_MS, TIMER_MAX_MS } from "./limits.ts";
 import type { ClientOptions } from "./options.ts";
@@ -32,8 +33,8 @@ export interface RequestSpec {
   readonly isRepeatable: boolean;
 }
 
-/** Looks at the payload of one chunk; null = nothing in it. */
-export type ChunkRead<T> = (payload: Uint8Array) => T | null;
+/** Looks at the payload of one chunk; null = nothing in it. `held`: see AnswerFrame. */
+export type ChunkRead<T> = (payload: Uint8Array, held: HeldDictionaries | null) => T | null;
 
 /** How one attempt failed and what was tried before it. */
 interface FailedAttempt {
@@ -155,7 +156,7 @@ export class Requester {
             yield value;
             call.throwIfInterrupted();
           }
-          chunks.consumed(frame.length);
+          chunks.consumed(frame.bytes.length);
         }
       } catch (error) {
         if (hasDelivered) throw finalError(call, error);
@@ -168,7 +169,7 @@ export class Requester {
     spec: RequestSpec,
     call: Call,
     connection: Connection,
-  ): { next(): Promise<Uint8Array | null>; consumed(bytes: number): void } {
+  ): { next(): Promise<AnswerFrame | null>; consumed(bytes: number): void } {
     // Below two chunks the server would stand still while a chunk is on its way.
     const credit = Math.max(this.#options.streamWindowBytes, 2 * connection.hello.chunkMaxBytes);
     const queue = new ChunkQueue(credit, connection.endpoint);
@@ -255,12 +256,12 @@ function mayRepeat(spec: RequestSpec, error: HearthError): boolean {
 }
 
 function readChunk<T>(
-  frame: Uint8Array,
+  { bytes, held }: AnswerFrame,
   from: { readonly read: ChunkRead<T>; readonly connection: Connection },
 ): T | null {
-  if (!hasPayload(frame)) return null;
+  if (!hasPayload(bytes)) return null;
   try {
-    return from.read(payloadOf(frame));
+    return from.read(payloadOf(bytes), held);
   } catch (cause) {
     const what = `a chunk that cannot be read (${(cause as Error).message})`;
     const violation = protocolViolation(from.connection.endpoint, what, cause);

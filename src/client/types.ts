@@ -4,7 +4,7 @@
  * Times are Unix milliseconds (`...AtMs`), durations milliseconds (`...Ms`), sizes bytes.
  */
 import type { HearthError, LeaderHint } from "../base/index.ts";
-import type { BlockMeta, LabelsChunkReader, PlanChunkReader } from "../protocol/index.ts";
+import type { BlockMeta, LabelsChunkReader, PlanBatch } from "../protocol/index.ts";
 import type { Transport } from "./transport/transport.ts";
 
 /** Settings of connect(). Only `endpoints` is required. */
@@ -29,6 +29,11 @@ export interface ConnectOptions {
   readonly maxWaitForConnectionMs?: number;
   /** Pauses between attempts to connect: random in [0, min(maxDelayMs, minDelayMs * 2^n)], for ever. */
   readonly reconnect?: { readonly minDelayMs?: number; readonly maxDelayMs?: number };
+  /**
+   * Bytes that a connection may keep of strings and label sets that answers refer to, so that they need not be sent
+   * again and again. 0 = every answer carries all it needs. Default: 4 MiB.
+   */
+  readonly dictionaryMaxBytes?: number;
   /** A silent connection is probed after this time and dropped after a second one. 0 = never. Default: 10000. */
   readonly keepAliveIntervalMs?: number;
   /** Ends the wait of connect(), which then rejects with `signal.reason`. */
@@ -87,10 +92,10 @@ export interface BlockListParams {
 }
 
 /**
- * Some blocks of a streamed answer, columnar. *Borrowed*: it and every view made from it are valid until the
- * next step of the loop. What must live longer is copied by `toBlockMeta()` or `collectBlocks()`.
+ * Some blocks of a streamed answer. *Borrowed*: it and every view made from it are valid until the next step of the
+ * loop. What must live longer is copied by `toBlockMeta()` or `collectBlocks()`.
  */
-export type PlanBatch = PlanChunkReader;
+export type { PlanBatch } from "../protocol/index.ts";
 
 /** Some rows of a streamed label answer; borrowed like PlanBatch. */
 export type LabelsBatch = LabelsChunkReader;

@@ -41,6 +41,15 @@ export type ScanVisitor = (key: Uint8Array, valueBytes: number) => boolean;
 
 type ReadTransaction = ReturnType<RootDatabase["useReadTransaction"]>;
 
+/** How the package ends a transaction whose body returned a thenable. */
+interface OpenWrite {
+  commit(): void;
+  abort(error: unknown): void;
+}
+
+/** Handed to LMDB to end a transaction without effect; it throws it back. */
+const ABORTED = new Error("The transaction was given up");
+
 /** What we call of a table; the package's own types know neither read options of getBinaryFast nor noOverwrite. */
 interface Table {
   getBinaryFast(
@@ -74,6 +83,7 @@ export class IndexDatabase {
   readNumber = 0;
   #scanValueBytes = 0;
   #transaction: ReadTransaction | null = null;
+  #openWrite: OpenWrite | null = null;
   #getOptions: { transaction: ReadTransaction } | undefined;
 
   static open(options: IndexDatabaseOptions): IndexDatabase {
@@ -174,12 +184,57 @@ export class IndexDatabase {
 
   /** Runs `body` as one write transaction: all of it or, when it throws, nothing. Writer only. */
   write<T>(body: () => T): T {
+    this.#assertCanWrite();
+    return this.#root.transactionSync(body);
+  }
+
+  /**
+   * Opens a write transaction that may stay open over turns of the event loop, until `commitWrite` or `abortWrite`.
+   * Reads of this thread see it; every other reader sees the state before it.
+   */
+  beginWrite(): void {
+    this.#assertCanWrite();
+    // The package ends a transaction when what its body returns is fulfilled: synchronously, if that is ours.
+    const untilEnded = {
+      // biome-ignore lint/suspicious/noThenProperty: a thenable is exactly what is wanted
+      then: (commit: () => void, abort: (error: unknown) => void): void => {
+        this.#openWrite = { commit, abort };
+      },
+    };
+    this.#root.transactionSync(() => untilEnded);
+    assert(this.#openWrite !== null, "LMDB no longer keeps a transaction open for a thenable");
+  }
+
+  get isWriteOpen(): boolean {
+    return this.#openWrite !== null;
+  }
+
+  /** Errors: what LMDB says; nothing of the transaction has happened then. */
+  commitWrite(): void {
+    const open = this.#openWrite;
+    assert(open !== null, "No write transaction is open");
+    this.#openWrite = null;
+    open.commit();
+  }
+
+  abortWrite(): void {
+    const open = this.#openWrite;
+    assert(open !== null, "No write transaction is open");
+    this.#openWrite = null;
+    try {
+      open.abort(ABORTED);
+    } catch (error) {
+      if (error !== ABORTED) throw error;
+    }
+  }
+
+  #assertCanWrite(): void {
     assert(this.#role === "writer", "Only the writer may write");
+    assert(this.#openWrite === null, "A write transaction is already open");
     assert(
       this.#transaction === null,
       "A scan inside of this write would read the open read transaction",
     );
-    return this.#root.transactionSync(body);
   }
 
   /** Inside `write`: the value is copied before the call returns. */
@@ -224,6 +279,7 @@ export class IndexDatabase {
 
   /** Closes; the writer syncs and records a clean stop, so that the next start may trust what it finds. */
   async close(): Promise<void> {
+    if (this.#openWrite !== null) this.abortWrite();
     if (this.#role === "writer") await this.#root.flushed;
     await this.#root.close();
     if (this.#role === "writer") writeMark(this.directory, { bootId: bootId(), clean: true });

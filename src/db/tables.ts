@@ -26,6 +26,7 @@ export const TABLES = [
   "garbage",
   "tailKeys",
   "dictionaries",
+  "sessions",
 ] as const;
 
 export type TableName = (typeof TABLES)[number];

@@ -17,6 +17,11 @@ export {
   iterateBlockBatch,
 } from "./client/block-batch.ts";
 export { decodeErrorReply, encodeErrorReply } from "./client/error-reply.ts";
+export { visitKeyStrings } from "./client/dictionary-records.ts";
+export { EntryChunkReader } from "./client/entry-chunk-reader.ts";
+export { EntryChunkWriter } from "./client/entry-chunk-writer.ts";
+export { HeldDictionaries } from "./client/held-dictionaries.ts";
+export { SentDictionaries, type SentIds } from "./client/sent-dictionaries.ts";
 export {
   appendFrameHeader,
   createFrameHeader,
@@ -32,6 +37,7 @@ export {
 } from "./client/frame.ts";
 export { LabelsChunkReader, LabelsChunkWriter } from "./client/labels-chunk.ts";
 export {
+  type BlockIdsRequest,
   type BlockListRequest,
   CONSISTENCY,
   type Consistency,
@@ -51,12 +57,13 @@ export {
   type OpcodeName,
   opcodeOf,
 } from "./client/opcodes.ts";
-export {
-  type LabelPair,
-  type PlanBlockView,
-  PlanChunkReader,
-  type PlanDatasetView,
-} from "./client/plan-chunk-reader.ts";
+export { PlanChunkReader } from "./client/plan-chunk-reader.ts";
+export type {
+  LabelPair,
+  PlanBatch,
+  PlanBlockView,
+  PlanDatasetView,
+} from "./client/plan-views.ts";
 export {
   CHUNK_HEADROOM_BYTES,
   type PlanDatasetRefs,
@@ -107,6 +114,11 @@ export {
   type EntryVisitor,
   iterateEntries,
 } from "./command/entry-body.ts";
+export {
+  appendSessionEntry,
+  decodeSessionEntry,
+  type SessionEntry,
+} from "./command/session-entry.ts";
 export {
   decodeCompactedBlocks,
   decodeCompletedJobs,

@@ -11,7 +11,7 @@
  */
 
 import { errorCodeNumber, HearthError } from "../base/index.ts";
-import { CHUNK_HEADROOM_BYTES, FLAG, opcodeOf } from "../protocol/index.ts";
+import { CHUNK_HEADROOM_BYTES, FLAG, opcodeOf, type SentDictionaries } from "../protocol/index.ts";
 import type { Reply, ReplyGroup } from "../service/index.ts";
 
 /** What a call needs of its session. */
@@ -25,6 +25,10 @@ export interface CallOwner extends ReplyGroup {
   sendFrame(call: Call, flags: number, payload: Uint8Array): void;
   /** As sendFrame, for a chunk with room for the header in front of it. */
   sendChunk(call: Call, flags: number, chunk: Uint8Array): void;
+  /** Sends dictionary records that wait, then the chunk; it begins with room for the header. */
+  sendEntries(call: Call, flags: number, chunk: Uint8Array): void;
+  /** What the peer holds; null when it keeps nothing. */
+  readonly dictionaries: SentDictionaries | null;
   sendError(call: Call, error: HearthError): void;
   /** False when `bytes` more would exceed what may be kept for this connection or thread. */
   tryReserveQueue(bytes: number): boolean;
@@ -89,6 +93,18 @@ export class Call implements Reply {
     if (this.isSettled || !this.#owner.isOpen) throw abandoned();
     if (this.#queue === null && this.#canSend()) this.#send(payload, isLast);
     else this.#enqueue(payload, isLast);
+  }
+
+  get dictionaries(): SentDictionaries | null {
+    return this.#queue === null && this.#canSend() ? this.#owner.dictionaries : null;
+  }
+
+  entries(chunk: Uint8Array, isLast: boolean): void {
+    if (this.isSettled || !this.#owner.isOpen) throw abandoned();
+    this.#creditBytes -= chunk.length - CHUNK_HEADROOM_BYTES;
+    this.#hasSentChunks = true;
+    this.#owner.sendEntries(this, isLast ? FLAG.entries | FLAG.last : FLAG.entries, chunk);
+    if (isLast) this.#settle(0);
   }
 
   fail(error: HearthError): void {

@@ -23,6 +23,8 @@ export interface SessionLimits {
   readonly queuedAnswerMaxBytes: number;
   /** The same for all connections of a thread. */
   readonly queuedAnswersPerThreadMaxBytes: number;
+  /** Cost of dictionary records that a peer may be made to keep; 0 = every answer is self-contained. */
+  readonly dictionaryMaxBytes: number;
 }
 
 export interface ServerOptions {
@@ -70,6 +72,8 @@ export const SERVER_DEFAULTS: ServerOptions = {
     // plan (half a million datasets), and four such askers are what a thread bears.
     queuedAnswerMaxBytes: 64 * MIB,
     queuedAnswersPerThreadMaxBytes: 256 * MIB,
+    // About 30,000 dataset keys with their strings: what a front end asks for in a day.
+    dictionaryMaxBytes: 8 * MIB,
   },
   // Streams stop at half a MiB of backlog, so only a peer that sends requests and reads no answers gets here.
   outboundMaxBytes: 4 * MIB,

@@ -157,6 +157,7 @@ export class Reader {
       deadlines: this.#deadlines,
       frames: new ByteSink(64 * 1024),
       payloads: new ByteSink(),
+      records: new ByteSink(),
       nowMs: () => performance.now(),
       chunkMaxBytes: this.#engine.chunkMaxBytes,
       isStopping: () => this.#isStopping,

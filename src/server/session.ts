@@ -26,6 +26,7 @@ import {
   PROTOCOL_MAX,
   PROTOCOL_MIN,
   readFrameHeader,
+  SentDictionaries,
   writeFrameHeader,
   FRAME_HEADER_BYTES,
 } from "../protocol/index.ts";
@@ -36,9 +37,9 @@ import { CLOSE_CODES, type Connection, type ConnectionEvents } from "./listener.
 import type { ThreadCounters } from "./metrics.ts";
 import type { ServerIdentity, SessionLimits } from "./options.ts";
 
-/** Does what a request asks. The payload is borrowed until the call returns; a throw becomes the answer. */
+/** Does what a request asks. The frame is borrowed until the call returns; a throw becomes the answer. */
 export interface RequestHandler {
-  handle(opcode: number, payload: Uint8Array, reply: Reply): void;
+  handle(opcode: number, frame: Uint8Array, reply: Reply): void;
 }
 
 /** What the sessions of a thread share. */
@@ -50,6 +51,8 @@ export interface SessionModules {
   /** Answers are put together here; one per thread, so that sending does not allocate. */
   readonly frames: ByteSink;
   readonly payloads: ByteSink;
+  /** Dictionary records on their way to a peer. */
+  readonly records: ByteSink;
   /** Ms of a clock that never goes back. */
   readonly nowMs: () => number;
   /** Largest chunk of a streamed answer, for HelloReply. */
@@ -71,6 +74,8 @@ export class Session implements ConnectionEvents, CallOwner {
   #isOpen = true;
   #hasGreeted = false;
   #queuedBytes = 0;
+  /** Null until a Hello asks for it, and for peers that keep nothing. */
+  #dictionaries: SentDictionaries | null = null;
 
   constructor(limits: SessionLimits, modules: SessionModules & { connection: Connection }) {
     this.#limits = limits;
@@ -103,7 +108,7 @@ export class Session implements ConnectionEvents, CallOwner {
     else if (REQUEST.requestId === 0)
       this.#violate("request_id_zero", "Request id 0 is not allowed");
     else if (REQUEST.opcode === OP.cancel || REQUEST.opcode === OP.credit) this.#control(REQUEST);
-    else if (this.#calls.has(REQUEST.requestId)) {
+    else if (this.#calls.size > 0 && this.#calls.has(REQUEST.requestId)) {
       this.#violate("request_id_in_use", `Request id ${REQUEST.requestId} is in flight already`);
     } else this.#request(REQUEST, frame);
   }
@@ -160,6 +165,24 @@ export class Session implements ConnectionEvents, CallOwner {
     this.#sendBytes(frame);
   }
 
+  get dictionaries(): SentDictionaries | null {
+    return this.#dictionaries;
+  }
+
+  sendEntries(call: Call, flags: number, chunk: Uint8Array): void {
+    const records = this.#dictionaries?.takeRecords() ?? null;
+    if (records !== null) {
+      ANSWER.opcode = OP.dictionary;
+      ANSWER.requestId = 0;
+      this.#send(0, records);
+    }
+    ANSWER.opcode = call.opcode;
+    ANSWER.requestId = call.requestId;
+    ANSWER.flags = flags;
+    writeFrameHeader(chunk, 0, ANSWER);
+    this.#sendBytes(chunk);
+  }
+
   sendError(call: Call, error: HearthError): void {
     this.#modules.counters.countRejected(error.reason);
     ANSWER.opcode = call.opcode;
@@ -183,7 +206,8 @@ export class Session implements ConnectionEvents, CallOwner {
   }
 
   settled(call: Call, codeNumber: number): void {
-    this.#calls.delete(call.requestId);
+    // Mostly empty: what is answered inside its handler never enters it.
+    if (this.#calls.size > 0) this.#calls.delete(call.requestId);
     const durationMs = this.#modules.nowMs() - call.startedAtMs;
     this.#modules.counters.countRequest(call.opcode, codeNumber, durationMs);
   }
@@ -204,7 +228,7 @@ export class Session implements ConnectionEvents, CallOwner {
     const call = this.#createCall(header);
     try {
       this.#admit(header);
-      this.#dispatch(header.opcode, frame.subarray(FRAME_HEADER_BYTES), call);
+      this.#dispatch(header.opcode, frame, call);
     } catch (error) {
       call.fail(toHearthError(error));
     }
@@ -251,10 +275,10 @@ export class Session implements ConnectionEvents, CallOwner {
     }
   }
 
-  #dispatch(opcode: number, payload: Uint8Array, call: Call): void {
-    if (opcode === OP.hello) this.#greet(payload, call);
+  #dispatch(opcode: number, frame: Uint8Array, call: Call): void {
+    if (opcode === OP.hello) this.#greet(frame.subarray(FRAME_HEADER_BYTES), call);
     else if (opcode === OP.ping) call.end(EMPTY);
-    else this.#modules.handler.handle(opcode, payload, call);
+    else this.#modules.handler.handle(opcode, frame, call);
   }
 
   #greet(payload: Uint8Array, call: Call): void {
@@ -265,7 +289,10 @@ export class Session implements ConnectionEvents, CallOwner {
       throw new HearthError("failed_precondition", message, { reason: "protocol_version" });
     }
     this.#hasGreeted = true;
-    const { identity, payloads, chunkMaxBytes } = this.#modules;
+    const { identity, payloads, records, chunkMaxBytes } = this.#modules;
+    const dictionaryMaxBytes = Math.min(hello.dictionaryMaxBytes, this.#limits.dictionaryMaxBytes);
+    if (dictionaryMaxBytes > 0)
+      this.#dictionaries = new SentDictionaries(dictionaryMaxBytes, { records });
     payloads.reset();
     const reply = {
       protocol: Math.min(hello.protocolMax, PROTOCOL_MAX),
@@ -273,6 +300,7 @@ export class Session implements ConnectionEvents, CallOwner {
       frameMaxBytes: this.#limits.frameMaxBytes,
       inFlightMax: this.#limits.inFlightMax,
       chunkMaxBytes,
+      dictionaryMaxBytes,
     };
     encodeHelloReply(payloads, reply);
     call.end(payloads.view());

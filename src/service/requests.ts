@@ -5,7 +5,7 @@
 
 import { HearthError } from "../base/index.ts";
 import {
-  type BlockListRequest,
+  type BlockIdsRequest,
   ByteSink,
   type Consistency,
   decodeBlockListRequest,
@@ -16,6 +16,7 @@ import {
   encodeTenantReply,
   encodeTenantsReply,
   encodeWriteReply,
+  FRAME_HEADER_BYTES,
   OP,
   type QueryRequest,
 } from "../protocol/index.ts";
@@ -34,7 +35,12 @@ export interface QueryPort {
   /** `checkpoint` is called between pieces of work; what it throws ends the query. */
   queryMetadata(request: QueryRequest, sink: ChunkSink, checkpoint: () => void): void;
   queryMetadataLabels(request: QueryRequest, sink: ChunkSink, checkpoint: () => void): void;
-  getBlockMetadata(request: BlockListRequest, sink: ChunkSink): void;
+  /** The asker may be sent entry chunks instead. */
+  getBlockMetadata(
+    request: BlockIdsRequest,
+    sink: ChunkSink,
+    asker: Pick<Reply, "dictionaries" | "entries">,
+  ): void;
   getTenants(): readonly string[];
   getTenant(name: string): TenantStats;
 }
@@ -69,10 +75,16 @@ export class RequestService {
   }
 
   /**
-   * Does what a request asks. The payload is borrowed until the call returns; the answer may come later.
+   * Does what the request in a frame asks. The frame is borrowed until the call returns; the answer may come later.
    * Errors: throws HearthError for requests that are refused at once.
    */
-  handle(opcode: number, payload: Uint8Array, reply: Reply): void {
+  handle(opcode: number, frame: Uint8Array, reply: Reply): void {
+    // Before the others: it is decoded where it stands, since a view of the payload alone would cost as much.
+    if (opcode === OP.get_block_metadata) {
+      this.#getBlockMetadata(frame, reply);
+      return;
+    }
+    const payload = frame.subarray(FRAME_HEADER_BYTES);
     switch (opcode) {
       case OP.add_block:
         return this.#modules.writes.addBlock(payload, reply);
@@ -82,8 +94,6 @@ export class RequestService {
         return this.#queryMetadata(payload, reply);
       case OP.query_metadata_labels:
         return this.#queryMetadataLabels(payload, reply);
-      case OP.get_block_metadata:
-        return this.#getBlockMetadata(payload, reply);
       case OP.get_tenants:
         return this.#getTenants(payload, reply);
       case OP.get_tenant:
@@ -125,11 +135,11 @@ export class RequestService {
     });
   }
 
-  #getBlockMetadata(payload: Uint8Array, reply: Reply): void {
-    const request = decodeBlockListRequest(payload);
+  #getBlockMetadata(frame: Uint8Array, reply: Reply): void {
+    const request = decodeBlockListRequest(frame, FRAME_HEADER_BYTES);
     const { reads, engine } = this.#modules;
     reads.run(levelOf(request.consistency), reply, () => {
-      engine.getBlockMetadata(request, (chunk, isLast) => reply.chunk(chunk, isLast));
+      engine.getBlockMetadata(request, (chunk, isLast) => reply.chunk(chunk, isLast), reply);
     });
   }
 

@@ -15,6 +15,7 @@ import { Counters } from "./counters.ts";
 import { BlockIndex } from "./index/block-index.ts";
 import { type Rejection, StateMetrics } from "./metrics.ts";
 import type { StateOptions } from "./options.ts";
+import { SessionCommands } from "./sessions.ts";
 import { TombstoneStore } from "./tombstones/store.ts";
 
 export interface StateModules {
@@ -40,7 +41,7 @@ export class StateMachine {
   readonly #counters = new Counters();
   readonly #index: BlockIndex;
   readonly #tombstones: TombstoneStore;
-  readonly #commands: Commands;
+  readonly #commands: SessionCommands;
   readonly #applied = new Float64Array(APPLIED_DOUBLES);
   readonly #appliedBytes = new Uint8Array(this.#applied.buffer);
   /** False after a failed transaction, until counters and `applied` are read back. */
@@ -57,7 +58,8 @@ export class StateMachine {
     const { tenants } = this.#index;
     const internTenant = (name: string): number => tenants.internName(name);
     this.#tombstones = new TombstoneStore({ db, counters, metrics, internTenant });
-    this.#commands = new Commands({ index: this.#index, tombstones: this.#tombstones, metrics });
+    const commands = new Commands({ index: this.#index, tombstones: this.#tombstones, metrics });
+    this.#commands = new SessionCommands({ db, commands, metrics });
     this.#load();
   }
 
@@ -81,48 +83,67 @@ export class StateMachine {
   }
 
   /**
-   * Applies entries in one transaction.
+   * Applies entries in one transaction, together with what was staged before.
    *
    * Shape: batches contiguous and ascending, the first not above `appliedIndex` + 1; entries up to `appliedIndex`
    *   are skipped. Bodies are borrowed until the call returns.
    * Errors: only when the database fails; nothing of the call has happened then.
    */
   apply(batches: readonly CommittedBatch[]): ApplyResult {
+    const result = this.stage(batches);
+    this.commit();
+    return result;
+  }
+
+  /**
+   * The same without the commit: outcomes are decided, `appliedIndex` has moved, but readers see none of it before
+   * `commit`. What is staged is lost when the database fails: then `appliedIndex` is back at the last commit.
+   */
+  stage(batches: readonly CommittedBatch[]): ApplyResult {
     if (!this.#isLoaded) this.#load();
     const count = batches.reduce((sum, batch) => sum + batch.count, 0);
     const outcomes = new Uint8Array(count).fill(OUTCOME.unchanged);
     const rejections = new Map<number, Rejection>();
     if (count === 0) return { outcomes, rejections };
     try {
-      this.#db.write(() => {
-        let position = 0;
-        for (const batch of batches) {
-          this.#applyBatch(batch, position, outcomes, rejections);
-          position += batch.count;
-        }
-        this.#finish();
-      });
+      if (!this.#db.isWriteOpen) this.#db.beginWrite();
+      let position = 0;
+      for (const batch of batches) {
+        this.#applyBatch(batch, position, outcomes, rejections);
+        position += batch.count;
+      }
     } catch (error) {
-      this.#forget();
+      this.#giveUp();
       throw error;
     }
-    this.#trim();
     return { outcomes, rejections };
   }
 
   /**
+   * Ends the open transaction: what was applied since the last commit becomes visible to readers, all of it or, when
+   * the database fails, nothing. Nothing to do when nothing was applied.
+   */
+  commit(): void {
+    if (!this.#db.isWriteOpen) return;
+    try {
+      this.#finish();
+      this.#db.commitWrite();
+    } catch (error) {
+      this.#giveUp();
+      throw error;
+    }
+    this.#trim();
+  }
+
+  /**
    * Removes a bounded number of rows of what was deleted, while there is nothing to apply; true while more is left.
-   * `apply` does the same at its end.
+   * `commit` does the same.
    */
   sweep(): boolean {
     if (!this.#isLoaded) this.#load();
     if (this.#counters.garbage === 0) return false;
-    try {
-      this.#db.write(() => this.#finish());
-    } catch (error) {
-      this.#forget();
-      throw error;
-    }
+    if (!this.#db.isWriteOpen) this.#db.beginWrite();
+    this.commit();
     return this.#counters.garbage > 0;
   }
 
@@ -186,6 +207,11 @@ export class StateMachine {
   #trim(): void {
     this.#index.trim();
     this.#tombstones.trim();
+  }
+
+  #giveUp(): void {
+    if (this.#db.isWriteOpen) this.#db.abortWrite();
+    this.#forget();
   }
 
   #forget(): void {

@@ -96,6 +96,7 @@ export class Commands {
       case COMMAND.deleteTombstones:
         return decoded(decodeTombstones, entry, (list) => this.#deleteTombstones(list));
       case COMMAND.noop:
+      case COMMAND.membership:
         return "unchanged";
       default:
         return "unknown_command";

@@ -19,6 +19,14 @@ export const REJECTIONS = [
   "tombstone_too_long",
   /** The owner or partition would exceed what one record value may hold. */
   "index_full",
+  /** The session is unknown (any more): whether the write was executed before cannot be said. */
+  "session_expired",
+  /** The client has acknowledged the answer to this write: it is not executed again. */
+  "session_stale",
+  /** Too many writes of the session without acknowledged answers. */
+  "session_window_full",
+  /** Session numbers that no client makes. */
+  "session_invalid",
 ] as const;
 
 export type Rejection = (typeof REJECTIONS)[number];
@@ -44,6 +52,8 @@ export class StateMetrics {
   postingRuns = 0;
   /** Rows of deleted shards and dictionaries removed. */
   rowsSwept = 0;
+  /** Writes of client sessions that had been executed already: answered from the session table. */
+  sessionRepeats = 0;
   /** Blocks whose strings and keys were all in memory, and others. */
   dictionaryHits = 0;
   dictionaryMisses = 0;

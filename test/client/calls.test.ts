@@ -16,7 +16,7 @@ import {
 } from "../../src/protocol/index.ts";
 import { refusal } from "./fake-server.ts";
 import { failureOf, startPair, ULID_A, ULID_B } from "./fixture.ts";
-import { planChunk } from "./plan-chunks.ts";
+import { planChunk, ulidBytes } from "./plan-chunks.ts";
 
 function block(id: string): BlockMeta {
   return {
@@ -95,7 +95,7 @@ describe("calls", () => {
     assert.deepEqual(decodeBlockListRequest(server.requests[0]!.payload), {
       tenant: "",
       shard: 7,
-      blocks: [ULID_A, ULID_B],
+      ids: Uint8Array.from([...ulidBytes(ULID_A), ...ulidBytes(ULID_B)]),
       consistency: "local",
     });
   });

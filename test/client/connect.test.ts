@@ -22,7 +22,13 @@ describe("connect", () => {
     const server = await startServer(t);
     await startClient(t, [server.endpoint], { name: "query-frontend-7", role: "query-frontend" });
     assert.deepEqual(server.hellos, [
-      { protocolMin: 1, protocolMax: 1, name: "query-frontend-7", role: "query-frontend" },
+      {
+        protocolMin: 1,
+        protocolMax: 1,
+        name: "query-frontend-7",
+        role: "query-frontend",
+        dictionaryMaxBytes: 4 * 1024 * 1024,
+      },
     ]);
   });
 

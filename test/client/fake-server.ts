@@ -34,6 +34,7 @@ const HELLO: HelloReply = {
   frameMaxBytes: 1024 * 1024,
   inFlightMax: 256,
   chunkMaxBytes: 1024,
+  dictionaryMaxBytes: 0,
 };
 
 export interface FakeServerOptions {

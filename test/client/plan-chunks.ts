@@ -40,8 +40,7 @@ export function labelsChunk(names: readonly string[], rows: readonly string[][])
 }
 
 function addBlock(builder: Builder, id: string, datasetsStart: number): void {
-  const idBytes = new Uint8Array(16);
-  if (!tryDecodeUlid(id, idBytes, 0)) throw new Error(`Not a ULID: ${id}`);
+  const idBytes = ulidBytes(id);
   PlanBlock.createPlanBlock(
     builder,
     [...idBytes],
@@ -58,4 +57,10 @@ function addBlock(builder: Builder, id: string, datasetsStart: number): void {
     datasetsStart,
     1,
   );
+}
+
+export function ulidBytes(id: string): Uint8Array {
+  const bytes = new Uint8Array(16);
+  if (!tryDecodeUlid(id, bytes, 0)) throw new Error(`Not a ULID: ${id}`);
+  return bytes;
 }

@@ -16,6 +16,7 @@ import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../../src/read/index.ts";
 import { REPLICA_DEFAULTS, Replica } from "../../src/replica/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
 import { seededRandom } from "../log/support/log-harness.ts";
+import { blockList } from "../support/engine.ts";
 import { addBlocksBody, BLOCKS_PER_RUN, blockId, SHARD } from "./blocks.ts";
 
 const [directory = "", firstText = "", seedText = "", checkPath = "-"] = process.argv.slice(2);
@@ -38,7 +39,7 @@ function missingBlocks(
     const numbers = Array.from({ length: count }, (_, i) => first + i);
     const found = new Set<string>();
     db.beginRead();
-    engine.getBlockMetadata({ tenant: "", shard: SHARD, blocks: numbers.map(blockId) }, (chunk) => {
+    engine.getBlockMetadata(blockList("", SHARD, numbers.map(blockId)), (chunk) => {
       const reader = new PlanChunkReader(chunk);
       for (let i = 0; i < reader.blockCount; i++) found.add(reader.block(i).id);
     });

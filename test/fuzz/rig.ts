@@ -5,7 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SILENT_LOGGER } from "../../src/base/index.ts";
 import { IndexDatabase } from "../../src/db/index.ts";
-import { ByteSink, createFrameHeader, OP, readFrameHeader } from "../../src/protocol/index.ts";
+import {
+  ByteSink,
+  createFrameHeader,
+  EntryChunkReader,
+  FLAG,
+  HeldDictionaries,
+  OP,
+  readFrameHeader,
+} from "../../src/protocol/index.ts";
 import { QueryEngine, SharedState } from "../../src/read/index.ts";
 import { SERVER_DEFAULTS, Session, ThreadCounters } from "../../src/server/index.ts";
 import { DeadlineSweeper } from "../../src/server/deadlines.ts";
@@ -17,6 +25,9 @@ import { FakeMain, helloFrame, MemoryConnection, nextTurn } from "../server/supp
 /** Longer than any budget that a request can ask for. */
 const FOREVER_MS = 3_600_000;
 
+/** Kept of dictionary records: little, so that it is forgotten again and again. */
+const DICTIONARY_MAX_BYTES = 4_096;
+
 export class FuzzRig {
   readonly counters = new ThreadCounters();
   readonly state: StateMachine;
@@ -27,7 +38,13 @@ export class FuzzRig {
   readonly #deadlines: DeadlineSweeper;
   readonly #handler: RequestService;
   readonly #writes: WriteService;
-  readonly #sinks = { frames: new ByteSink(), payloads: new ByteSink() };
+  readonly #sinks = {
+    frames: new ByteSink(),
+    payloads: new ByteSink(),
+    records: new ByteSink(),
+  };
+  #held = new HeldDictionaries(DICTIONARY_MAX_BYTES);
+  entryChunks = 0;
   #nowMs = 0;
   #connection!: MemoryConnection;
   #session!: Session;
@@ -95,6 +112,7 @@ export class FuzzRig {
 
   #connect(): void {
     this.#connection = new MemoryConnection();
+    this.#held = new HeldDictionaries(DICTIONARY_MAX_BYTES);
     this.#session = new Session(SERVER_DEFAULTS.session, {
       handler: this.#handler,
       identity: { nodeId: "n", clusterId: "c", version: "0" },
@@ -107,7 +125,7 @@ export class FuzzRig {
       connection: this.#connection,
     });
     this.#connection.session = this.#session;
-    this.#session.message(helloFrame());
+    this.#session.message(helloFrame(1, DICTIONARY_MAX_BYTES));
     this.#connection.take();
     this.#owed = 0;
   }
@@ -146,7 +164,16 @@ export class FuzzRig {
   #collect(): { answered: number; problem: string | null } {
     let answered = 0;
     let problem: string | null = null;
-    for (const { error, isLast, requestId } of this.#connection.take()) {
+    for (const { error, isLast, requestId, opcode, flags, payload } of this.#connection.take()) {
+      if (opcode === OP.dictionary && requestId === 0) {
+        this.#held = this.#held.receive(payload);
+        continue;
+      }
+      if ((flags & FLAG.entries) !== 0) {
+        // Throws for an answer that its asker could not read.
+        for (const block of new EntryChunkReader(payload, this.#held)) block.toBlockMeta();
+        this.entryChunks++;
+      }
       const code = error?.code ?? "ok";
       this.answersByCode.set(code, (this.answersByCode.get(code) ?? 0) + 1);
       if (isLast && requestId !== 0) answered++;

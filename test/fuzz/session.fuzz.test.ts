@@ -45,6 +45,7 @@ test(`${FRAMES} mutated frames are answered with typed errors (seed ${SEED})`, {
       "connections closed",
       (totals.get("connections closed") ?? 0) + rig.connectionsClosed,
     );
+    totals.set("entry chunks", (totals.get("entry chunks") ?? 0) + rig.entryChunks);
     totals.set("entries applied", (totals.get("entries applied") ?? 0) + rig.state.appliedIndex);
   }
   t.diagnostic(JSON.stringify({ slowestMs: Math.round(slowestMs), ...Object.fromEntries(totals) }));
@@ -58,6 +59,7 @@ test(`${FRAMES} mutated frames are answered with typed errors (seed ${SEED})`, {
     "unimplemented",
     "connections closed",
     "entries applied",
+    "entry chunks",
   ]) {
     assert.ok((totals.get(code) ?? 0) > FRAMES / 1000, `"${code}" was hardly reached`);
   }

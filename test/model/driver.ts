@@ -20,7 +20,14 @@ import {
 } from "../../src/protocol/index.ts";
 import type { QueryParams } from "../../src/read/index.ts";
 import { listTombstones, tombstoneExists } from "../../src/state/index.ts";
-import { collectBlocks, collectRows, type Engine, inRead, openEngine } from "../support/engine.ts";
+import {
+  blockList,
+  collectBlocks,
+  collectRows,
+  type Engine,
+  inRead,
+  openEngine,
+} from "../support/engine.ts";
 import type { PlainQuery, PlainStats } from "./naive-index.ts";
 import type { PlainCompaction, Stamp, WriteOperation } from "./operations.ts";
 import { type TableStyle, toWireBytes } from "./plain.ts";
@@ -109,7 +116,7 @@ export class Driver {
 
   getBlocks(tenant: string, shard: number, blocks: readonly string[]): BlockMeta[] {
     return this.#read(({ queries }) =>
-      collectBlocks((sink) => queries.getBlockMetadata({ tenant, shard, blocks }, sink)),
+      collectBlocks((sink) => queries.getBlockMetadata(blockList(tenant, shard, blocks), sink)),
     );
   }
 

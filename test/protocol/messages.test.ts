@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ByteBuffer } from "flatbuffers";
-import { HearthError, isHearthError } from "../../src/base/index.ts";
+import { HearthError, isHearthError, tryDecodeUlid, ULID_BYTES } from "../../src/base/index.ts";
 import {
   BlockListRequest as GeneratedBlockList,
   Consistency as GeneratedConsistency,
@@ -16,6 +16,7 @@ import {
   WriteReply as GeneratedWriteReply,
 } from "../../src/protocol/gen/wire.ts";
 import {
+  type BlockIdsRequest,
   type BlockListRequest,
   ByteSink,
   decodeBlockListRequest,
@@ -55,9 +56,16 @@ const QUERY: QueryRequest = {
 const BLOCK_LIST: BlockListRequest = {
   tenant: "acme",
   shard: 4_294_967_295,
-  blocks: ["01J2VJR31PT3X4NDJC4Q2BHWQ1", "not-a-ulid"],
+  blocks: ["01J2VJR31PT3X4NDJC4Q2BHWQ1", "7ZZZZZZZZZZZZZZZZZZZZZZZZZ"],
   consistency: "strong",
 };
+
+/** The request as its receiver has it. */
+function idsOf({ blocks, ...rest }: BlockListRequest): BlockIdsRequest {
+  const ids = new Uint8Array(blocks.length * ULID_BYTES);
+  for (const [i, block] of blocks.entries()) assert.ok(tryDecodeUlid(block, ids, i * ULID_BYTES));
+  return { ...rest, ids };
+}
 
 function encoded(encode: (sink: ByteSink) => number): Uint8Array {
   // At an offset behind a frame header, as in use.
@@ -78,11 +86,17 @@ test("requests survive encoding and decoding", () => {
   const bytes = encoded((sink) => encodeQueryRequest(sink, QUERY));
   assert.deepEqual(decodeQueryRequest(bytes), QUERY);
   const list = encoded((sink) => encodeBlockListRequest(sink, BLOCK_LIST));
-  assert.deepEqual(decodeBlockListRequest(list), BLOCK_LIST);
+  assert.deepEqual(decodeBlockListRequest(list), idsOf(BLOCK_LIST));
   const tenant = { tenant: "acme", consistency: "local" } as const;
   const tenantBytes = encoded((sink) => encodeTenantRequest(sink, tenant));
   assert.deepEqual(decodeTenantRequest(tenantBytes), tenant);
-  const hello = { protocolMin: 1, protocolMax: 3, name: "frontend-7", role: "query-frontend" };
+  const hello = {
+    protocolMin: 1,
+    protocolMax: 3,
+    name: "frontend-7",
+    role: "query-frontend",
+    dictionaryMaxBytes: 70_000,
+  };
   const helloBytes = encoded((sink) => encodeHello(sink, hello));
   assert.deepEqual(decodeHello(helloBytes), hello);
 });
@@ -109,6 +123,7 @@ test("replies survive encoding and decoding", () => {
     frameMaxBytes: LIMITS.frameMaxBytes,
     inFlightMax: 1024,
     chunkMaxBytes: 262_144,
+    dictionaryMaxBytes: 1 << 20,
   };
   assert.deepEqual(decodeHelloReply(encoded((sink) => encodeHelloReply(sink, hello))), hello);
   const write = { logIndex: 2 ** 53 - 1, term: 7 };
@@ -146,7 +161,7 @@ test("the generated accessors read the requests", () => {
   );
   assert.equal(list.tenant(), "acme");
   assert.equal(list.shard(), 4_294_967_295);
-  assert.equal(list.blocks(1), "not-a-ulid");
+  assert.equal(list.blocks(1), "7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
   const tenantBytes = encoded((sink) =>
     encodeTenantRequest(sink, { tenant: "acme", consistency: "local" }),
   );
@@ -156,13 +171,25 @@ test("the generated accessors read the requests", () => {
   const hello = GeneratedHello.getRootAsHello(
     new ByteBuffer(
       encoded((sink) =>
-        encodeHello(sink, { protocolMin: 1, protocolMax: 2, name: "n", role: "tool" }),
+        encodeHello(sink, {
+          protocolMin: 1,
+          protocolMax: 2,
+          name: "n",
+          role: "tool",
+          dictionaryMaxBytes: 9,
+        }),
       ),
     ),
   );
   assert.deepEqual(
-    [hello.protocolMin(), hello.protocolMax(), hello.name(), hello.role()],
-    [1, 2, "n", "tool"],
+    [
+      hello.protocolMin(),
+      hello.protocolMax(),
+      hello.name(),
+      hello.role(),
+      hello.dictionaryMaxBytes(),
+    ],
+    [1, 2, "n", "tool", 9],
   );
 });
 
@@ -178,6 +205,7 @@ test("the generated accessors read the replies", () => {
           frameMaxBytes: 1,
           inFlightMax: 2,
           chunkMaxBytes: 3,
+          dictionaryMaxBytes: 4,
         }),
       ),
     ),
@@ -186,7 +214,10 @@ test("the generated accessors read the replies", () => {
     [hello.protocol(), hello.nodeId(), hello.clusterId(), hello.version()],
     [1, "a", "b", "c"],
   );
-  assert.deepEqual([hello.frameMaxBytes(), hello.inFlightMax(), hello.chunkMaxBytes()], [1, 2, 3]);
+  assert.deepEqual(
+    [hello.frameMaxBytes(), hello.inFlightMax(), hello.chunkMaxBytes(), hello.dictionaryMaxBytes()],
+    [1, 2, 3, 4],
+  );
   const write = GeneratedWriteReply.getRootAsWriteReply(
     new ByteBuffer(encoded((sink) => encodeWriteReply(sink, { logIndex: 12, term: 3 }))),
   );
@@ -300,13 +331,31 @@ test("requests just over a limit are refused, just under it accepted", () => {
   }
   const ids = (count: number): BlockListRequest => ({
     ...BLOCK_LIST,
-    blocks: new Array<string>(count).fill("x"),
+    blocks: new Array<string>(count).fill(BLOCK_LIST.blocks[0] as string),
   });
   decodeBlockListRequest(
     encoded((sink) => encodeBlockListRequest(sink, ids(LIMITS.idsPerListMax))),
   );
   const over = encoded((sink) => encodeBlockListRequest(sink, ids(LIMITS.idsPerListMax + 1)));
   assert.throws(() => decodeBlockListRequest(over), refused("too_many_elements"));
+});
+
+test("block ids that are no canonical ULIDs are refused", () => {
+  const good = BLOCK_LIST.blocks[0] as string;
+  const bad = ["", "x", good.slice(1), `${good}0`, good.toLowerCase(), `8${good.slice(1)}`];
+  for (let i = 0; i < good.length; i++) bad.push(`${good.slice(0, i)}U${good.slice(i + 1)}`);
+  for (const id of [...bad, "é".repeat(13), "a".repeat(1_000)]) {
+    const request = { ...BLOCK_LIST, blocks: [good, id] };
+    const bytes = encoded((sink) => encodeBlockListRequest(sink, request));
+    assert.throws(() => decodeBlockListRequest(bytes), refused("bad_block_id"), id);
+  }
+});
+
+test("a tenant is read from its own bytes, whatever was read before", () => {
+  for (const tenant of ["acme", "acmf", "acm", "", "größe", "acme", "a".repeat(100), "acme"]) {
+    const bytes = encoded((sink) => encodeBlockListRequest(sink, { ...BLOCK_LIST, tenant }));
+    assert.equal(decodeBlockListRequest(bytes).tenant, tenant);
+  }
 });
 
 test("an unknown consistency is refused", () => {

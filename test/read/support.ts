@@ -19,6 +19,7 @@ import {
 } from "../../src/protocol/index.ts";
 import { QueryEngine, type QueryEngineOptions, type QueryParams } from "../../src/read/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
+import { blockList } from "../support/engine.ts";
 
 export interface DatasetSpec {
   readonly tenant?: string;
@@ -190,7 +191,7 @@ export class TestIndex {
 
   get(tenant: string, shard: number, blocks: readonly string[]): BlockMeta[] {
     return this.read((engine) =>
-      collectPlan((sink) => engine.getBlockMetadata({ tenant, shard, blocks }, sink)),
+      collectPlan((sink) => engine.getBlockMetadata(blockList(tenant, shard, blocks), sink)),
     );
   }
 }

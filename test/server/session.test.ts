@@ -49,7 +49,8 @@ describe("hello", () => {
 
   test("a protocol version that is not spoken is refused", () => {
     const bench = createBench();
-    const hello = { protocolMin: 9, protocolMax: 9, name: "x", role: "tool" };
+    const versions = { protocolMin: 9, protocolMax: 9 };
+    const hello = { ...versions, name: "x", role: "tool", dictionaryMaxBytes: 0 };
     const payload = encoded((sink) => encodeHello(sink, hello));
     bench.session.message(frame({ opcode: OP.hello, requestId: 1, payload }));
     assertRefused(bench, "failed_precondition", "protocol_version", 1);

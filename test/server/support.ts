@@ -254,6 +254,7 @@ export function createBench(overrides: Partial<ServerOptions> = {}): Bench {
     deadlines,
     frames: new ByteSink(),
     payloads: new ByteSink(),
+    records: new ByteSink(),
     nowMs: () => clock.nowMs,
     chunkMaxBytes: 1000,
     isStopping: () => state.isStopping,
@@ -330,12 +331,18 @@ export function encoded(write: (sink: ByteSink) => unknown): Uint8Array {
   return sink.copy();
 }
 
-export const helloFrame = (requestId = 1): Uint8Array =>
+export const helloFrame = (requestId = 1, dictionaryMaxBytes = 0): Uint8Array =>
   frame({
     opcode: OP.hello,
     requestId,
     payload: encoded((sink) =>
-      encodeHello(sink, { protocolMin: 1, protocolMax: 1, name: "test", role: "tool" }),
+      encodeHello(sink, {
+        protocolMin: 1,
+        protocolMax: 1,
+        name: "test",
+        role: "tool",
+        dictionaryMaxBytes,
+      }),
     ),
   });
 

@@ -2,7 +2,15 @@
 
 import { SILENT_LOGGER } from "../../src/base/index.ts";
 import { IndexDatabase } from "../../src/db/index.ts";
-import { type BlockMeta, LabelsChunkReader, PlanChunkReader } from "../../src/protocol/index.ts";
+import {
+  type BlockIdsRequest,
+  type BlockMeta,
+  ByteSink,
+  decodeBlockListRequest,
+  encodeBlockListRequest,
+  LabelsChunkReader,
+  PlanChunkReader,
+} from "../../src/protocol/index.ts";
 import {
   type ChunkSink,
   QUERY_ENGINE_DEFAULTS,
@@ -63,4 +71,15 @@ export function collectRows(run: (sink: ChunkSink) => void): string[][] {
     for (let row = 0; row < reader.rowCount; row++) rows.push(reader.row(row));
   });
   return rows;
+}
+
+/** A look-up as the engine gets it: by way of the wire, where ids that are no ULIDs are refused. */
+export function blockList(
+  tenant: string,
+  shard: number,
+  blocks: readonly string[],
+): BlockIdsRequest {
+  const sink = new ByteSink();
+  encodeBlockListRequest(sink, { tenant, shard, blocks, consistency: "strong" });
+  return decodeBlockListRequest(sink.copy());
 }

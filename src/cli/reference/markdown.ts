@@ -203,7 +203,7 @@ function websocketPage(): string {
         [
           "3",
           "u8",
-          "flags of an answer: 1 last frame of this answer, 2 error (and last); 0 in a request",
+          "flags of an answer: 1 last frame of this answer, 2 error (and last), 4 entry chunk; 0 in a request",
         ],
         [
           "4",

@@ -17,8 +17,14 @@ export class AlignedViews {
   base = 0;
   /** Where it ends in `u8`. */
   end = 0;
-  #buffer: ArrayBufferLike = EMPTY.u8.buffer;
+  #buffer: ArrayBufferLike = EMPTY.buffer;
   #copy: ByteSink | null = null;
+  readonly #copyMaxBytes: number;
+
+  /** Messages up to `copyMaxBytes` are copied: for readers that see a new buffer every time. */
+  constructor(copyMaxBytes = 0) {
+    this.#copyMaxBytes = copyMaxBytes;
+  }
 
   /**
    * Points at bytes[offset, offset + length).
@@ -34,17 +40,33 @@ export class AlignedViews {
       "Range outside of its bytes",
     );
     const base = bytes.byteOffset + offset;
-    if ((base & 7) === 0) {
+    if (bytes.length <= this.#copyMaxBytes && (offset & 7) === 0) {
+      this.#pointAtCopy(bytes);
+      this.base = offset;
+    } else if ((base & 7) === 0) {
       this.#view(bytes.buffer);
       this.base = base;
     } else {
-      this.#copy ??= new ByteSink();
-      this.#copy.reset();
-      this.#copy.append(bytes, offset, length);
-      this.#view(this.#copy.u8.buffer);
+      const copy = this.#copySink();
+      copy.append(bytes, offset, length);
+      this.#view(copy.buffer);
       this.base = 0;
     }
     this.end = this.base + length;
+  }
+
+  /** Whole, which needs no view of a part. */
+  #pointAtCopy(bytes: Uint8Array): void {
+    const copy = this.#copySink();
+    copy.reserve(bytes.length);
+    copy.u8.set(bytes);
+    this.#view(copy.buffer);
+  }
+
+  #copySink(): ByteSink {
+    this.#copy ??= new ByteSink();
+    this.#copy.reset();
+    return this.#copy;
   }
 
   #view(buffer: ArrayBufferLike): void {

@@ -15,9 +15,9 @@
  * peers send.
  */
 
-import { HearthError } from "../../base/index.ts";
+import { HearthError, tryDecodeUlidBytes, ULID_BYTES, ULID_TEXT_LENGTH } from "../../base/index.ts";
 import { AlignedViews } from "./aligned-views.ts";
-import { isValidUtf8, readText } from "./text.ts";
+import { isValidUtf8, readText, type TextMemo } from "./text.ts";
 
 /** Reason of every structural refusal. */
 export const BAD_STRUCTURE = "bad_structure";
@@ -138,6 +138,41 @@ export class FlatReader {
     return slot < 0 ? "" : this.#text(this.#target(slot), maxBytes, what);
   }
 
+  /** As `text`, for a field that mostly holds what it held the last time: what the memo keeps passed before. */
+  textAgain(field: number, memo: TextMemo, maxBytes: number, what: string): string {
+    const slot = this.#slot(field, 4);
+    if (slot < 0) return "";
+    const vector = this.#target(slot);
+    this.#openVector(vector, 1, 1);
+    const start = this.vectorOffset;
+    const end = start + this.vectorCount;
+    const known = memo.find(this.views.u8, start, end);
+    if (known !== null) return known;
+    const text = this.#text(vector, maxBytes, what);
+    memo.keep(this.views.u8, start, end, text);
+    return text;
+  }
+
+  /**
+   * Block ids of a vector of strings, ULID_BYTES each, in one array. Bounded like `texts`; refuses
+   * what is no canonical ULID.
+   */
+  ulids(field: number, countMax: number, what: string): Uint8Array {
+    if (!this.vector(field, 4, 4)) return NO_BYTES;
+    const { vectorOffset, vectorCount } = this;
+    checkCount(vectorCount, countMax, what);
+    const ids = new Uint8Array(vectorCount * ULID_BYTES);
+    const { u8 } = this.views;
+    for (let i = 0; i < vectorCount; i++) {
+      this.#openVector(this.#target(vectorOffset + 4 * i), 1, 1);
+      const { vectorOffset: start, vectorCount: bytes } = this;
+      const isUlid =
+        bytes === ULID_TEXT_LENGTH && tryDecodeUlidBytes(u8, start, ids, i * ULID_BYTES);
+      if (!isUlid) throw idError(what, readText(u8, start, start + Math.min(bytes, 40)));
+    }
+    return ids;
+  }
+
   /** Texts of a vector of strings. Bounded by `countMax` before anything is allocated. */
   texts(field: number, countMax: number, maxBytes: number, what: string): string[] {
     if (!this.vector(field, 4, 4)) return [];
@@ -240,6 +275,13 @@ export class FlatReader {
     this.vectorOffset = offset;
     this.vectorCount = count;
   }
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+function idError(what: string, text: string): HearthError {
+  const message = `Cannot read ${what}: ${JSON.stringify(text)} is not a canonical, upper-case ULID`;
+  return new HearthError("invalid_argument", message, { reason: "bad_block_id" });
 }
 
 function readU16(bytes: Uint8Array, offset: number): number {

@@ -8,6 +8,8 @@ import { assert } from "../../base/index.ts";
 const INITIAL_BYTES = 4_096;
 
 export class ByteSink {
+  /** What the views look at: asking a view for it is a call into the runtime. */
+  buffer!: ArrayBuffer;
   /** Views over the whole buffer; replaced when it grows, so do not keep them across `reserve`. */
   u8!: Buffer;
   i32!: Int32Array;
@@ -68,7 +70,7 @@ export class ByteSink {
    * wants a copy.
    */
   view(start = 0): Uint8Array {
-    return new Uint8Array(this.u8.buffer, start, this.length - start);
+    return new Uint8Array(this.buffer, start, this.length - start);
   }
 
   /** What was written from `start` on, owned, alone in its ArrayBuffer: may be transferred. */
@@ -80,6 +82,7 @@ export class ByteSink {
 
   #allocate(capacityBytes: number): void {
     const buffer = new ArrayBuffer(Math.ceil(capacityBytes / 8) * 8);
+    this.buffer = buffer;
     // Alone in its ArrayBuffer, at offset 0: the other views and `view` count on it.
     this.u8 = Buffer.from(buffer);
     this.i32 = new Int32Array(buffer);

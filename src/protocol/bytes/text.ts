@@ -49,3 +49,29 @@ export function isAscii(bytes: Uint8Array, start: number, end: number): boolean 
   for (let i = start; i < end; i++) if ((bytes[i] as number) > 127) return false;
   return true;
 }
+
+/** Longest text that a TextMemo keeps, bytes. */
+const MEMO_MAX_BYTES = 64;
+
+/** The last text that was read, found again by its bytes: a comparison costs a tenth of making a string. */
+export class TextMemo {
+  readonly #bytes = new Uint8Array(MEMO_MAX_BYTES);
+  #length = 0;
+  #text = "";
+
+  /** The text of bytes[start, end) if it is the one that was kept, else null. */
+  find(bytes: Uint8Array, start: number, end: number): string | null {
+    const length = end - start;
+    if (length !== this.#length) return null;
+    for (let i = 0; i < length; i++) if (bytes[start + i] !== this.#bytes[i]) return null;
+    return this.#text;
+  }
+
+  /** Keeps `text`, which was read from bytes[start, end), if it is short. */
+  keep(bytes: Uint8Array, start: number, end: number, text: string): void {
+    if (end - start > MEMO_MAX_BYTES) return;
+    for (let i = start; i < end; i++) this.#bytes[i - start] = bytes[i] as number;
+    this.#length = end - start;
+    this.#text = text;
+  }
+}

@@ -20,9 +20,9 @@ export const PROTOCOL_MAX = 1;
 
 /**
  * Flags of answers. Requests carry 0; unknown flags are refused, so that later ones can change the
- * meaning.
+ * meaning. `entries`: the payload is an entry chunk, which refers to dictionary records sent before.
  */
-export const FLAG = { last: 1, error: 2 } as const;
+export const FLAG = { last: 1, error: 2, entries: 4 } as const;
 
 export interface FrameHeader {
   opcode: number;

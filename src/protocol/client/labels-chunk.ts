@@ -16,7 +16,7 @@ import {
   StringColumn,
 } from "./chunk-columns.ts";
 import { ChunkStrings } from "./chunk-strings.ts";
-import type { LabelPair } from "./plan-chunk-reader.ts";
+import type { LabelPair } from "./plan-views.ts";
 
 /** Field numbers of hearth.wire.LabelsChunk. */
 const FIELD = {

@@ -30,8 +30,16 @@ export interface BlockListRequest {
   /** Owner; "" = anonymous. */
   readonly tenant: string;
   readonly shard: number;
-  /** Ids in text form; whether they are ULIDs is for the service to check. */
+  /** Ids in text form, ULIDs: checked by who decodes the request. */
   readonly blocks: readonly string[];
+  readonly consistency: Consistency;
+}
+
+/** The same as its receiver has it: ids as bytes, ULID_BYTES each, in request order. */
+export interface BlockIdsRequest {
+  readonly tenant: string;
+  readonly shard: number;
+  readonly ids: Uint8Array;
   readonly consistency: Consistency;
 }
 
@@ -49,6 +57,8 @@ export interface Hello {
   readonly name: string;
   /** "query-frontend", "segment-writer", "compaction-worker", "tool". */
   readonly role: string;
+  /** Cost of dictionary records that this peer keeps for answers to refer to; 0 = it keeps none. */
+  readonly dictionaryMaxBytes: number;
 }
 
 export interface HelloReply {
@@ -59,6 +69,8 @@ export interface HelloReply {
   readonly frameMaxBytes: number;
   readonly inFlightMax: number;
   readonly chunkMaxBytes: number;
+  /** Cost of dictionary records that the peer will be sent at most before it is told to forget them. */
+  readonly dictionaryMaxBytes: number;
 }
 
 /** Answer to every write: the log index under which it was applied. */

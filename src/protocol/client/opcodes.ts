@@ -37,6 +37,7 @@ export const OP = {
   command: 14,
   inspect: 15,
   ping: 16,
+  dictionary: 17,
 } as const;
 
 export type OpcodeName = keyof typeof OP;
@@ -59,6 +60,7 @@ export const OPCODES: readonly Opcode[] = [
   op("command", "write", "raw log entries; only where the server allows them"),
   op("inspect", "read", "look into the state machine; only where the server allows it"),
   op("ping", "control", "nothing but an answer"),
+  op("dictionary", "control", "sent by servers: records that later answers refer to"),
 ];
 
 const BY_NUMBER: readonly (Opcode | undefined)[] = Array.from({ length: 256 }, (_, number) =>

@@ -3,12 +3,10 @@
  * like the message they look at; `toBlockMeta` makes owned plain objects.
  */
 
-import { encodeUlid } from "../../base/index.ts";
-import type { BlockMeta } from "../block-meta.ts";
 import { FlatReader, structureError } from "../bytes/flat-reader.ts";
-import { DATASET, HEAD, PLAN_BLOCK } from "../layout.ts";
+import { DATASET, PLAN_BLOCK } from "../layout.ts";
 import { ChunkStrings } from "./chunk-strings.ts";
-import { planBlockToMeta } from "./plan-block-meta.ts";
+import { type PlanBatch, PlanBlockView, PlanDatasetView } from "./plan-views.ts";
 
 /** Field numbers of hearth.wire.PlanChunk. */
 const FIELD = {
@@ -21,12 +19,6 @@ const FIELD = {
   appliedIndex: 6,
 } as const;
 
-/** One label of a dataset. */
-export interface LabelPair {
-  readonly name: string;
-  readonly value: string;
-}
-
 /** A vector of a chunk: byte offset in the views and number of elements. */
 interface Run {
   readonly offset: number;
@@ -36,7 +28,7 @@ interface Run {
 const NO_RUN: Run = { offset: 0, count: 0 };
 
 /** One PlanChunk message. */
-export class PlanChunkReader {
+export class PlanChunkReader implements PlanBatch {
   readonly blockCount: number;
   readonly datasetCount: number;
   /** Log index the answer was read at. */
@@ -78,7 +70,7 @@ export class PlanChunkReader {
   /** Block i of the chunk. Allocates the view only. */
   block(i: number): PlanBlockView {
     if (!(i >= 0 && i < this.blockCount)) throw new RangeError(`Block ${i} of ${this.blockCount}`);
-    return new PlanBlockView(this, this.#blocks.offset + i * PLAN_BLOCK.bytes);
+    return new ChunkBlockView(this, this.#blocks.offset + i * PLAN_BLOCK.bytes);
   }
 
   *[Symbol.iterator](): Generator<PlanBlockView, void, undefined> {
@@ -111,167 +103,56 @@ export class PlanChunkReader {
   }
 }
 
-/** A block of a chunk, with the datasets that qualified. */
-export class PlanBlockView {
+/** A block of a plan chunk, with the datasets that qualified. */
+class ChunkBlockView extends PlanBlockView {
   readonly #chunk: PlanChunkReader;
-  readonly #offset: number;
 
   constructor(chunk: PlanChunkReader, offset: number) {
+    super(chunk, offset);
     this.#chunk = chunk;
-    this.#offset = offset;
-  }
-
-  get id(): string {
-    return encodeUlid(this.#chunk.views.u8, this.#offset + HEAD.id);
-  }
-
-  /** Owner; "" = anonymous. */
-  get tenant(): string {
-    return this.#chunk.text(this.#i32(HEAD.tenant));
-  }
-
-  get createdBy(): string {
-    return this.#chunk.text(this.#i32(HEAD.createdBy));
-  }
-
-  get minTimeMs(): number {
-    return this.#f64(HEAD.minTimeMs);
-  }
-
-  get maxTimeMs(): number {
-    return this.#f64(HEAD.maxTimeMs);
-  }
-
-  get sizeBytes(): bigint {
-    return this.#chunk.views.u8.readBigUInt64LE(this.#offset + HEAD.sizeBytes);
-  }
-
-  get metadataOffset(): bigint {
-    return this.#chunk.views.u8.readBigUInt64LE(this.#offset + HEAD.metadataOffset);
-  }
-
-  get formatVersion(): number {
-    return this.#i32(HEAD.formatVersion) >>> 0;
-  }
-
-  get shard(): number {
-    return this.#i32(HEAD.shard) >>> 0;
-  }
-
-  get compactionLevel(): number {
-    return this.#i32(HEAD.compactionLevel) >>> 0;
   }
 
   get datasetCount(): number {
-    return this.#i32(PLAN_BLOCK.datasetsCount) >>> 0;
+    return this.u32(PLAN_BLOCK.datasetsCount);
   }
 
   dataset(i: number): PlanDatasetView {
-    const start = this.#i32(PLAN_BLOCK.datasetsStart) >>> 0;
-    if (!(i >= 0 && i < this.datasetCount)) {
-      throw new RangeError(`Dataset ${i} of ${this.datasetCount}`);
-    }
-    return new PlanDatasetView(this.#chunk, this.#chunk.datasetOffset(start + i));
-  }
-
-  *datasets(): Generator<PlanDatasetView, void, undefined> {
-    for (let i = 0; i < this.datasetCount; i++) yield this.dataset(i);
-  }
-
-  /** An owned plain object whose string table is compact and in the order of spec 2.2. */
-  toBlockMeta(): BlockMeta {
-    return planBlockToMeta(this);
-  }
-
-  #i32(field: number): number {
-    return this.#chunk.views.i32[(this.#offset + field) >>> 2] as number;
-  }
-
-  #f64(field: number): number {
-    return this.#chunk.views.f64[(this.#offset + field) >>> 3] as number;
+    this.checkDataset(i);
+    const start = this.u32(PLAN_BLOCK.datasetsStart);
+    return new ChunkDatasetView(this.#chunk, this.#chunk.datasetOffset(start + i));
   }
 }
 
-/** A dataset of a block of a chunk. */
-export class PlanDatasetView {
+/** A dataset of a block of a plan chunk. */
+class ChunkDatasetView extends PlanDatasetView {
   readonly #chunk: PlanChunkReader;
-  readonly #offset: number;
 
   constructor(chunk: PlanChunkReader, offset: number) {
+    super(chunk, offset);
     this.#chunk = chunk;
-    this.#offset = offset;
   }
 
   get tenant(): string {
-    return this.#chunk.text(this.#i32(DATASET.tenant));
+    return this.text(this.i32(DATASET.tenant));
   }
 
   get name(): string {
-    return this.#chunk.text(this.#i32(DATASET.name));
-  }
-
-  get minTimeMs(): number {
-    return this.#chunk.views.f64[(this.#offset + DATASET.minTimeMs) >>> 3] as number;
-  }
-
-  get maxTimeMs(): number {
-    return this.#chunk.views.f64[(this.#offset + DATASET.maxTimeMs) >>> 3] as number;
-  }
-
-  get sizeBytes(): bigint {
-    return this.#chunk.views.u8.readBigUInt64LE(this.#offset + DATASET.sizeBytes);
+    return this.text(this.i32(DATASET.name));
   }
 
   get format(): number {
-    return this.#i32(DATASET.format) >>> 0;
+    return this.u32(DATASET.format);
   }
 
-  /** Absolute offsets of the sections inside the object. */
   get tableOfContents(): bigint[] {
-    const count = this.#i32(DATASET.tocCount) >>> 0;
-    const offset = this.#chunk.tocOffset(this.#i32(DATASET.tocStart) >>> 0, count);
-    const { u8 } = this.#chunk.views;
-    const result: bigint[] = [];
-    for (let i = 0; i < count; i++) result.push(u8.readBigUInt64LE(offset + 8 * i));
-    return result;
+    const count = this.u32(DATASET.tocCount);
+    return this.readToc(this.#chunk.tocOffset(this.u32(DATASET.tocStart), count), count);
   }
 
-  /**
-   * Label sets as sent: `n` and `n` pairs of references into the chunk's table, set after set.
-   * Borrowed.
-   */
   get labelInts(): Int32Array {
-    const count = this.#i32(DATASET.labelsCount) >>> 0;
-    const offset = this.#chunk.labelsOffset(this.#i32(DATASET.labelsStart) >>> 0, count) >>> 2;
+    const count = this.u32(DATASET.labelsCount);
+    const offset = this.#chunk.labelsOffset(this.u32(DATASET.labelsStart), count) >>> 2;
     return this.#chunk.views.i32.subarray(offset, offset + count);
-  }
-
-  /** Label sets in words. */
-  get labelSets(): LabelPair[][] {
-    const ints = this.labelInts;
-    const sets: LabelPair[][] = [];
-    let i = 0;
-    while (i < ints.length) {
-      const pairs = ints[i++] as number;
-      if (pairs < 0 || pairs > (ints.length - i) / 2) {
-        throw structureError(`a label set of ${pairs} pairs`);
-      }
-      const set: LabelPair[] = [];
-      for (const end = i + 2 * pairs; i < end; i += 2) {
-        set.push({ name: this.text(ints[i] as number), value: this.text(ints[i + 1] as number) });
-      }
-      sets.push(set);
-    }
-    return sets;
-  }
-
-  /** Text of a reference in `labelInts`. */
-  text(reference: number): string {
-    return this.#chunk.text(reference);
-  }
-
-  #i32(field: number): number {
-    return this.#chunk.views.i32[(this.#offset + field) >>> 2] as number;
   }
 }
 

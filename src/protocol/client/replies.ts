@@ -14,11 +14,12 @@ const WRITER = new FlatWriter();
 const READER = new FlatReader();
 
 export function encodeHelloReply(sink: ByteSink, reply: HelloReply): number {
-  WRITER.begin(sink, 7);
+  WRITER.begin(sink, 8);
   WRITER.u8(0, reply.protocol);
   WRITER.u32(4, reply.frameMaxBytes);
   WRITER.u32(5, reply.inFlightMax);
   WRITER.u32(6, reply.chunkMaxBytes);
+  WRITER.u32(7, reply.dictionaryMaxBytes);
   WRITER.text(1, reply.nodeId);
   WRITER.text(2, reply.clusterId);
   WRITER.text(3, reply.version);
@@ -39,6 +40,7 @@ export function decodeHelloReply(
     frameMaxBytes: table.u32(4),
     inFlightMax: table.u32(5),
     chunkMaxBytes: table.u32(6),
+    dictionaryMaxBytes: table.u32(7),
   };
 }
 

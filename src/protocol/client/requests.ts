@@ -8,11 +8,14 @@
  */
 
 import { HearthError } from "../../base/index.ts";
+import { AlignedViews } from "../bytes/aligned-views.ts";
 import { FlatReader } from "../bytes/flat-reader.ts";
 import { FlatWriter } from "../bytes/flat-writer.ts";
 import type { ByteSink } from "../bytes/sink.ts";
+import { TextMemo } from "../bytes/text.ts";
 import { LIMITS, TIME_MAX_MS } from "../limits.ts";
 import {
+  type BlockIdsRequest,
   type BlockListRequest,
   CONSISTENCY,
   type Consistency,
@@ -23,7 +26,13 @@ import {
 
 /** One table is written or read at a time per thread: both ends are synchronous. */
 const WRITER = new FlatWriter();
-const READER = new FlatReader();
+
+/** Requests come in a buffer each: up to about here a copy into one buffer beats three views of a new one. */
+const REQUEST_COPY_MAX_BYTES = 1024;
+const READER = new FlatReader(new AlignedViews(REQUEST_COPY_MAX_BYTES));
+
+/** A front end asks for the blocks of one tenant many times in a row. */
+const TENANT = new TextMemo();
 
 const CONSISTENCY_NAMES: readonly Consistency[] = ["strong", "bounded", "local"];
 
@@ -69,12 +78,12 @@ export function decodeBlockListRequest(
   bytes: Uint8Array,
   offset = 0,
   length: number = bytes.length - offset,
-): BlockListRequest {
+): BlockIdsRequest {
   const table = READER.open(bytes, offset, length);
   return {
-    tenant: table.text(0, LIMITS.tenantMaxBytes, "tenant"),
+    tenant: table.textAgain(0, TENANT, LIMITS.tenantMaxBytes, "tenant"),
     shard: table.u32(1),
-    blocks: table.texts(2, LIMITS.idsPerListMax, LIMITS.idMaxBytes, "blocks"),
+    ids: table.ulids(2, LIMITS.idsPerListMax, "blocks"),
     consistency: readConsistency(table, 3),
   };
 }
@@ -99,9 +108,10 @@ export function decodeTenantRequest(
 }
 
 export function encodeHello(sink: ByteSink, hello: Hello): number {
-  WRITER.begin(sink, 4);
+  WRITER.begin(sink, 5);
   WRITER.u8(0, hello.protocolMin);
   WRITER.u8(1, hello.protocolMax);
+  WRITER.u32(4, hello.dictionaryMaxBytes);
   WRITER.text(2, hello.name);
   WRITER.text(3, hello.role);
   return WRITER.end();
@@ -118,6 +128,7 @@ export function decodeHello(
     protocolMax: table.u8(1),
     name: table.text(2, LIMITS.peerNameMaxBytes, "name"),
     role: table.text(3, LIMITS.peerNameMaxBytes, "role"),
+    dictionaryMaxBytes: table.u32(4),
   };
 }
 

@@ -11,6 +11,7 @@ import { checkBlockBatch } from "../client/block-batch.ts";
 import { LIMITS } from "../limits.ts";
 import { refusalError, refusalOf, type ValidationFailure } from "../refusals.ts";
 import { COMMAND, COMMAND_NAMES, COMMAND_VERSION } from "./entry-body.ts";
+import { decodeSessionEntry } from "./session-entry.ts";
 import type {
   BlockTombstones,
   CompactedBlocks,
@@ -93,6 +94,12 @@ export function validateCommand(
       message: `Cannot accept command ${command}: known are 1 to ${COMMAND_NAMES.size}`,
     };
   }
+  if (command === COMMAND.membership) {
+    return {
+      reason: "unknown_command",
+      message: `Cannot accept command ${command}: members are changed by the leader itself`,
+    };
+  }
   if (version !== COMMAND_VERSION) {
     return {
       reason: "unsupported_command_version",
@@ -101,6 +108,10 @@ export function validateCommand(
   }
   if (command === COMMAND.addBlocks) return checkBlockBatch(bytes, offset, length);
   try {
+    if (command === COMMAND.sessionEntry) {
+      const inner = decodeSessionEntry(bytes, offset, length);
+      return validateCommand(inner.command, inner.version, bytes, inner.offset, inner.length);
+    }
     decodeCommand(command, bytes, offset, length);
     return null;
   } catch (error) {
@@ -128,7 +139,7 @@ function decodeCommand(command: number, bytes: Uint8Array, offset: number, lengt
       decodeTombstones(bytes, offset, length);
       break;
     default:
-      // Noop: its payload plays no part.
+      // Noop and openSession: their payload plays no part.
       break;
   }
 }

@@ -31,6 +31,12 @@ export const COMMAND = {
   deleteTombstones: 7,
   /** Empty payload: first entry of a term. */
   noop: 8,
+  /** Payload: the members of the cluster (raft/codec/membership.ts). Made by leaders only. */
+  membership: 9,
+  /** Empty payload: a client session begins; its id is the log index of this entry. */
+  openSession: 10,
+  /** Payload: one whole entry in the envelope of session-entry.ts, executed once however often it is logged. */
+  sessionEntry: 11,
 } as const;
 
 export type CommandName = keyof typeof COMMAND;

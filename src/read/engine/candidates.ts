@@ -133,15 +133,15 @@ export class Catalog {
     return this.#partitions(tenant).flatMap((partition) => this.#shards(tenant, partition));
   }
 
-  /** The shard a block id belongs to under this owner, or null. */
-  findShard(
-    tenant: number,
-    { startMs, durationSec }: PartitionName,
-    shard: number,
-  ): ShardRecord | null {
+  /** The shard of the owner's partition that begins at `partitionStartMs`, or null. */
+  findShard(tenant: number, partitionStartMs: number, shard: number): ShardRecord | null {
     for (const partition of this.#partitions(tenant)) {
-      if (partition.startMs !== startMs || partition.durationSec !== durationSec) continue;
-      return this.#shards(tenant, partition).find((record) => record.shard === shard) ?? null;
+      if (partition.startMs !== partitionStartMs || partition.durationSec !== PARTITION_SEC)
+        continue;
+      for (const record of this.#shards(tenant, partition)) {
+        if (record.shard === shard) return record;
+      }
+      return null;
     }
     return null;
   }
@@ -226,18 +226,17 @@ export class Catalog {
 }
 
 /** A partition of an owner: the rest of its key. */
-export interface PartitionName {
+interface PartitionName {
   readonly startMs: number;
   readonly durationSec: number;
 }
 
-/** The partition of a creation time. */
-export function partitionOf(creationTimeMs: number): PartitionName {
-  return {
-    startMs: creationTimeMs - (creationTimeMs % PARTITION_MS),
-    durationSec: PARTITION_MS / 1000,
-  };
+/** The start of the partition of a creation time. */
+export function partitionStartOf(creationTimeMs: number): number {
+  return creationTimeMs - (creationTimeMs % PARTITION_MS);
 }
+
+const PARTITION_SEC = PARTITION_MS / 1000;
 
 function compareShards(a: ShardRecord, b: ShardRecord): number {
   return (

@@ -1,21 +1,30 @@
 /** Reads by name: blocks by id (index-and-query 5.2) and owners (9.1, 9.2). */
 
-import { invalidArgument, tryDecodeUlid, ULID_BYTES, ulidTimeMs } from "../../base/index.ts";
+import { ULID_BYTES, ulidTimeMs } from "../../base/index.ts";
 import { type IndexDatabase, KeyBuffer, keyU32 } from "../../db/index.ts";
-import { ByteSink, EntryReader, LIMITS } from "../../protocol/index.ts";
-import { type Catalog, partitionOf, type ShardRecord } from "./candidates.ts";
+import { ByteSink, EntryReader } from "../../protocol/index.ts";
+import { type Catalog, partitionStartOf, type ShardRecord } from "./candidates.ts";
 import { dataLoss } from "./data-loss.ts";
 import type { DictionaryCache } from "./dictionary.ts";
 import type { ReadCounters } from "./explain.ts";
-import type { PlanEmitter } from "./plan-emitter.ts";
+import type { EntryAsker, EntryEmitter } from "./entry-emitter.ts";
+import type { ChunkSink, PlanEmitter } from "./plan-emitter.ts";
 
 /** What GetBlockMetadata asks for. */
 export interface BlockListParams {
   /** Owner; empty: anonymous. */
   readonly tenant: string;
   readonly shard: number;
-  /** Ids, ULIDs in text form, in the order of the answer. */
-  readonly blocks: readonly string[];
+  /** Ids in the order of the answer, ULID_BYTES each. */
+  readonly ids: Uint8Array;
+}
+
+/** Where the blocks of a list go. */
+export interface BlockAnswer {
+  readonly sink: ChunkSink;
+  /** Gets entry chunks instead, as long as it can take them. */
+  readonly asker: EntryAsker | null;
+  readonly appliedIndex: number;
 }
 
 /** What GetTenant says (index-and-query 9.2). */
@@ -31,6 +40,7 @@ export interface LookupModules {
   readonly catalog: Catalog;
   readonly dictionaries: DictionaryCache;
   readonly emitter: PlanEmitter;
+  readonly entries: EntryEmitter;
   readonly counters: ReadCounters;
 }
 
@@ -46,34 +56,71 @@ export class Lookups {
     this.#modules = modules;
   }
 
-  /**
-   * Writes the blocks that exist into the emitter, which has begun: whole, in request order, repeats included.
-   *
-   * Errors: invalid_argument when an id is no ULID, before anything is written.
-   */
-  writeBlocks(list: BlockListParams): void {
-    const ids = decodeIds(list.blocks);
-    const tenant = this.#modules.catalog.findTenant(list.tenant);
-    if (tenant < 0) return;
-    // Ids of one list usually share a partition.
-    const shards = new Map<number, ShardRecord | null>();
-    for (let offset = 0; offset < ids.length; offset += ULID_BYTES) {
-      const partition = partitionOf(ulidTimeMs(ids, offset));
-      let shard = shards.get(partition.startMs);
-      if (shard === undefined) {
-        shard = this.#modules.catalog.findShard(tenant, partition, list.shard);
-        shards.set(partition.startMs, shard);
-      }
-      if (shard !== null) this.#writeBlock(shard, ids, offset);
+  /** Sends the blocks that exist: whole, in request order, repeats included. */
+  sendBlocks(list: BlockListParams, answer: BlockAnswer): void {
+    const { entries } = this.#modules;
+    if (!entries.tryBegin(answer.asker, answer.appliedIndex)) {
+      this.#sendPlan(list, 0, answer);
+      return;
+    }
+    try {
+      const rest = this.#sendEntries(list);
+      if (rest < list.ids.length) this.#sendPlan(list, rest, answer);
+    } catch (error) {
+      entries.abort();
+      throw error;
     }
   }
 
-  #writeBlock(shard: ShardRecord, ids: Uint8Array, offset: number): void {
-    const { db, dictionaries, emitter, counters } = this.#modules;
+  /** Sends blocks as entry chunks; returns how far it came: the length of the ids when the answer is complete. */
+  #sendEntries(list: BlockListParams): number {
+    const { catalog, dictionaries, entries } = this.#modules;
+    const { ids } = list;
+    const tenant = catalog.findTenant(list.tenant);
+    for (let offset = 0; offset < ids.length; offset += ULID_BYTES) {
+      const shard = this.#findShard(tenant, list, offset);
+      if (shard === null) continue;
+      // Opened first: it may read, and the entry is to stand in the scratch buffer.
+      const dictionary = dictionaries.open(shard.dictionary);
+      const bytes = this.#readEntry(shard, ids, offset);
+      if (bytes >= 0 && !entries.tryAddBlock(dictionary, bytes)) return offset;
+    }
+    entries.end();
+    return ids.length;
+  }
+
+  /** Sends the blocks from `offset` of the ids on as plan chunks. */
+  #sendPlan(list: BlockListParams, offset: number, answer: BlockAnswer): void {
+    const { catalog, emitter } = this.#modules;
+    const { ids } = list;
+    const tenant = catalog.findTenant(list.tenant);
+    emitter.begin(answer.sink, answer.appliedIndex);
+    for (let at = offset; at < ids.length; at += ULID_BYTES) {
+      const shard = this.#findShard(tenant, list, at);
+      if (shard !== null) this.#writeBlock(shard, ids, at);
+    }
+    emitter.end();
+  }
+
+  #findShard(tenant: number, list: BlockListParams, offset: number): ShardRecord | null {
+    if (tenant < 0) return null;
+    const startMs = partitionStartOf(ulidTimeMs(list.ids, offset));
+    return this.#modules.catalog.findShard(tenant, startMs, list.shard);
+  }
+
+  /** Reads the entry of a block to the start of the scratch buffer; its bytes, or -1. */
+  #readEntry(shard: ShardRecord, ids: Uint8Array, offset: number): number {
+    const { db, counters } = this.#modules;
     const key = this.#blockKey.u32(0, shard.ordinal).copy(4, ids, offset, offset + ULID_BYTES);
-    const size = db.get("blocks", key.bytes);
+    const bytes = db.get("blocks", key.bytes);
+    if (bytes >= 0) counters.entriesRead++;
+    return bytes;
+  }
+
+  #writeBlock(shard: ShardRecord, ids: Uint8Array, offset: number): void {
+    const { db, dictionaries, emitter } = this.#modules;
+    const size = this.#readEntry(shard, ids, offset);
     if (size < 0) return;
-    counters.entriesRead++;
     this.#copy.reset();
     this.#copy.append(db.u8, 0, size);
     this.#entry.bind(this.#copy);
@@ -139,24 +186,3 @@ const EVERYTHING = {
   start: Uint8Array.of(0, 0, 0, 0),
   end: Uint8Array.of(255, 255, 255, 255, 255),
 } as const;
-
-/** All ids as bytes, 16 each. */
-function decodeIds(texts: readonly string[]): Uint8Array {
-  if (texts.length > LIMITS.idsPerListMax) {
-    throw invalidArgument(
-      "too_many_blocks",
-      `Cannot look up ${texts.length} blocks at once, limit is ${LIMITS.idsPerListMax}`,
-    );
-  }
-  const ids = new Uint8Array(texts.length * ULID_BYTES);
-  for (let i = 0; i < texts.length; i++) {
-    const text = texts[i] as string;
-    if (tryDecodeUlid(text, ids, i * ULID_BYTES)) continue;
-    const shown = JSON.stringify(text.slice(0, 40));
-    throw invalidArgument(
-      "bad_block_id",
-      `Cannot look up block ${shown}: not a canonical, upper-case ULID`,
-    );
-  }
-  return ids;
-}

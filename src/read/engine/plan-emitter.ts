@@ -98,7 +98,9 @@ export class PlanEmitter {
     this.#blocks++;
     this.#counters.blocksMatched++;
     this.#counters.datasetsMatched += end - first;
-    if (this.#sentBytes + this.#writer.byteLength > answerMaxBytes) throw this.#tooLarge();
+    const answerBytes = this.#sentBytes + this.#writer.byteLength;
+    if (answerBytes > answerMaxBytes)
+      throw answerTooLarge(this.#blocks, answerBytes, answerMaxBytes);
   }
 
   /** Sends the rest, or an empty chunk when there is nothing. */
@@ -210,22 +212,22 @@ export class PlanEmitter {
       this.#writer.pushLabel(this.#stringRef(memo, dictionary, value));
     }
   }
-
-  #tooLarge(): HearthError {
-    const { answerMaxBytes } = this.#options;
-    const bytes = this.#sentBytes + this.#writer.byteLength;
-    return new HearthError(
-      "resource_exhausted",
-      `Cannot answer: ${this.#blocks} blocks so far take ${bytes} bytes, limit is ${answerMaxBytes}`,
-      {
-        reason: "answer_too_large",
-        next: "Ask for a shorter time range, fewer tenants or a narrower selector",
-      },
-    );
-  }
 }
 
-function checkToc(entry: EntryReader, row: number): void {
+/** What an answer that grew over its limit ends with. */
+export function answerTooLarge(blocks: number, bytes: number, maxBytes: number): HearthError {
+  return new HearthError(
+    "resource_exhausted",
+    `Cannot answer: ${blocks} blocks so far take ${bytes} bytes, limit is ${maxBytes}`,
+    {
+      reason: "answer_too_large",
+      next: "Ask for a shorter time range, fewer tenants or a narrower selector",
+    },
+  );
+}
+
+/** Errors: data_loss when the table of contents of a row is not in the entry. */
+export function checkToc(entry: EntryReader, row: number): void {
   const end = entry.rowU32(row, ENTRY_ROW.tocStart) + entry.rowU32(row, ENTRY_ROW.tocCount);
   if (end > entry.tocCount)
     throw dataLoss(`the table of contents of a dataset of block ${entry.id} is cut off`);

@@ -9,6 +9,7 @@ import { LIMITS } from "../../protocol/index.ts";
 import { QUERY_ENGINE_DEFAULTS, type QueryEngineOptions } from "../options.ts";
 import { Catalog } from "./candidates.ts";
 import { DictionaryCache } from "./dictionary.ts";
+import { type EntryAsker, EntryEmitter } from "./entry-emitter.ts";
 import { createReadCounters, type ReadCounters } from "./explain.ts";
 import { LabelRows } from "./label-rows.ts";
 import { type LabelsQueryModules, runLabelsQuery } from "./labels-query.ts";
@@ -65,6 +66,7 @@ export class QueryEngine {
     const resolver = new Resolver(db, dictionaries, counters);
     const shardRows = new ShardRows(db, counters);
     const emitter = new PlanEmitter(this.#options, counters);
+    const entries = new EntryEmitter(this.#options, { db, counters });
     this.#catalog = catalog;
     this.#dictionaries = dictionaries;
     this.#emitter = emitter;
@@ -77,7 +79,7 @@ export class QueryEngine {
       emitter,
       counters,
     });
-    this.#lookups = new Lookups({ db, catalog, dictionaries, emitter, counters });
+    this.#lookups = new Lookups({ db, catalog, dictionaries, emitter, entries, counters });
     this.#labelsModules = { catalog, dictionaries, resolver, shardRows, counters };
   }
 
@@ -132,8 +134,15 @@ export class QueryEngine {
     });
   }
 
-  /** Streams the blocks of a list that exist, whole and in its order, as PlanChunks. No list is a bad argument. */
-  getBlockMetadata(list: BlockListParams | null | undefined, sink: ChunkSink): void {
+  /**
+   * Streams the blocks of a list that exist, whole and in its order: as PlanChunks to the sink, or as entry chunks to
+   * an asker that can take them. No list is a bad argument.
+   */
+  getBlockMetadata(
+    list: BlockListParams | null | undefined,
+    sink: ChunkSink,
+    asker: EntryAsker | null = null,
+  ): void {
     if (list === null || list === undefined) {
       throw invalidArgument(
         "missing_block_list",
@@ -141,9 +150,7 @@ export class QueryEngine {
       );
     }
     this.#read(() => {
-      this.#emitter.begin(sink, this.#appliedIndex);
-      this.#lookups.writeBlocks(list);
-      this.#emitter.end();
+      this.#lookups.sendBlocks(list, { sink, asker, appliedIndex: this.#appliedIndex });
     });
   }
 

@@ -12,18 +12,23 @@ import {
   type BlockMeta,
   ByteSink,
   checkEntries,
-  decodeBlockListRequest,
   decodeQueryRequest,
   decodeTenantRequest,
   encodeBlock,
-  encodeBlockListRequest,
   encodeQueryRequest,
   encodeTenantRequest,
   type QueryRequest,
   validateBlock,
 } from "../../../src/protocol/index.ts";
 import { listTombstones, tombstoneExists } from "../../../src/state/index.ts";
-import { collectBlocks, collectRows, type Engine, inRead, openEngine } from "../engine.ts";
+import {
+  blockList,
+  collectBlocks,
+  collectRows,
+  type Engine,
+  inRead,
+  openEngine,
+} from "../engine.ts";
 import { toCommittedBatch } from "../entries.ts";
 import type {
   LabelPair,
@@ -80,9 +85,7 @@ class EngineTarget implements VectorTarget {
   }
 
   async getBlocks(tenant: string, shard: number, blocks: readonly string[]): Promise<BlockMeta[]> {
-    const sink = new ByteSink();
-    encodeBlockListRequest(sink, { tenant, shard, blocks, consistency: "strong" });
-    const request = decodeBlockListRequest(sink.copy());
+    const request = blockList(tenant, shard, blocks);
     return this.#read(({ queries }) =>
       collectBlocks((chunks) => queries.getBlockMetadata(request, chunks)),
     );

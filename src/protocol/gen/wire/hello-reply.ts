@@ -63,8 +63,13 @@ chunkMaxBytes():number {
   return offset ? this.bb!.readUint32(this.bb_pos + offset) : 0;
 }
 
+dictionaryMaxBytes():number {
+  const offset = this.bb!.__offset(this.bb_pos, 18);
+  return offset ? this.bb!.readUint32(this.bb_pos + offset) : 0;
+}
+
 static startHelloReply(builder:flatbuffers.Builder) {
-  builder.startObject(7);
+  builder.startObject(8);
 }
 
 static addProtocol(builder:flatbuffers.Builder, protocol:number) {
@@ -95,12 +100,16 @@ static addChunkMaxBytes(builder:flatbuffers.Builder, chunkMaxBytes:number) {
   builder.addFieldInt32(6, chunkMaxBytes, 0);
 }
 
+static addDictionaryMaxBytes(builder:flatbuffers.Builder, dictionaryMaxBytes:number) {
+  builder.addFieldInt32(7, dictionaryMaxBytes, 0);
+}
+
 static endHelloReply(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   return offset;
 }
 
-static createHelloReply(builder:flatbuffers.Builder, protocol:number, nodeIdOffset:flatbuffers.Offset, clusterIdOffset:flatbuffers.Offset, versionOffset:flatbuffers.Offset, frameMaxBytes:number, inFlightMax:number, chunkMaxBytes:number):flatbuffers.Offset {
+static createHelloReply(builder:flatbuffers.Builder, protocol:number, nodeIdOffset:flatbuffers.Offset, clusterIdOffset:flatbuffers.Offset, versionOffset:flatbuffers.Offset, frameMaxBytes:number, inFlightMax:number, chunkMaxBytes:number, dictionaryMaxBytes:number):flatbuffers.Offset {
   HelloReply.startHelloReply(builder);
   HelloReply.addProtocol(builder, protocol);
   HelloReply.addNodeId(builder, nodeIdOffset);
@@ -109,6 +118,7 @@ static createHelloReply(builder:flatbuffers.Builder, protocol:number, nodeIdOffs
   HelloReply.addFrameMaxBytes(builder, frameMaxBytes);
   HelloReply.addInFlightMax(builder, inFlightMax);
   HelloReply.addChunkMaxBytes(builder, chunkMaxBytes);
+  HelloReply.addDictionaryMaxBytes(builder, dictionaryMaxBytes);
   return HelloReply.endHelloReply(builder);
 }
 }

@@ -46,8 +46,13 @@ role(optionalEncoding?:any):string|Uint8Array|null {
   return offset ? this.bb!.__string(this.bb_pos + offset, optionalEncoding) : null;
 }
 
+dictionaryMaxBytes():number {
+  const offset = this.bb!.__offset(this.bb_pos, 12);
+  return offset ? this.bb!.readUint32(this.bb_pos + offset) : 0;
+}
+
 static startHello(builder:flatbuffers.Builder) {
-  builder.startObject(4);
+  builder.startObject(5);
 }
 
 static addProtocolMin(builder:flatbuffers.Builder, protocolMin:number) {
@@ -66,17 +71,22 @@ static addRole(builder:flatbuffers.Builder, roleOffset:flatbuffers.Offset) {
   builder.addFieldOffset(3, roleOffset, 0);
 }
 
+static addDictionaryMaxBytes(builder:flatbuffers.Builder, dictionaryMaxBytes:number) {
+  builder.addFieldInt32(4, dictionaryMaxBytes, 0);
+}
+
 static endHello(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   return offset;
 }
 
-static createHello(builder:flatbuffers.Builder, protocolMin:number, protocolMax:number, nameOffset:flatbuffers.Offset, roleOffset:flatbuffers.Offset):flatbuffers.Offset {
+static createHello(builder:flatbuffers.Builder, protocolMin:number, protocolMax:number, nameOffset:flatbuffers.Offset, roleOffset:flatbuffers.Offset, dictionaryMaxBytes:number):flatbuffers.Offset {
   Hello.startHello(builder);
   Hello.addProtocolMin(builder, protocolMin);
   Hello.addProtocolMax(builder, protocolMax);
   Hello.addName(builder, nameOffset);
   Hello.addRole(builder, roleOffset);
+  Hello.addDictionaryMaxBytes(builder, dictionaryMaxBytes);
   return Hello.endHello(builder);
 }
 }

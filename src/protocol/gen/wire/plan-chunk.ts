@@ -10,6 +10,7 @@ import { PlanBlock } from './plan-block.ts';
 /**
  * One chunk of a plan (QueryMetadata) or of a look-up (GetBlockMetadata). Columnar and self-contained:
  * references point into this chunk's own string table, label runs are shared by equal datasets.
+ * A look-up may also be answered with stored entries (stored.fbs) and dictionary records: src/protocol/DESIGN.md.
  */
 export class PlanChunk {
   bb: flatbuffers.ByteBuffer|null = null;

@@ -1,0 +1,76 @@
+/**
+ * Builds an entry chunk: stored entries as they are, for a peer that holds the dictionary records they refer to.
+ *
+ * ```
+ *  0 f64 applied index | 8 u32 blocks | 12 u32 0
+ * 16 per block: u32 bytes, a multiple of 8 | u32 dictionary | hearth.stored.BlockEntry, zeros to a multiple of 8
+ * ```
+ */
+
+import { ByteSink } from "../bytes/sink.ts";
+import { CHUNK_HEADROOM_BYTES } from "./chunk-columns.ts";
+
+export const ENTRY_CHUNK_HEADER_BYTES = 16;
+export const ENTRY_CHUNK_BLOCK_BYTES = 8;
+
+const START = CHUNK_HEADROOM_BYTES + ENTRY_CHUNK_HEADER_BYTES;
+
+/** One per thread. */
+export class EntryChunkWriter {
+  /** The chunk so far; entries stand in it at multiples of 8. Borrowed. */
+  readonly sink = new ByteSink();
+  blockCount = 0;
+
+  constructor() {
+    this.reset();
+  }
+
+  reset(): void {
+    this.sink.length = START;
+    this.blockCount = 0;
+  }
+
+  get byteLength(): number {
+    return this.sink.length - CHUNK_HEADROOM_BYTES;
+  }
+
+  /** Copies the entry at the start of `source` to the end of the chunk; returns where it begins in the sink. */
+  addEntry(dictionary: number, source: { u8: Uint8Array; i32: Int32Array }, bytes: number): number {
+    const { sink } = this;
+    const padded = (bytes + 7) & ~7;
+    sink.reserve(ENTRY_CHUNK_BLOCK_BYTES + padded);
+    sink.appendWords(padded, dictionary);
+    const offset = sink.length;
+    if (bytes > LOOP_MAX_BYTES) sink.u8.set(source.u8.subarray(0, bytes), offset);
+    else copyWords(sink.i32, offset >>> 2, source.i32, (bytes + 3) >>> 2);
+    if (padded > bytes) sink.u8.fill(0, offset + bytes, offset + padded);
+    sink.length = offset + padded;
+    this.blockCount++;
+    return offset;
+  }
+
+  /** Takes the last block back, which begins at `offset`. */
+  removeLast(offset: number): void {
+    this.sink.length = offset - ENTRY_CHUNK_BLOCK_BYTES;
+    this.blockCount--;
+  }
+
+  /**
+   * The chunk with CHUNK_HEADROOM_BYTES in front of it for the frame header. Does not reset. Borrowed until something
+   * is added.
+   */
+  finish(appliedIndex: number): Uint8Array {
+    const { sink, blockCount } = this;
+    sink.f64[CHUNK_HEADROOM_BYTES >>> 3] = appliedIndex;
+    sink.u32[(CHUNK_HEADROOM_BYTES + 8) >>> 2] = blockCount;
+    sink.u32[(CHUNK_HEADROOM_BYTES + 12) >>> 2] = 0;
+    return sink.view();
+  }
+}
+
+/** Up to here a loop over words is cheaper than making a view for a native copy. */
+const LOOP_MAX_BYTES = 1024;
+
+function copyWords(target: Int32Array, to: number, source: Int32Array, count: number): void {
+  for (let i = 0; i < count; i++) target[to + i] = source[i] as number;
+}
