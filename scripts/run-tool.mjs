@@ -8,6 +8,11 @@ import { fail, handOver, inRoot } from "./lib/project.mjs";
 const TOOLS = {
   vectors: ["dist", "test", "support", "vectors", "main.js"],
   bench: ["dist", "bench", "main.js"],
+  sim: ["dist", "test", "sim", "main.js"],
+  mutants: ["dist", "test", "mutants", "main.js"],
+  explore: ["dist", "test", "explore", "main.js"],
+  crashpoints: ["dist", "test", "crashpoints", "main.js"],
+  bitrot: ["dist", "test", "crashpoints", "bitrot.js"],
   docs: ["dist", "src", "cli", "reference", "write.js"],
 };
 

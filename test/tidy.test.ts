@@ -14,6 +14,7 @@ import {
   DETERMINISM_EXCEPTIONS,
   DETERMINISTIC_ROOTS,
   ENTRY_POINTS,
+  TEST_TOOLS,
   FILE_LINES_MAX,
   FILE_LINES_RATCHET,
   GENERATED,
@@ -202,7 +203,7 @@ describe("leftovers", () => {
     const roots = sources
       .map(({ path }) => path)
       .filter((path) => /\.(test|bench)\.ts$/.test(path) || /^(bench|examples)\//.test(path))
-      .concat("test/support/vectors/main.ts");
+      .concat(TEST_TOOLS);
     const graph = new ImportGraph(sources);
     const live = graph.reach(ENTRY_POINTS, { withTypes: true });
     const used = graph.reach(roots, { withTypes: true });

@@ -1,7 +1,7 @@
 /** Log, state machine and driver of one node in this process, without threads and sockets. */
 
 import { join } from "node:path";
-import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../src/base/index.ts";
+import { Prng, SILENT_LOGGER, SYSTEM_CLOCK, SYSTEM_SCHEDULER } from "../../src/base/index.ts";
 import { IndexDatabase } from "../../src/db/index.ts";
 import { DurableLog, LOG_DEFAULTS, NODE_FILES } from "../../src/log/index.ts";
 import {
@@ -11,6 +11,7 @@ import {
   ENTRY_HEADER_BYTES,
 } from "../../src/protocol/index.ts";
 import {
+  NO_PEERS,
   REPLICA_DEFAULTS,
   Replica,
   type StateMachine as ReplicaState,
@@ -20,10 +21,14 @@ import { makeBlock, serviceNames } from "./block-fixture.ts";
 
 export const ENTRY_BYTES = 600;
 
+const SELF = { id: "bench", serverId: "bench", address: "" };
+
 export interface NodeInProcess {
   readonly replica: Replica;
   /** Proposes one AddBlock entry of about 600 bytes with a new block; resolves when it is durable and applied. */
   addBlock(): Promise<void>;
+  /** The same without a look at the outcome: for states that decide nothing. */
+  addEntry(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -41,12 +46,17 @@ export async function startNode(
     { ...LOG_DEFAULTS, directory: join(directory, "log") },
     { files: NODE_FILES, logger: SILENT_LOGGER },
   );
+  const random = new Prng(1);
   const replica = new Replica(
-    { ...REPLICA_DEFAULTS, nodeId: "bench" },
+    { ...REPLICA_DEFAULTS, nodeId: SELF.id, bootstrap: [SELF], tailMaxBytes: 0 },
     {
       log,
       stateMachine: wrapState(state),
+      transport: NO_PEERS,
+      snapshots: null,
       clock: SYSTEM_CLOCK,
+      scheduler: SYSTEM_SCHEDULER,
+      random: () => random.nextU32(),
       logger: SILENT_LOGGER,
       publish: () => {},
       onFatal: (error) => {
@@ -66,12 +76,53 @@ export async function startNode(
         else resolve();
       });
     });
+  const addEntry = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const body = segments.nextEntry();
+      replica.propose({ body, bodyBytes: body.length, count: 1 }, (result) => {
+        if (result.ok) resolve();
+        else reject(result.error);
+      });
+    });
   return {
     replica,
     addBlock,
+    addEntry,
     close: async () => {
       await replica.stop();
       await db.close();
+    },
+  };
+}
+
+/** A node is warm for all of its life but the first second: some thousand writes compile its write path. */
+export async function warmUp(addBlock: () => Promise<void>): Promise<void> {
+  let left = 20_000;
+  const lane = async (): Promise<void> => {
+    while (left-- > 0) await addBlock();
+  };
+  await Promise.all(Array.from({ length: 256 }, lane));
+}
+
+/** Applies nothing: what is left is the log. */
+export function noState(): ReplicaState {
+  let appliedIndex = 0;
+  let appliedTerm = 0;
+  return {
+    get appliedIndex() {
+      return appliedIndex;
+    },
+    get appliedTerm() {
+      return appliedTerm;
+    },
+    apply: (batches) => {
+      let count = 0;
+      for (const batch of batches) {
+        count += batch.count;
+        appliedIndex = batch.firstIndex + batch.count - 1;
+        appliedTerm = batch.term;
+      }
+      return { outcomes: new Uint8Array(count), rejections: new Map<number, string>() };
     },
   };
 }

@@ -4,12 +4,16 @@
  */
 
 import { HearthError } from "../base/index.ts";
+import type { LogOwnerName } from "./segment-header.ts";
 
 /** Why the log refused or stopped; closed, used as a metric label. */
 export type LogErrorReason =
   | "log_damaged"
   | "log_segment_missing"
   | "log_foreign_segment"
+  | "log_wrong_owner"
+  | "log_promises_lost"
+  | "log_directory_unusable"
   | "log_version_unsupported"
   | "log_write_failed"
   | "log_read_failed"
@@ -42,6 +46,43 @@ export function versionUnsupported(where: string, version: number): HearthError 
   return new HearthError("failed_precondition", `Segment ${where} has format version ${version}`, {
     reason: "log_version_unsupported" satisfies LogErrorReason,
     next: "Start the version of hearth that wrote it",
+  });
+}
+
+/** A log of another cluster or member. */
+export function wrongOwner(
+  where: string,
+  found: LogOwnerName,
+  expected: LogOwnerName,
+): HearthError {
+  const text = `Log segment ${where} belongs to ${nameOf(found)}, this is ${nameOf(expected)}`;
+  return new HearthError("failed_precondition", text, {
+    reason: "log_wrong_owner" satisfies LogErrorReason,
+    next: "Give this node its own directory back; two members must never share a log",
+  });
+}
+
+function nameOf({ nodeId, clusterId }: LogOwnerName): string {
+  const node = nodeId === "" ? "a node without a name" : `node "${nodeId}"`;
+  return clusterId === "" ? node : `${node} of cluster "${clusterId}"`;
+}
+
+/** Damage may hide the newest term or vote: going on could break a promise. */
+export function promisesLost(where: string, what: string): HearthError {
+  const text = `Log is damaged in ${where} and may hide a newer term or vote: ${what}`;
+  return new HearthError("data_loss", text, {
+    reason: "log_promises_lost" satisfies LogErrorReason,
+    next: "Remove this member from the cluster, delete its directories, and let it join as a new one",
+  });
+}
+
+/** The directory cannot be read or written; nothing has been promised yet. */
+export function unusable(directory: string, cause: unknown): HearthError {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return new HearthError("unavailable", `Cannot use the log directory "${directory}": ${text}`, {
+    reason: "log_directory_unusable" satisfies LogErrorReason,
+    next: "Check that it exists, that this user may write to it, and that the disk has room",
+    cause,
   });
 }
 

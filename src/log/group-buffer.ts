@@ -1,8 +1,8 @@
 /**
  * One swap buffer: collects frames while the other one is on its way to the disk.
  *
- *   0         256                                                  end
- *   | header  | frame 72 B | body ... body | frame | body ... | ... |
+ *   0         512                                                  end
+ *   | header  | frame 80 B | body ... body | frame | body ... | ... |
  *
  * Room for a segment header stays in front, so that the first group of a segment and its header are one write.
  * Bodies are copied in once, when they are appended; header CRCs follow when the place on the disk is known.
@@ -10,27 +10,24 @@
 
 import { crc32c } from "@node-rs/crc32";
 import { assert } from "../base/index.ts";
+import type { CommittedBatch } from "../protocol/index.ts";
+import type { BatchKind, HardState } from "../raft/index.ts";
 import {
   encodeFrameContent,
   encodeFramePlace,
-  encodeVoteBody,
+  encodeHardStateBody,
   FRAME_HEADER_BYTES,
   FRAME_KIND,
   type FrameContent,
-  type HardState,
+  LOG_BATCH_KIND,
   SEGMENT_HEADER_BYTES,
   viewOf,
 } from "./format.ts";
 
 /** Entries for the log: consecutive, of one term. The body is borrowed until the append returns. */
-export interface AppendBatch {
-  readonly firstIndex: number;
-  readonly term: number;
-  readonly count: number;
-  readonly appendedAtMs: number;
-  readonly body: Uint8Array;
-  /** Bytes of `body` that count, a multiple of 8. */
-  readonly bodyBytes: number;
+export interface AppendBatch extends CommittedBatch {
+  /** Left out: entries. A membership is alone in its batch. */
+  readonly kind?: BatchKind;
 }
 
 /** Where a group goes. */
@@ -40,6 +37,8 @@ export interface GroupPlace {
   readonly groupStart: number;
   readonly commitIndex: number;
   readonly previousCrc: number;
+  /** Hard states of the log before this group. */
+  readonly hardStateCount: number;
   readonly salt: number;
 }
 
@@ -48,6 +47,20 @@ export interface SuffixCut {
   readonly fromIndex: number;
   readonly previousTerm: number;
 }
+
+/** What a log begins behind when a snapshot has taken the place of its entries. */
+export interface LogBase {
+  /** Last index in the snapshot, and its term. */
+  readonly index: number;
+  readonly term: number;
+  /** Of the entry at `index`, Unix ms. */
+  readonly appendedAtMs: number;
+}
+
+/** What has to happen to the log before the first frame of a group. */
+export type GroupStart =
+  | { readonly kind: "cut"; readonly cut: SuffixCut }
+  | { readonly kind: "reset"; readonly base: LogBase };
 
 interface OpenFrame {
   readonly at: number;
@@ -67,8 +80,10 @@ export class GroupBuffer {
   end = SEGMENT_HEADER_BYTES;
   /** Newest write sequence number in here; the owner's count of promises. */
   lastSequence = 0;
-  /** Set when the first frame of this group replaces a suffix of the log. */
-  cut: SuffixCut | null = null;
+  /** Commit index when the newest frame was appended. */
+  commitIndex = 0;
+  /** Set when the first frame of this group does not continue the log. */
+  start: GroupStart | null = null;
   /** The last hard state in here, or null. */
   hardState: HardState | null = null;
   readonly #maxBytes: number;
@@ -89,15 +104,12 @@ export class GroupBuffer {
     return this.end - SEGMENT_HEADER_BYTES;
   }
 
-  get frameCount(): number {
-    return this.#starts.length;
-  }
-
   /**
    * Copies the batch in, as part of the open frame where it continues it, else as a new frame.
    * Answers false, and changes nothing, when there is no room.
    */
   tryAppend(batch: AppendBatch): boolean {
+    if (batch.kind === LOG_BATCH_KIND.membership) return this.#tryAppendMembership(batch);
     const open = this.#open;
     const isContinuation =
       open !== null &&
@@ -123,23 +135,19 @@ export class GroupBuffer {
 
   /** Appends a hard state frame. Answers false, and changes nothing, when there is no room. */
   tryAppendHardState(hardState: HardState): boolean {
-    const voteBody = encodeVoteBody(hardState.vote);
-    if (!this.#reserve(FRAME_HEADER_BYTES + voteBody.length)) return false;
-    this.#closeFrame();
-    this.bytes.set(voteBody, this.end + FRAME_HEADER_BYTES);
-    encodeFrameContent(this.view, this.end, {
-      kind: FRAME_KIND.hardState,
-      bodyBytes: voteBody.length,
-      count: 0,
-      bodyCrc: crc32c(voteBody),
-      firstIndex: 0,
-      term: hardState.term,
-      appendedAtMs: 0,
-    });
+    const body = encodeHardStateBody(hardState);
+    const { term } = hardState;
+    const content = { kind: FRAME_KIND.hardState, count: 0, firstIndex: 0, term, appendedAtMs: 0 };
+    if (!this.#tryAppendWhole(content, body)) return false;
     this.hardState = hardState;
-    this.#starts.push(this.end);
-    this.end += FRAME_HEADER_BYTES + voteBody.length;
     return true;
+  }
+
+  /** Appends a frame that says nothing. `frameBytes` is a multiple of 8. */
+  tryAppendPadding(frameBytes: number): boolean {
+    const body = new Uint8Array(frameBytes - FRAME_HEADER_BYTES);
+    const kind = FRAME_KIND.padding;
+    return this.#tryAppendWhole({ kind, count: 0, firstIndex: 0, term: 0, appendedAtMs: 0 }, body);
   }
 
   /**
@@ -151,11 +159,19 @@ export class GroupBuffer {
     this.#closeFrame();
     const { sequence, groupStart, commitIndex, salt } = place;
     const shift = (groupStart === 0 ? SEGMENT_HEADER_BYTES : groupStart) - SEGMENT_HEADER_BYTES;
-    let previousCrc = place.previousCrc;
+    let { previousCrc, hardStateCount } = place;
     for (const at of this.#starts) {
       const offset = at + shift;
-      const framePlace = { sequence, offset, groupStart, commitIndex, previousCrc, salt };
-      previousCrc = encodeFramePlace(this.bytes, this.view, at, framePlace);
+      if (this.view.getUint16(at + 6, true) === FRAME_KIND.hardState) hardStateCount += 1;
+      previousCrc = encodeFramePlace(this.bytes, this.view, at, {
+        sequence,
+        offset,
+        groupStart,
+        commitIndex,
+        previousCrc,
+        hardStateCount,
+        salt,
+      });
       visit(at, offset);
     }
     return previousCrc;
@@ -163,10 +179,34 @@ export class GroupBuffer {
 
   reset(): void {
     this.end = SEGMENT_HEADER_BYTES;
-    this.cut = null;
+    this.start = null;
     this.hardState = null;
     this.#starts.length = 0;
     this.#open = null;
+  }
+
+  #tryAppendMembership(batch: AppendBatch): boolean {
+    const { firstIndex, term, appendedAtMs, count, body, bodyBytes } = batch;
+    const kind = FRAME_KIND.membership;
+    return this.#tryAppendWhole(
+      { kind, count, firstIndex, term, appendedAtMs },
+      body.subarray(0, bodyBytes),
+    );
+  }
+
+  /** A frame that nothing is added to later. */
+  #tryAppendWhole(content: Omit<FrameContent, "bodyBytes" | "bodyCrc">, body: Uint8Array): boolean {
+    if (!this.#reserve(FRAME_HEADER_BYTES + body.length)) return false;
+    this.#closeFrame();
+    this.bytes.set(body, this.end + FRAME_HEADER_BYTES);
+    encodeFrameContent(this.view, this.end, {
+      ...content,
+      bodyBytes: body.length,
+      bodyCrc: crc32c(body),
+    });
+    this.#starts.push(this.end);
+    this.end += FRAME_HEADER_BYTES + body.length;
+    return true;
   }
 
   #closeFrame(): void {

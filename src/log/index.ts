@@ -1,11 +1,19 @@
 export type { LogErrorReason } from "./errors.ts";
-export type { ByteRange, FileSystem, LogFile, OpenMode, WriteDone } from "./files.ts";
-export { entriesByteLength, type HardState } from "./format.ts";
-export type { AppendBatch, SuffixCut } from "./group-buffer.ts";
+/** The disk that a log is given. */
+export {
+  type ByteRange,
+  type DiskFile as LogFile,
+  type FileSystem,
+  NODE_FILES,
+  type OpenMode,
+  type WriteDone,
+} from "../files/index.ts";
+export { entriesByteLength } from "./format.ts";
+export type { AppendBatch, LogBase, SuffixCut } from "./group-buffer.ts";
 export { formatLogRecord, inspectLog, type LogRecord, type LogVisitor } from "./inspect.ts";
 export { acquireDirectoryLock, type DirectoryLock } from "./lock.ts";
 export { DurableLog } from "./log.ts";
-export { NODE_FILES } from "./node-files.ts";
-export { nextTurn } from "./segment-scan.ts";
-export { LOG_DEFAULTS, type LogOptions } from "./options.ts";
+export { type DamagePolicy, LOG_DEFAULTS, type LogOptions } from "./options.ts";
+export type { LogOwnerName } from "./segment-header.ts";
+export type { MembershipEntry } from "./term-spans.ts";
 export type { LogModules, LogOwner, LogStats } from "./types.ts";

@@ -4,19 +4,19 @@
  */
 
 import { join } from "node:path";
-import { type FileSystem, OPEN_MODE, readWhole } from "./files.ts";
+import { nextTurn, SYSTEM_SCHEDULER } from "../base/index.ts";
+import { type FileSystem, NODE_FILES, OPEN_MODE, readWhole } from "../files/index.ts";
 import {
-  decodeSegmentHeader,
-  decodeVoteBody,
+  decodeHardStateBody,
   FRAME_HEADER_BYTES,
   FRAME_KIND,
   type FrameHeader,
+  holdsEntries,
   logSalt,
-  type SegmentHeader,
 } from "./format.ts";
-import { NODE_FILES } from "./node-files.ts";
 import { segmentSequence } from "./segment.ts";
-import { judgeTail, nextTurn, scanFrames } from "./segment-scan.ts";
+import { decodeSegmentHeader, type SegmentHeader, type SegmentOrigin } from "./segment-header.ts";
+import { judgeTail, scanFrames } from "./segment-scan.ts";
 
 /** One thing found in the log directory. */
 export type LogRecord =
@@ -26,14 +26,22 @@ export type LogRecord =
       readonly sequence: number;
       readonly sizeBytes: number;
       readonly firstIndex: number;
+      /** Term of the entry before `firstIndex`; 0: none. */
       readonly previousTerm: number;
+      readonly origin: SegmentOrigin;
+      readonly clusterId: string;
+      readonly nodeId: string;
       readonly term: number;
       readonly vote: string;
+      readonly abstains: boolean;
+      /** Newest membership before this segment, 0: none. */
+      readonly membershipIndex: number;
+      readonly commitIndex: number;
       readonly belowSequence: number;
     }
   | { readonly kind: "spare"; readonly file: string; readonly sizeBytes: number }
   | {
-      readonly kind: "entries";
+      readonly kind: "entries" | "membership";
       readonly offset: number;
       readonly groupStart: number;
       readonly firstIndex: number;
@@ -49,7 +57,9 @@ export type LogRecord =
       readonly groupStart: number;
       readonly term: number;
       readonly vote: string;
+      readonly abstains: boolean;
     }
+  | { readonly kind: "padding"; readonly offset: number; readonly bodyBytes: number }
   | {
       readonly kind: "end";
       readonly file: string;
@@ -86,7 +96,7 @@ export async function inspectLog(
       visit({ kind: "problem", file: name, what: "header has a wrong checksum" });
     else
       visit({ kind: "problem", file: name, what: `format version ${result.version} is unknown` });
-    await nextTurn();
+    await nextTurn(SYSTEM_SCHEDULER);
   }
 }
 
@@ -112,15 +122,18 @@ async function inspectSegment(
     sizeBytes: image.length,
     firstIndex: header.firstIndex,
     previousTerm: header.previousTerm,
-    term: header.hardState.term,
-    vote: header.hardState.vote,
+    origin: header.origin,
+    ...header.owner,
+    ...header.hardState,
+    membershipIndex: header.membershipIndex,
+    commitIndex: header.commitIndex,
     belowSequence: header.belowSequence,
   });
   const { sequence, groupMaxBytes } = header;
   const identity = { sequence, salt: logSalt(header.logId), groupMaxBytes };
   let lastIndex = header.firstIndex - 1;
-  const end = await scanFrames(image, identity, header, (frame) => {
-    if (frame.kind === FRAME_KIND.entries) lastIndex = frame.firstIndex + frame.count - 1;
+  const end = await scanFrames(SYSTEM_SCHEDULER, image, identity, header, (frame) => {
+    if (holdsEntries(frame.kind)) lastIndex = frame.firstIndex + frame.count - 1;
     visit(frameRecord(frame, image));
   });
   visit({ kind: "end", file: name, offset: end.offset, lastIndex });
@@ -138,12 +151,13 @@ function frameRecord(frame: FrameHeader, image: Uint8Array): LogRecord {
   const { offset, groupStart, term, bodyBytes } = frame;
   if (frame.kind === FRAME_KIND.hardState) {
     const start = offset + FRAME_HEADER_BYTES;
-    const vote = decodeVoteBody(image.subarray(start, start + bodyBytes));
-    return { kind: "hardState", offset, groupStart, term, vote };
+    const hardState = decodeHardStateBody(term, image.subarray(start, start + bodyBytes));
+    return { kind: "hardState", offset, groupStart, ...hardState };
   }
+  if (frame.kind === FRAME_KIND.padding) return { kind: "padding", offset, bodyBytes };
   const { firstIndex, count, appendedAtMs, commitIndex } = frame;
   return {
-    kind: "entries",
+    kind: frame.kind === FRAME_KIND.membership ? "membership" : "entries",
     offset,
     groupStart,
     firstIndex,
@@ -158,22 +172,23 @@ function frameRecord(frame: FrameHeader, image: Uint8Array): LogRecord {
 /** One line per record, for `hearth data inspect log`. */
 export function formatLogRecord(record: LogRecord): string {
   switch (record.kind) {
-    case "segment": {
-      const { file, firstIndex, term, vote, belowSequence } = record;
-      const owner = vote === "" ? "nobody" : vote;
-      return `${file}  from index ${firstIndex}, term ${term}, vote for ${owner}, above segment ${belowSequence}`;
-    }
+    case "segment":
+      return formatSegment(record);
     case "spare":
       return `${record.file}  spare, ${record.sizeBytes} bytes prepared`;
-    case "entries": {
+    case "entries":
+    case "membership": {
       const { offset, firstIndex, count, term, bodyBytes, appendedAtMs, commitIndex } = record;
       const at = new Date(appendedAtMs).toISOString();
       const last = firstIndex + count - 1;
-      const what = count === 1 ? `entry ${firstIndex}` : `entries ${firstIndex}-${last}`;
+      const range = count === 1 ? `entry ${firstIndex}` : `entries ${firstIndex}-${last}`;
+      const what = record.kind === "membership" ? `membership, ${range}` : range;
       return `  ${offset}  ${what}, term ${term}, ${bodyBytes} bytes, appended ${at}, commit ${commitIndex}`;
     }
     case "hardState":
-      return `  ${record.offset}  hard state: term ${record.term}, vote for ${record.vote === "" ? "nobody" : record.vote}`;
+      return `  ${record.offset}  hard state: ${formatHardState(record)}`;
+    case "padding":
+      return `  ${record.offset}  padding of ${record.bodyBytes} bytes`;
     case "end":
       return `  ${record.offset}  end of frames, last index ${record.lastIndex}`;
     case "torn":
@@ -181,4 +196,26 @@ export function formatLogRecord(record: LogRecord): string {
     case "problem":
       return `${record.file}  PROBLEM: ${record.what}`;
   }
+}
+
+function formatHardState(state: { term: number; vote: string; abstains: boolean }): string {
+  const { term, vote, abstains } = state;
+  const text = `term ${term}, vote for ${vote === "" ? "nobody" : vote}`;
+  return abstains ? `${text}, ABSTAINS` : text;
+}
+
+const ORIGIN_TEXT: Readonly<Record<SegmentOrigin, string>> = {
+  log: "",
+  snapshot: ", begins behind a snapshot",
+  damage: ", begins where damage was cut",
+};
+
+function formatSegment(record: LogRecord & { readonly kind: "segment" }): string {
+  const { file, firstIndex, previousTerm, belowSequence, membershipIndex, origin } = record;
+  const base = firstIndex === 1 ? "" : ` (term ${previousTerm} before it)`;
+  const membership = membershipIndex === 0 ? "" : `, membership of ${membershipIndex}`;
+  const owner = record.nodeId === "" ? "" : `, of node ${record.nodeId}`;
+  const cluster = record.clusterId === "" ? "" : ` in cluster ${record.clusterId}`;
+  const end = `above segment ${belowSequence}${membership}${ORIGIN_TEXT[origin]}${owner}${cluster}`;
+  return `${file}  from index ${firstIndex}${base}, ${formatHardState(record)}, ${end}`;
 }

@@ -11,69 +11,71 @@
  * Entries are handed over once (`append` copies them) and read back from the files (`read`).
  */
 
-import { assert, type HearthError, type Logger } from "../base/index.ts";
-import { compacted, writeFailed } from "./errors.ts";
-import { writeFully } from "./files.ts";
 import {
-  encodeSegmentHeader,
-  FRAME_KIND,
-  type HardState,
-  logSalt,
-  SEGMENT_HEADER_BYTES,
-} from "./format.ts";
-import { type AppendBatch, GroupBuffer, type SuffixCut } from "./group-buffer.ts";
-import { assertLogOptions, bodyMaxBytes, type LogOptions } from "./options.ts";
-import { SegmentReader } from "./reader.ts";
+  assert,
+  HearthError,
+  type Logger,
+  type Scheduler,
+  SYSTEM_SCHEDULER,
+} from "../base/index.ts";
+import { writeFully } from "../files/index.ts";
+import type { Batch, HardState, TermSpan } from "../raft/index.ts";
+import { unusable, writeFailed } from "./errors.ts";
+import { LOG_BATCH_KIND, logSalt, SEGMENT_HEADER_BYTES } from "./format.ts";
+import type { AppendBatch, GroupBuffer, GroupStart, LogBase, SuffixCut } from "./group-buffer.ts";
+import { assertLogOptions, bodyMaxBytes, type LogOptions, markPaddingBytes } from "./options.ts";
+import { PendingStarts, PromisedEntries, SentEntries } from "./promised.ts";
+import { LogReader, type ReadBounds } from "./log-reader.ts";
 import { type RecoveredLog, recoverLog } from "./recovery.ts";
-import { type ActiveSegment, type FrameTable, segmentPath } from "./segment.ts";
-import { SegmentSet } from "./segment-set.ts";
-import {
-  createLogStats,
-  type LogModules,
-  type LogOwner,
-  type LogStats,
-  type QueuedWrite,
-} from "./types.ts";
+import { type ActiveSegment, segmentPath } from "./segment.ts";
+import { encodeSegmentHeader, type LogOwnerName, SEGMENT_ORIGIN } from "./segment-header.ts";
+import { leavesSegment, rollPoint, SegmentSet } from "./segment-set.ts";
+import type { MembershipEntry } from "./term-spans.ts";
+import { createLogStats, type LogModules, type LogOwner, type LogStats } from "./types.ts";
+import { WriteQueue } from "./write-queue.ts";
 
 export class DurableLog {
   readonly options: LogOptions;
   readonly stats: LogStats = createLogStats();
   /** Bytes of an unfinished write that the start cut off. */
   readonly recoveredCutBytes: number;
-  /** Highest commit index the owner knows; travels in the headers of later frames. */
+  /** What the start gave up because it was damaged, in words; null: nothing. The hard state then abstains. */
+  readonly recoveredDamage: string | null;
+  /**
+   * Highest commit index that the owner knows; travels in the headers of later frames. To be raised only after
+   * everything was handed over that made it so: entries above a cut that is not handed over yet are not committed.
+   */
   commitIndex: number;
+  readonly #modules: LogModules;
   readonly #logger: Logger;
-  readonly #onWrite: LogModules["onWrite"];
+  readonly #scheduler: Scheduler;
   readonly #logId: Uint8Array;
   readonly #salt: number;
   readonly #segments: SegmentSet;
-  readonly #reader: SegmentReader;
+  readonly #reader: LogReader;
   #owner: LogOwner = { onDurable: () => {}, onFailed: () => {} };
 
   // Promised to be appended, in this order.
-  #lastIndex: number;
-  #lastTerm: number;
+  readonly #promised: PromisedEntries;
   #hardState: HardState;
   #sequence = 0;
-  #cut: SuffixCut | null = null;
+  /** A reset that has not been sent to the disk. */
+  #reset: LogBase | null = null;
+  readonly #starts = new PendingStarts();
+  /** Grows when entries are given up: what is being read may be gone. */
+  #epoch = 0;
 
-  // Sent to the disk: durable, or in the write in flight.
-  #sentIndex: number;
-  #sentTerm: number;
-  #sentHardState: HardState;
-  #sentAppendedAtMs: number;
+  /** Sent to the disk: durable, or in the write in flight. */
+  readonly #sent: SentEntries;
 
   // On the disk.
   #durableIndex: number;
   #durableSequence = 0;
-  #endsWithHardState: boolean;
 
-  #collecting: GroupBuffer;
-  #idle: GroupBuffer;
+  readonly #queue: WriteQueue;
   #writing: GroupBuffer | null = null;
   #writeStartedAtMs = 0;
   #waitsForSegment = false;
-  readonly #overflow: QueuedWrite[] = [];
   #failure: HearthError | null = null;
   #onIdle: (() => void) | null = null;
   #isClosed = false;
@@ -81,75 +83,101 @@ export class DurableLog {
   /**
    * Opens the log in `options.directory`, recovering from any kind of stop.
    *
-   * Errors: HearthError `data_loss` or `failed_precondition` (errors.ts) when the files cannot be trusted; they are
-   *   left as they are. Cost: reads one segment, about 30 ms for 64 MiB.
+   * Errors: HearthError `data_loss`, `failed_precondition` or `unavailable` (errors.ts) when the files cannot be
+   *   trusted or used; they are left as they are. Cost: reads one segment, about 30 ms for 64 MiB, and each sealed
+   *   one in which the term or the configuration changed.
    */
   static async open(options: LogOptions, modules: LogModules): Promise<DurableLog> {
     assertLogOptions(options);
-    const log = new DurableLog(options, modules, await recoverLog(options, modules.files));
-    if (log.#segments.active === null) {
-      await log.#segments.prepareFirst().catch(async (error: unknown) => {
-        await log.#segments.close();
-        throw writeFailed(options.directory, error);
-      });
+    try {
+      const log = new DurableLog(options, modules, await recoverLog(options, modules));
+      if (log.#segments.active === null) {
+        await log.#segments.prepareFirst().catch(async (error: unknown) => {
+          await log.#segments.close();
+          throw error;
+        });
+      }
+      return log;
+    } catch (error) {
+      throw error instanceof HearthError ? error : unusable(options.directory, error);
     }
-    return log;
   }
 
   private constructor(options: LogOptions, modules: LogModules, found: RecoveredLog) {
     this.options = options;
+    this.#modules = modules;
     this.#logger = modules.logger;
-    this.#onWrite = modules.onWrite;
+    this.#scheduler = modules.scheduler ?? SYSTEM_SCHEDULER;
     this.#logId = found.logId;
     this.#salt = logSalt(found.logId);
     const { end } = found;
-    this.#lastIndex = this.#sentIndex = this.#durableIndex = end.lastIndex;
-    this.#lastTerm = this.#sentTerm = end.lastTerm;
-    this.#hardState = this.#sentHardState = end.hardState;
-    this.#sentAppendedAtMs = end.appendedAtMs;
+    this.#promised = new PromisedEntries(found);
+    this.#sent = new SentEntries(end, found.membershipPlaces);
+    this.#durableIndex = end.lastIndex;
+    this.#hardState = end.hardState;
     this.commitIndex = Math.min(end.commitIndex, end.lastIndex);
-    this.#endsWithHardState = end.endsWithHardState;
     this.recoveredCutBytes = found.cutBytes;
-    this.#collecting = new GroupBuffer(options.groupMaxBytes);
-    this.#idle = new GroupBuffer(options.groupMaxBytes);
-    const { files } = modules;
-    this.#reader = new SegmentReader({ files, directory: options.directory, salt: this.#salt });
+    this.recoveredDamage = found.damage;
+    this.#queue = new WriteQueue(options.groupMaxBytes);
     // A group may wait for its segment; nothing else can be in flight then.
     const onReady = (): void => this.flush();
-    this.#segments = new SegmentSet(options, { ...modules, onReady }, found);
+    const rest = { ...modules, scheduler: this.#scheduler };
+    this.#segments = new SegmentSet(options, { ...rest, onReady }, found);
+    const bounds = (): ReadBounds => ({
+      firstIndex: this.firstIndex,
+      endIndex: Math.min(this.#durableIndex, this.lastIndex) + 1,
+      epoch: this.#epoch,
+    });
+    const salt = this.#salt;
+    this.#reader = new LogReader(options, { ...rest, segments: this.#segments, bounds, salt });
   }
 
   setOwner(owner: LogOwner): void {
     this.#owner = owner;
   }
 
-  /** Index of the oldest entry still here; 1 for a new log. */
+  /** Index of the oldest entry still here, also when there is none: then the next one; 1 for a new log. */
   get firstIndex(): number {
-    return this.#segments.firstIndex;
+    return this.#reset === null ? this.#segments.firstIndex : this.#reset.index + 1;
   }
 
-  /** Index of the newest entry appended, durable or not; 0 when there is none. */
+  /** Term of the entry before `firstIndex`; 0 for the very first. */
+  get baseTerm(): number {
+    return this.#reset === null ? this.#segments.baseTerm : this.#reset.term;
+  }
+
+  /** Index of the newest entry appended, durable or not; firstIndex - 1 when there is none. */
   get lastIndex(): number {
-    return this.#lastIndex;
+    return this.#promised.lastIndex;
   }
 
   get lastTerm(): number {
-    return this.#lastTerm;
+    return this.#promised.lastTerm;
   }
 
-  /** Newest entry that no crash can take away. */
+  /** Terms from firstIndex to lastIndex. Borrowed: changes with the log. */
+  get terms(): readonly TermSpan[] {
+    return this.#promised.terms;
+  }
+
+  /** Every configuration from firstIndex to lastIndex, ascending. Borrowed: changes with the log. */
+  get memberships(): readonly MembershipEntry[] {
+    return this.#promised.memberships;
+  }
+
+  /** Newest entry of this log that no crash can take away. */
   get durableIndex(): number {
     return this.#durableIndex;
   }
 
-  /** Term and vote as last set; durable once their write sequence number is. */
+  /** Term, vote and abstention as last set; durable once their write sequence number is. */
   get hardState(): HardState {
     return this.#hardState;
   }
 
-  /** Newest appended-at among the written entries, Unix ms; 0 when there is none. */
+  /** Newest appended-at among the written entries and the base, Unix ms; 0 when there is none. */
   get lastAppendedAtMs(): number {
-    return this.#sentAppendedAtMs;
+    return this.#sent.appendedAtMs;
   }
 
   /** Most bytes that one append may carry. */
@@ -165,7 +193,7 @@ export class DurableLog {
   /** How long the write in flight has been on its way, ms; 0 when there is none. */
   get pendingWriteMs(): number {
     if (this.#writing === null && !this.#waitsForSegment) return 0;
-    return performance.now() - this.#writeStartedAtMs;
+    return this.#scheduler.monotonicMs() - this.#writeStartedAtMs;
   }
 
   /** Bytes of segment files, spare not counted. */
@@ -180,7 +208,7 @@ export class DurableLog {
   get spaceError(): Error | null {
     const { active, spaceError } = this.#segments;
     if (spaceError === null || active === null) return null;
-    const freeBytes = active.segmentBytes - active.position - this.#collecting.frameBytes;
+    const freeBytes = active.segmentBytes - active.position - this.#queue.collecting.frameBytes;
     return freeBytes < this.options.groupMaxBytes ? spaceError : null;
   }
 
@@ -192,8 +220,8 @@ export class DurableLog {
   append(batch: AppendBatch): number {
     this.#assertWritable();
     assert(
-      batch.firstIndex === this.#lastIndex + 1,
-      `Append at ${batch.firstIndex} does not continue the log, which ends at ${this.#lastIndex}`,
+      batch.firstIndex === this.lastIndex + 1,
+      `Append at ${batch.firstIndex} does not continue the log, which ends at ${this.lastIndex}`,
     );
     assert(batch.count > 0, "An append carries at least one entry");
     assert(batch.bodyBytes % 8 === 0, `Body of ${batch.bodyBytes} bytes is not padded to 8`);
@@ -201,18 +229,19 @@ export class DurableLog {
       batch.bodyBytes <= this.bodyMaxBytes,
       `Body of ${batch.bodyBytes} bytes is above the limit of ${this.bodyMaxBytes}`,
     );
-    this.#lastIndex = batch.firstIndex + batch.count - 1;
-    this.#lastTerm = batch.term;
+    assert(
+      batch.kind !== LOG_BATCH_KIND.membership || batch.count === 1,
+      `A membership is one entry, not ${batch.count}`,
+    );
+    this.#promised.append(batch);
     const sequence = ++this.#sequence;
-    const cut = this.#cut;
-    this.#cut = null;
-    if (this.#overflow.length > 0 || !this.#tryCollect(batch, cut, sequence)) {
-      this.#overflow.push({ kind: "entries", sequence, batch, cut });
-    }
+    const start = this.#starts.takeCut(sequence);
+    const { commitIndex } = this;
+    this.#queue.push({ kind: "entries", sequence, commitIndex, batch, start });
     return sequence;
   }
 
-  /** Replaces term and vote. Returns the write sequence number that makes the promise durable. */
+  /** Replaces term, vote and abstention. Returns the write sequence number that makes the promise durable. */
   setHardState(hardState: HardState): number {
     this.#assertWritable();
     assert(
@@ -221,9 +250,8 @@ export class DurableLog {
     );
     this.#hardState = hardState;
     const sequence = ++this.#sequence;
-    if (this.#overflow.length > 0 || !this.#tryCollectHardState(hardState, sequence)) {
-      this.#overflow.push({ kind: "hardState", sequence, hardState });
-    }
+    const { commitIndex } = this;
+    this.#queue.push({ kind: "hardState", sequence, commitIndex, hardState, start: null });
     return sequence;
   }
 
@@ -234,7 +262,7 @@ export class DurableLog {
   truncateSuffix(cut: SuffixCut): void {
     this.#assertWritable();
     const { fromIndex } = cut;
-    assert(fromIndex <= this.#lastIndex, `Nothing to truncate from ${fromIndex} on`);
+    assert(fromIndex <= this.lastIndex, `Nothing to truncate from ${fromIndex} on`);
     assert(
       fromIndex > this.commitIndex,
       `Cannot truncate from ${fromIndex}: ${this.commitIndex} is committed`,
@@ -243,25 +271,60 @@ export class DurableLog {
       fromIndex >= this.firstIndex,
       `Cannot truncate from ${fromIndex}: the log begins at ${this.firstIndex}`,
     );
-    this.#lastIndex = fromIndex - 1;
-    this.#lastTerm = cut.previousTerm;
-    this.#cut = cut;
+    this.#promised.cut(cut);
+    this.#starts.cut = cut;
+    this.#epoch += 1;
+    this.#durableIndex = Math.min(this.#durableIndex, this.#starts.floorIndex);
   }
 
-  /** Deletes whole segments of entries up to `throughIndex`, which a verified snapshot holds. */
+  /**
+   * Gives up the whole log, because a snapshot of `base.index` takes its place: the log begins behind it. Returns the
+   * write sequence number that makes it so; a crash before leaves the old log, one after it the new one. The hard
+   * state stays. Old segments are deleted afterwards.
+   */
+  resetTo(base: LogBase): number {
+    this.#assertWritable();
+    assert(
+      base.index >= this.commitIndex,
+      `Cannot begin behind ${base.index}: ${this.commitIndex} is committed`,
+    );
+    this.#promised.reset(base);
+    this.#reset = base;
+    this.#epoch += 1;
+    // Above the base nothing of the old log may be read; below it the snapshot is what counts.
+    this.commitIndex = base.index;
+    const sequence = ++this.#sequence;
+    this.#starts.addReset(sequence, base);
+    this.#durableIndex = Math.min(this.#durableIndex, base.index);
+    this.#queue.push({
+      kind: "hardState",
+      sequence,
+      commitIndex: base.index,
+      hardState: this.#hardState,
+      start: { kind: "reset", base },
+    });
+    return sequence;
+  }
+
+  /**
+   * Deletes whole segments of entries up to `throughIndex`, which a verified snapshot holds. What becomes of
+   * `firstIndex` and `baseTerm` depends on where segments end.
+   */
   truncatePrefix(throughIndex: number): void {
+    // Everything goes anyway.
+    if (this.#reset !== null) return;
     assert(throughIndex <= this.#durableIndex, `Cannot drop ${throughIndex}: not durable yet`);
     this.#segments.truncatePrefix(throughIndex);
+    this.#promised.dropBelow(this.#segments.firstIndex);
   }
 
   /** Starts a write of what was collected, unless one is in flight: then it goes when that one ends. */
   flush(): void {
-    if (this.#writing !== null || this.#collecting.isEmpty || this.#failure !== null) return;
-    const group = this.#collecting;
-    if (!this.#ensureSegment(group)) return;
+    if (this.#writing !== null || this.#queue.collecting.isEmpty || this.#failure !== null) return;
+    if (!this.#ensureSegment(this.#queue.collecting)) return;
+    const group = this.#queue.take();
     this.#writing = group;
-    this.#collecting = this.#idle;
-    this.#writeStartedAtMs = performance.now();
+    this.#writeStartedAtMs = this.#scheduler.monotonicMs();
     this.#write(group, this.#segments.active as ActiveSegment);
   }
 
@@ -272,29 +335,20 @@ export class DurableLog {
    * Shape: at least one batch when `fromIndex` is durable, at most about `maxBytes` or one frame; a batch begins at
    *   `fromIndex` even inside a frame. Errors: `data_loss` for damage, `out_of_range` below the first index.
    */
-  async read(fromIndex: number, maxBytes: number, buffer?: Uint8Array): Promise<AppendBatch[]> {
-    if (fromIndex < this.firstIndex) throw compacted(fromIndex, this.firstIndex);
-    const { active } = this.#segments;
-    const endIndex = Math.min(this.#durableIndex, this.#lastIndex) + 1;
-    if (active === null || fromIndex >= endIndex) return [];
-    if (fromIndex >= active.firstIndex) {
-      return this.#reader.readActive(active, { fromIndex, endIndex, maxBytes, buffer });
-    }
-    const found = this.#segments.findSealed(fromIndex);
-    const range = { fromIndex, endIndex: Math.min(endIndex, found.endIndex), maxBytes, buffer };
-    return this.#reader.readSealed(found.segment, range);
+  read(fromIndex: number, maxBytes: number, buffer?: Uint8Array): Promise<Batch[]> {
+    return this.#reader.read(fromIndex, maxBytes, buffer);
   }
 
   /**
-   * Makes everything appended durable and closes the files. A last hard state tells the next start that the entries
-   * before it were durable, so that damage to them cannot pass for an unfinished write.
+   * Makes everything appended durable and closes the files. A last hard state in sectors of its own tells the next
+   * start that the entries before it were durable, so that damage to them cannot pass for an unfinished write.
    */
   async close(): Promise<void> {
     assert(!this.#isClosed, "The log is closed already");
     if (this.#failure === null) {
       await this.#drain();
-      if (!this.#endsWithHardState && this.#failure === null) {
-        this.setHardState(this.#hardState);
+      if (!this.#sent.isMarked && this.#failure === null) {
+        this.#collectMark();
         await this.#drain();
       }
     }
@@ -309,34 +363,11 @@ export class DurableLog {
     assert(!this.#isClosed, "The log is closed");
   }
 
-  /** A cut has to be the first frame of its group: it decides in which segment the group goes. */
-  #tryCollect(batch: AppendBatch, cut: SuffixCut | null, sequence: number): boolean {
-    const group = this.#collecting;
-    if (cut !== null && !group.isEmpty) return false;
-    if (!group.tryAppend(batch)) return false;
-    if (cut !== null) group.cut = cut;
-    group.lastSequence = sequence;
-    return true;
-  }
-
-  #tryCollectHardState(hardState: HardState, sequence: number): boolean {
-    if (!this.#collecting.tryAppendHardState(hardState)) return false;
-    this.#collecting.lastSequence = sequence;
-    return true;
-  }
-
-  #collectOverflow(): void {
-    const queue = this.#overflow;
-    let taken = 0;
-    for (const queued of queue) {
-      const isCollected =
-        queued.kind === "entries"
-          ? this.#tryCollect(queued.batch, queued.cut, queued.sequence)
-          : this.#tryCollectHardState(queued.hardState, queued.sequence);
-      if (!isCollected) break;
-      taken += 1;
-    }
-    if (taken > 0) queue.splice(0, taken);
+  /** Where the active segment has no room for both frames, they go into the next one together. */
+  #collectMark(): void {
+    const position = this.#segments.active?.position ?? 0;
+    this.#queue.collecting.tryAppendPadding(markPaddingBytes(position, this.options));
+    this.setHardState(this.#hardState);
   }
 
   // -- writing -------------------------------------------------------------------------------------------------
@@ -344,18 +375,17 @@ export class DurableLog {
   /** Makes sure that the active segment takes the group; false when the next one is not ready yet. */
   #ensureSegment(group: GroupBuffer): boolean {
     const { active } = this.#segments;
-    const isCutBelow =
-      group.cut !== null && active !== null && group.cut.fromIndex < active.firstIndex;
+    const { start } = group;
     const isRoomLeft = active !== null && active.position + group.frameBytes <= active.segmentBytes;
-    if (isRoomLeft && !isCutBelow) return true;
-    if (this.#segments.tryRoll(group.cut?.fromIndex ?? this.#sentIndex + 1)) {
+    if (isRoomLeft && !leavesSegment(start, active)) return true;
+    if (this.#segments.tryRoll(rollPoint(start, this.#sent))) {
       this.#waitsForSegment = false;
       this.stats.rolls += 1;
       return true;
     }
     if (!this.#waitsForSegment) {
       this.#waitsForSegment = true;
-      this.#writeStartedAtMs = performance.now();
+      this.#writeStartedAtMs = this.#scheduler.monotonicMs();
       this.stats.stalls += 1;
     }
     return false;
@@ -363,21 +393,22 @@ export class DurableLog {
 
   #write(group: GroupBuffer, active: ActiveSegment): void {
     const groupStart = active.position;
+    this.#begin(group.start);
     if (groupStart === 0) active.crc = this.#encodeHeader(group, active);
-    if (group.cut !== null) {
-      this.#sentIndex = group.cut.fromIndex - 1;
-      this.#sentTerm = group.cut.previousTerm;
-    }
     const { view } = group;
     const place = {
       sequence: active.sequence,
       groupStart,
-      commitIndex: this.commitIndex,
+      commitIndex: group.commitIndex,
       previousCrc: active.crc,
+      hardStateCount: this.#sent.hardStateCount,
       salt: this.#salt,
     };
-    active.crc = group.seal(place, (at, offset) => this.#noteFrame(view, at, offset, active.table));
-    if (group.hardState !== null) this.#sentHardState = group.hardState;
+    active.crc = group.seal(place, (at, offset) => {
+      this.stats.frames += 1;
+      this.#sent.note(view, at, offset, active);
+    });
+    if (group.hardState !== null) this.#sent.hardState = group.hardState;
     const start = groupStart === 0 ? 0 : SEGMENT_HEADER_BYTES;
     active.position += group.end - start;
     writeFully(active.file, group.bytes, { start, end: group.end }, groupStart, (error) => {
@@ -386,17 +417,26 @@ export class DurableLog {
     });
   }
 
+  #begin(start: GroupStart | null): void {
+    if (start === null) return;
+    if (start.kind === "cut") return this.#sent.cut(start.cut);
+    this.#sent.reset(start.base);
+    if (this.#reset === start.base) this.#reset = null;
+  }
+
   #encodeHeader(group: GroupBuffer, active: ActiveSegment): number {
     const { below } = this.#segments;
+    const { sequence, segmentBytes, firstIndex, previousTerm } = active;
     return encodeSegmentHeader(group.bytes, group.view, {
-      sequence: active.sequence,
-      segmentBytes: active.segmentBytes,
+      sequence,
+      segmentBytes,
+      firstIndex,
+      previousTerm,
       logId: this.#logId,
-      firstIndex: active.firstIndex,
-      previousTerm: group.cut?.previousTerm ?? this.#sentTerm,
-      hardState: this.#sentHardState,
-      commitIndex: this.commitIndex,
-      appendedAtMs: this.#sentAppendedAtMs,
+      owner: this.options.owner ?? NO_OWNER,
+      origin: group.start?.kind === "reset" ? SEGMENT_ORIGIN.snapshot : SEGMENT_ORIGIN.log,
+      ...this.#sent.headerFields(),
+      commitIndex: group.commitIndex,
       belowSequence: below?.sequence ?? 0,
       belowEnd: below?.end ?? 0,
       belowCrc: below?.crc ?? 0,
@@ -404,33 +444,20 @@ export class DurableLog {
     });
   }
 
-  /** Reads back from the sealed frame header what the log has to remember of it. */
-  #noteFrame(view: DataView, at: number, offset: number, table: FrameTable): void {
-    const kind = view.getUint16(at + 6, true);
-    this.stats.frames += 1;
-    this.#endsWithHardState = kind === FRAME_KIND.hardState;
-    if (this.#endsWithHardState) return;
-    const firstIndex = view.getFloat64(at + 32, true);
-    this.#sentIndex = firstIndex + view.getUint32(at + 12, true) - 1;
-    this.#sentTerm = view.getFloat64(at + 40, true);
-    this.#sentAppendedAtMs = Math.max(this.#sentAppendedAtMs, view.getFloat64(at + 48, true));
-    table.add(firstIndex, offset);
-  }
-
   #onWritten(group: GroupBuffer): void {
     const { stats } = this;
-    stats.lastWriteMs = performance.now() - this.#writeStartedAtMs;
-    this.#onWrite?.(stats.lastWriteMs, group.frameBytes);
+    stats.lastWriteMs = this.#scheduler.monotonicMs() - this.#writeStartedAtMs;
+    this.#modules.onWrite?.(stats.lastWriteMs, group.frameBytes);
     stats.writes += 1;
     stats.writtenBytes += group.frameBytes;
-    this.#durableIndex = this.#sentIndex;
     this.#durableSequence = group.lastSequence;
-    group.reset();
-    this.#idle = group;
+    this.#starts.durable(group.lastSequence);
+    this.#durableIndex = Math.min(this.#sent.index, this.#starts.floorIndex);
+    this.#queue.giveBack(group);
     this.#writing = null;
     // Before the next flush: what that one replaces must stay until it is durable.
     this.#segments.removeDead();
-    this.#collectOverflow();
+    this.#queue.refill();
     // The disk first: it works while the owner applies and answers.
     this.flush();
     this.#segments.prepareAhead();
@@ -458,3 +485,5 @@ export class DurableLog {
     this.#onIdle = null;
   }
 }
+
+const NO_OWNER: LogOwnerName = { clusterId: "", nodeId: "" };

@@ -2,6 +2,11 @@
 
 import { assert } from "../base/index.ts";
 import { FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES } from "./format.ts";
+import type { LogBase } from "./group-buffer.ts";
+import type { LogOwnerName } from "./segment-header.ts";
+
+/** What a start does about bytes that changed on the disk: DESIGN.md, "Damage". */
+export type DamagePolicy = "refuse" | "abstain";
 
 export interface LogOptions {
   /** Where the segments live; created when missing. Nothing else may live there. */
@@ -15,6 +20,15 @@ export interface LogOptions {
   readonly groupMaxBytes: number;
   /** Wait before another attempt to prepare a segment after one failed (most often: disk full), ms. */
   readonly spaceRetryMs: number;
+  /** Whose log it is: another one's is refused by name. Left out, or "" in it: not known, anything goes. */
+  readonly owner?: LogOwnerName;
+  /**
+   * Left out: refuse. "abstain", only for a member that has peers: the log is cut before the damage, and the hard
+   * state abstains until Raft has made up for it.
+   */
+  readonly damagePolicy?: DamagePolicy;
+  /** The newest verified snapshot: a log that would end before it begins behind it instead. For "abstain" only. */
+  readonly snapshot?: LogBase | null;
 }
 
 export const LOG_DEFAULTS = {
@@ -32,6 +46,16 @@ const SEGMENT_LIMIT_BYTES = 1024 * 1024 * 1024;
 /** Most body bytes that one append may carry under these options. */
 export function bodyMaxBytes(options: LogOptions): number {
   return options.groupMaxBytes - FRAME_HEADER_BYTES;
+}
+
+/** The mark of a clean stop begins at a multiple of this: the largest sector in use, where groups are that large. */
+const MARK_ALIGN_BYTES = { large: 4096, small: 512 } as const;
+
+/** Bytes of the padding frame that moves a frame at `position` into sectors of its own. */
+export function markPaddingBytes(position: number, options: LogOptions): number {
+  const isLarge = options.groupMaxBytes >= 2 * MARK_ALIGN_BYTES.large;
+  const align = isLarge ? MARK_ALIGN_BYTES.large : MARK_ALIGN_BYTES.small;
+  return Math.ceil((position + FRAME_HEADER_BYTES) / align) * align - position;
 }
 
 export function assertLogOptions(options: LogOptions): void {

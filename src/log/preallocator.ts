@@ -6,14 +6,14 @@
  * the way of the log's own writes on the same disk.
  */
 
-import type { Logger } from "../base/index.ts";
-import { type FileSystem, type LogFile, OPEN_MODE, writeAll } from "./files.ts";
+import type { Logger, Scheduler } from "../base/index.ts";
+import { type FileSystem, type DiskFile, OPEN_MODE, writeAll } from "../files/index.ts";
 import type { LogOptions } from "./options.ts";
 import { segmentPath } from "./segment.ts";
 
 export interface Spare {
   readonly sequence: number;
-  readonly file: LogFile;
+  readonly file: DiskFile;
   filledBytes: number;
 }
 
@@ -22,6 +22,7 @@ export type PreallocatorOptions = Pick<LogOptions, "directory" | "segmentBytes" 
 export interface PreallocatorModules {
   readonly files: FileSystem;
   readonly logger: Logger;
+  readonly scheduler: Scheduler;
   /** Called when a spare that `take` did not find has become ready. */
   readonly onReady: () => void;
 }
@@ -41,7 +42,7 @@ export class Preallocator {
   #targetBytes = 0;
   #isWanted = false;
   #running: Promise<void> | null = null;
-  #retryTimer: NodeJS.Timeout | null = null;
+  #cancelRetry: (() => void) | null = null;
   #isClosed = false;
   /** Why the last attempt failed, or null: the log then still has room in its active segment only. */
   error: Error | null = null;
@@ -77,7 +78,7 @@ export class Preallocator {
       this.#targetBytes,
       Math.min(targetBytes, this.#options.segmentBytes),
     );
-    if (this.#running !== null || this.#retryTimer !== null || this.#isClosed) return;
+    if (this.#running !== null || this.#cancelRetry !== null || this.#isClosed) return;
     if (this.#targetBytes <= (this.#spare?.filledBytes ?? 0)) return;
     this.#running = this.#fill()
       .catch((error: unknown) => this.#onFailed(error))
@@ -103,7 +104,7 @@ export class Preallocator {
   /** Stops after the chunk in progress. What is filled stays for the next start. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
+    this.#cancelRetry?.();
     await this.#running;
     await this.#spare?.file.close();
     this.#spare = null;
@@ -145,9 +146,9 @@ export class Preallocator {
       .remove(segmentPath(this.#options.directory, this.#nextSequence))
       .catch(() => {});
     if (this.#isClosed) return;
-    this.#retryTimer = setTimeout(() => {
-      this.#retryTimer = null;
+    this.#cancelRetry = this.#modules.scheduler.after(this.#options.spaceRetryMs, () => {
+      this.#cancelRetry = null;
       this.advance(0);
-    }, this.#options.spaceRetryMs);
+    });
   }
 }

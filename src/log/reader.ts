@@ -5,21 +5,22 @@
  * start. What does not check is damage: it was durable once.
  */
 
-import { HearthError } from "../base/index.ts";
+import { HearthError, type Scheduler } from "../base/index.ts";
+import { type FileSystem, type DiskFile, OPEN_MODE, readWhole } from "../files/index.ts";
+import type { Batch } from "../raft/index.ts";
 import { damaged, readFailed } from "./errors.ts";
-import { type FileSystem, type LogFile, OPEN_MODE, readWhole } from "./files.ts";
 import {
+  batchKindOf,
   createFrameHeader,
-  decodeSegmentHeader,
   entriesByteLength,
   FRAME_HEADER_BYTES,
-  FRAME_KIND,
   type FrameHeader,
+  holdsEntries,
   tryDecodeFrameHeader,
   viewOf,
 } from "./format.ts";
-import type { AppendBatch } from "./group-buffer.ts";
 import { type ActiveSegment, FrameTable, type SealedSegment, segmentPath } from "./segment.ts";
+import { decodeSegmentHeader } from "./segment-header.ts";
 import { isBodyIntact, scanFrames } from "./segment-scan.ts";
 
 export interface ReadRange {
@@ -36,6 +37,7 @@ export interface ReadRange {
 export interface SegmentReaderModules {
   readonly files: FileSystem;
   readonly directory: string;
+  readonly scheduler: Scheduler;
   readonly salt: number;
 }
 
@@ -66,7 +68,7 @@ export class SegmentReader {
   }
 
   /** Batches of a sealed segment. Cost: the first read of a segment checks all of it. */
-  readSealed(segment: SealedSegment, range: ReadRange): Promise<AppendBatch[]> {
+  readSealed(segment: SealedSegment, range: ReadRange): Promise<Batch[]> {
     return this.#withFile(segment.sequence, async (file, path) => {
       if (this.#sealed?.sequence !== segment.sequence) {
         // Taken away meanwhile: another read may come before this one ends.
@@ -82,7 +84,7 @@ export class SegmentReader {
   }
 
   /** Batches of the segment that is still written; the range must be durable. */
-  readActive(active: ActiveSegment, range: ReadRange): Promise<AppendBatch[]> {
+  readActive(active: ActiveSegment, range: ReadRange): Promise<Batch[]> {
     this.#scratch = null;
     const plan = planFrames(
       active.table,
@@ -94,7 +96,7 @@ export class SegmentReader {
 
   async #withFile<T>(
     sequence: number,
-    body: (file: LogFile, path: string) => Promise<T>,
+    body: (file: DiskFile, path: string) => Promise<T>,
   ): Promise<T> {
     const path = segmentPath(this.#modules.directory, sequence);
     try {
@@ -110,14 +112,15 @@ export class SegmentReader {
   }
 
   async #checkSealed(segment: SealedSegment, path: string, image: Uint8Array): Promise<FrameTable> {
-    const { salt } = this.#modules;
+    const { salt, scheduler } = this.#modules;
     const result = decodeSegmentHeader(image);
     if (result.kind !== "ok") throw damaged(path, "its header changed since the start");
     const table = new FrameTable();
     const { sequence } = segment;
     const identity = { sequence, salt, groupMaxBytes: result.header.groupMaxBytes };
-    const end = await scanFrames(image, identity, result.header, (frame) => {
-      if (frame.kind === FRAME_KIND.entries) table.add(frame.firstIndex, frame.offset);
+    const range = { ...result.header, end: segment.end };
+    const end = await scanFrames(scheduler, image, identity, range, (frame) => {
+      if (holdsEntries(frame.kind)) table.add(frame.firstIndex, frame.offset);
     });
     if (end.offset !== segment.end || end.crc !== segment.crc) {
       throw damaged(
@@ -128,7 +131,7 @@ export class SegmentReader {
     return table;
   }
 
-  async #readFrames(file: LogFile, plan: FramePlan, range: ReadRange): Promise<AppendBatch[]> {
+  async #readFrames(file: DiskFile, plan: FramePlan, range: ReadRange): Promise<Batch[]> {
     const base = plan.offsets[0];
     if (base === undefined)
       throw damaged(plan.path, `it does not hold log index ${range.fromIndex}`);
@@ -147,11 +150,11 @@ export class SegmentReader {
     return FRAME_HEADER_BYTES + frame.bodyBytes;
   }
 
-  #parse(image: Uint8Array, plan: FramePlan, range: ReadRange): AppendBatch[] {
+  #parse(image: Uint8Array, plan: FramePlan, range: ReadRange): Batch[] {
     const base = plan.offsets[0] as number;
     const view = viewOf(image);
     const frame = createFrameHeader();
-    const batches: AppendBatch[] = [];
+    const batches: Batch[] = [];
     for (let i = 0; i < plan.offsets.length; i++) {
       const at = (plan.offsets[i] as number) - base;
       if (at + FRAME_HEADER_BYTES > image.length) break;
@@ -193,7 +196,7 @@ function planFrames(table: FrameTable, path: string, range: ReadRange): FramePla
 }
 
 async function readChunk(
-  file: LogFile,
+  file: DiskFile,
   position: number,
   bytes: number,
   buffer: Uint8Array | undefined,
@@ -209,17 +212,18 @@ function clip(
   body: Uint8Array,
   range: { fromIndex: number; endIndex: number },
   where: string,
-): AppendBatch {
+): Batch {
   const firstIndex = Math.max(frame.firstIndex, range.fromIndex);
   const endIndex = Math.min(frame.firstIndex + frame.count, range.endIndex);
   const { term, appendedAtMs } = frame;
+  const kind = batchKindOf(frame.kind);
   const count = endIndex - firstIndex;
   if (count === frame.count) {
-    return { firstIndex, term, count, appendedAtMs, body, bodyBytes: body.length };
+    return { kind, firstIndex, term, count, appendedAtMs, body, bodyBytes: body.length };
   }
   const start = entriesByteLength(body, firstIndex - frame.firstIndex);
   const end = entriesByteLength(body, endIndex - frame.firstIndex);
   if (start < 0 || end < 0) throw damaged(where, "a body holds fewer entries than its frame says");
   const part = body.subarray(start, end);
-  return { firstIndex, term, count, appendedAtMs, body: part, bodyBytes: part.length };
+  return { kind, firstIndex, term, count, appendedAtMs, body: part, bodyBytes: part.length };
 }

@@ -2,29 +2,44 @@
  * Opens what a stop of any kind left behind: decides what the log holds, repairs the end of it, and refuses when
  * the bytes contradict what was made durable. The argument is in DESIGN.md, "Recovery".
  *
- * Reads the header of every segment, and all of the newest one; sealed segments are checked when they are read.
- * Everything is judged before anything is written, so that a refusal leaves the files as they are.
+ * Reads the header of every segment, and all of the newest one; of the sealed ones only those in which the term or
+ * the configuration changed. Everything is judged before anything is written, so that a refusal leaves the files as
+ * they are.
  */
 
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { damaged, foreignSegment, segmentMissing, versionUnsupported } from "./errors.ts";
-import { type FileSystem, type LogFile, OPEN_MODE, type OpenMode, readWhole } from "./files.ts";
+import { HearthError, type Scheduler, SYSTEM_SCHEDULER } from "../base/index.ts";
 import {
-  decodeSegmentHeader,
-  LOG_ID_BYTES,
-  logSalt,
-  SEGMENT_HEADER_BYTES,
-  type SegmentHeader,
-  type SegmentHeaderResult,
-} from "./format.ts";
-import { type LogEnd, type NewestSegment, readNewestSegment } from "./newest-segment.ts";
+  type FileSystem,
+  type DiskFile,
+  OPEN_MODE,
+  type OpenMode,
+  readWhole,
+} from "../files/index.ts";
+import type { LogEnd } from "./content.ts";
+import { damaged, segmentMissing } from "./errors.ts";
+import { LOG_ID_BYTES, logSalt } from "./format.ts";
+import { type NewestSegment, readNewestSegment } from "./newest-segment.ts";
 import type { LogOptions } from "./options.ts";
 import type { Spare } from "./preallocator.ts";
+import type { FoundEntries, MembershipPlace } from "./promised.ts";
+import { salvageLog } from "./salvage.ts";
+import { type EntriesOfSegments, readEntries } from "./sealed-content.ts";
 import { type ActiveSegment, type SealedSegment, segmentSequence } from "./segment.ts";
 import { judgeTail } from "./segment-scan.ts";
+import {
+  type FoundSegment,
+  headerProblem,
+  type Survey,
+  surveyLog,
+  type UnreadableSegment,
+  wholeChain,
+} from "./survey.ts";
+import { clearSuspect, isSuspect } from "./suspect.ts";
+import type { LogModules } from "./types.ts";
 
-export interface RecoveredLog {
+export interface RecoveredLog extends FoundEntries {
   readonly logId: Uint8Array;
   /** Ascending; each one's entries end where the next one's begin. */
   readonly sealed: SealedSegment[];
@@ -33,21 +48,11 @@ export interface RecoveredLog {
   readonly spare: Spare | null;
   readonly nextSequence: number;
   readonly end: LogEnd;
+  readonly membershipPlaces: readonly MembershipPlace[];
   /** Bytes of an unfinished write that were cut. */
   readonly cutBytes: number;
-}
-
-interface FoundSegment {
-  readonly name: string;
-  readonly sequence: number;
-  readonly header: SegmentHeader;
-}
-
-interface Survey {
-  /** Ascending by sequence. */
-  readonly written: FoundSegment[];
-  /** Files with a blank header: no group was ever acknowledged in them. All above the written ones. */
-  readonly blank: string[];
+  /** What was given up because it was damaged, in words, or null. */
+  readonly damage: string | null;
 }
 
 interface NewestFound {
@@ -56,19 +61,42 @@ interface NewestFound {
 }
 
 const EMPTY_END: LogEnd = {
-  hardState: { term: 0, vote: "" },
+  hardState: { term: 0, vote: "", abstains: false },
+  hardStateCount: 0,
   lastIndex: 0,
   lastTerm: 0,
   commitIndex: 0,
   appendedAtMs: 0,
-  endsWithHardState: true,
+  isMarked: true,
 };
+const NO_ENTRIES: EntriesOfSegments = { terms: [], memberships: [], membershipPlaces: [] };
 
-export async function recoverLog(options: LogOptions, files: FileSystem): Promise<RecoveredLog> {
-  await files.createDirectory(options.directory);
-  const recovery = new Recovery(options, files);
+export async function recoverLog(options: LogOptions, modules: LogModules): Promise<RecoveredLog> {
+  await modules.files.createDirectory(options.directory);
   try {
-    return await recovery.run();
+    return await recoverOnce(options, modules, null);
+  } catch (error) {
+    if (options.damagePolicy !== "abstain" || !isDamage(error)) throw error;
+    const damage = await salvageLog(options, modules, error);
+    return recoverOnce(options, modules, damage);
+  }
+}
+
+function isDamage(error: unknown): error is HearthError {
+  return (
+    error instanceof HearthError &&
+    (error.reason === "log_damaged" || error.reason === "log_segment_missing")
+  );
+}
+
+async function recoverOnce(
+  options: LogOptions,
+  modules: LogModules,
+  damage: string | null,
+): Promise<RecoveredLog> {
+  const recovery = new Recovery(options, modules);
+  try {
+    return await recovery.run(damage);
   } catch (error) {
     await recovery.closeFiles();
     throw error;
@@ -79,33 +107,47 @@ export async function recoverLog(options: LogOptions, files: FileSystem): Promis
 class Recovery {
   readonly #options: LogOptions;
   readonly #files: FileSystem;
-  readonly #opened: LogFile[] = [];
-  /** Names of files that hold nothing any more. */
-  readonly #useless: string[] = [];
+  readonly #scheduler: Scheduler;
+  readonly #makeLogId: () => Uint8Array;
+  readonly #opened: DiskFile[] = [];
+  /** Files that hold nothing any more. */
+  readonly #useless: { readonly name: string; readonly sequence: number }[] = [];
 
-  constructor(options: LogOptions, files: FileSystem) {
+  constructor(options: LogOptions, modules: LogModules) {
     this.#options = options;
-    this.#files = files;
+    this.#files = modules.files;
+    this.#scheduler = modules.scheduler ?? SYSTEM_SCHEDULER;
+    this.#makeLogId = modules.makeLogId ?? (() => randomBytes(LOG_ID_BYTES));
   }
 
-  async run(): Promise<RecoveredLog> {
-    const { written, blank } = await this.#survey();
+  async run(damage: string | null): Promise<RecoveredLog> {
+    const survey = await surveyLog(this.#options, this.#files);
+    const { written } = survey;
     const top = await this.#findNewest(written);
-    const live = top === null ? [] : liveSegments(written);
-    const spare = await this.#judgeBlank(blank, top?.found ?? null);
-    for (const found of written) if (!live.includes(found)) this.#useless.push(found.name);
+    const live = top === null ? [] : wholeChain(top.found, survey);
+    const spare = await this.#judgeUnreadable(survey, top?.found ?? null);
+    for (const found of written) if (!live.includes(found)) this.#useless.push(found);
+    const mustCheckAll = isSuspect(survey.names);
+    const entries = top === null ? NO_ENTRIES : await this.#readEntries(live, top, mustCheckAll);
 
     // From here on files change.
     await top?.newest.repair();
     await this.#removeUseless();
+    if (mustCheckAll) await clearSuspect(this.#files, this.#options.directory);
+    const end = top?.newest.content ?? EMPTY_END;
     return {
-      logId: top?.found.header.logId ?? randomBytes(LOG_ID_BYTES),
+      logId: top?.found.header.logId ?? this.#makeLogId(),
       sealed: sealedSegments(live),
       active: top?.newest.active ?? null,
       spare,
       nextSequence: (top?.found.sequence ?? 0) + 1,
-      end: top?.newest.end ?? EMPTY_END,
+      end,
+      firstIndex: live[0]?.header.firstIndex ?? 1,
+      lastIndex: end.lastIndex,
+      lastTerm: end.lastTerm,
+      ...entries,
       cutBytes: top?.newest.tornBytes ?? 0,
+      damage,
     };
   }
 
@@ -113,37 +155,14 @@ class Recovery {
     for (const file of this.#opened) await file.close();
   }
 
-  /** Reads every header. */
-  async #survey(): Promise<Survey> {
-    const written: FoundSegment[] = [];
-    const blank: string[] = [];
-    for (const name of await this.#files.list(this.#options.directory)) {
-      const sequence = segmentSequence(name);
-      if (sequence === 0) continue;
-      const result = await this.#readHeader(name);
-      if (result.kind === "version") throw versionUnsupported(name, result.version);
-      if (result.kind === "invalid") throw damaged(name, "its header has a wrong checksum");
-      if (result.kind === "empty") {
-        blank.push(name);
-        continue;
-      }
-      const { header } = result;
-      if (blank[0] !== undefined)
-        throw damaged(blank[0], `its header is blank, but ${name} follows`);
-      const first = written[0]?.header;
-      const isForeign = first !== undefined && Buffer.compare(first.logId, header.logId) !== 0;
-      if (isForeign || header.sequence !== sequence) throw foreignSegment(name);
-      written.push({ name, sequence, header });
-    }
-    return { written, blank };
-  }
-
-  async #readHeader(name: string): Promise<SegmentHeaderResult> {
-    const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
-    const file = await this.#open(name, OPEN_MODE.read);
-    const readBytes = await file.read(bytes, 0);
-    await this.#close(file);
-    return decodeSegmentHeader(bytes.subarray(0, readBytes));
+  #readEntries(
+    live: readonly FoundSegment[],
+    top: NewestFound,
+    mustCheckAll: boolean,
+  ): Promise<EntriesOfSegments> {
+    const { directory } = this.#options;
+    const modules = { files: this.#files, scheduler: this.#scheduler, directory };
+    return readEntries(modules, live, top.newest.content, mustCheckAll);
   }
 
   /**
@@ -153,77 +172,77 @@ class Recovery {
   async #findNewest(written: FoundSegment[]): Promise<NewestFound | null> {
     for (let found = written.at(-1); found !== undefined; found = written.at(-1)) {
       const file = await this.#open(found.name, OPEN_MODE.durable);
-      const newest = await readNewestSegment(file, found.name, found.header);
+      const newest = await readNewestSegment(this.#scheduler, file, found.name, found.header);
       if (newest !== null) return { found, newest };
       await this.#close(file);
-      this.#useless.push(found.name);
+      this.#useless.push(found);
       written.pop();
     }
     return null;
   }
 
-  /**
-   * Files above the newest segment: a spare, or one whose first group never became durable. That group may have left
-   * anything but the header; a second group proves that a header was there and is lost.
-   */
-  async #judgeBlank(names: readonly string[], below: FoundSegment | null): Promise<Spare | null> {
-    const salt = below === null ? null : logSalt(below.header.logId);
-    const groupMaxBytes = below?.header.groupMaxBytes ?? this.#options.groupMaxBytes;
+  /** Files without a header: below the newest segment they were replaced, or the chain would have missed them. */
+  async #judgeUnreadable(survey: Survey, newest: FoundSegment | null): Promise<Spare | null> {
     let spare: Spare | null = null;
-    for (const name of names) {
-      const sequence = segmentSequence(name);
-      const file = await this.#open(name, OPEN_MODE.durable);
-      const image = await readWhole(file);
-      const verdict = judgeTail(image, { sequence, salt, groupMaxBytes }, 0);
-      if (verdict.kind === "damaged")
-        throw damaged(name, `its header is blank, but ${verdict.what}`);
-      const isNext = below !== null && sequence === below.sequence + 1;
-      if (verdict.kind === "clean" && isNext && image.length <= this.#options.segmentBytes) {
-        spare = { sequence, file, filledBytes: image.length };
-      } else {
-        await this.#close(file);
-        this.#useless.push(name);
-      }
+    for (const segment of survey.unreadable) {
+      const isAbove = newest === null || segment.sequence > newest.sequence;
+      if (!isAbove) this.#useless.push(segment);
+      else if (!segment.isBlank) throw damaged(segment.name, headerProblem(segment));
+      else spare = (await this.#judgeBlank(segment, newest)) ?? spare;
     }
+    assertNoHole(survey, newest?.sequence ?? 0);
     return spare;
   }
 
-  async #removeUseless(): Promise<void> {
-    const { directory } = this.#options;
-    if (this.#useless.length === 0) return;
-    for (const name of this.#useless) await this.#files.remove(join(directory, name));
-    await this.#files.syncDirectory(directory);
+  /**
+   * A file above the newest segment: a spare, or one whose first group never became durable. That group may have left
+   * anything but the header; a second group proves that a header was there and is lost.
+   */
+  async #judgeBlank(segment: UnreadableSegment, below: FoundSegment | null): Promise<Spare | null> {
+    const { name, sequence } = segment;
+    const salt = below === null ? null : logSalt(below.header.logId);
+    const groupMaxBytes = below?.header.groupMaxBytes ?? this.#options.groupMaxBytes;
+    const file = await this.#open(name, OPEN_MODE.durable);
+    const image = await readWhole(file);
+    const verdict = judgeTail(image, { sequence, salt, groupMaxBytes }, 0);
+    if (verdict.kind === "damaged") throw damaged(name, `its header is blank, but ${verdict.what}`);
+    const isNext = below !== null && sequence === below.sequence + 1;
+    if (verdict.kind === "clean" && isNext && image.length <= this.#options.segmentBytes)
+      return { sequence, file, filledBytes: image.length };
+    await this.#close(file);
+    this.#useless.push(segment);
+    return null;
   }
 
-  async #open(name: string, mode: OpenMode): Promise<LogFile> {
+  /** Newest first, each one durably: a hole below a spare would say that a segment was lost. */
+  async #removeUseless(): Promise<void> {
+    const { directory } = this.#options;
+    const names = this.#useless.sort((a, b) => b.sequence - a.sequence);
+    for (const { name } of names) {
+      await this.#files.remove(join(directory, name));
+      await this.#files.syncDirectory(directory);
+    }
+  }
+
+  async #open(name: string, mode: OpenMode): Promise<DiskFile> {
     const file = await this.#files.open(join(this.#options.directory, name), mode);
     this.#opened.push(file);
     return file;
   }
 
-  async #close(file: LogFile): Promise<void> {
+  async #close(file: DiskFile): Promise<void> {
     this.#opened.splice(this.#opened.indexOf(file), 1);
     await file.close();
   }
 }
 
-/**
- * The segments that hold live entries, ascending: the newest, the one it stands on, and so on down. What is left
- * over was replaced or is older than what the log begins with. A segment that is gone although one below it is still
- * here is missing; without one, the log was truncated up to there.
- */
-function liveSegments(written: readonly FoundSegment[]): FoundSegment[] {
-  const live: FoundSegment[] = [];
-  for (let top = written.at(-1); top !== undefined; ) {
-    const { name, sequence, header } = top;
-    live.unshift(top);
-    top = written.find((found) => found.sequence === header.belowSequence);
-    if (top !== undefined) continue;
-    const isBelow = (found: FoundSegment): boolean =>
-      found.sequence < sequence && found.header.firstIndex < header.firstIndex;
-    if (written.some(isBelow)) throw segmentMissing(name, header.belowSequence);
+/** Files are made in order of their sequence: one above a hole says that a segment was there. */
+function assertNoHole({ names, unreadable }: Survey, newestSequence: number): void {
+  const sequences = new Set(names.map(segmentSequence));
+  for (const { name, sequence } of unreadable) {
+    if (sequence > newestSequence + 1 && !sequences.has(sequence - 1))
+      throw segmentMissing(name, sequence - 1);
   }
-  return live;
 }
 
 function sealedSegments(live: readonly FoundSegment[]): SealedSegment[] {
@@ -231,13 +250,9 @@ function sealedSegments(live: readonly FoundSegment[]): SealedSegment[] {
   for (let i = 0; i + 1 < live.length; i++) {
     const { sequence, header } = live[i] as FoundSegment;
     const above = (live[i + 1] as FoundSegment).header;
-    sealed.push({
-      sequence,
-      firstIndex: header.firstIndex,
-      segmentBytes: header.segmentBytes,
-      end: above.belowEnd,
-      crc: above.belowCrc,
-    });
+    const { firstIndex, previousTerm, segmentBytes } = header;
+    const { belowEnd: end, belowCrc: crc } = above;
+    sealed.push({ sequence, firstIndex, previousTerm, segmentBytes, end, crc });
   }
   return sealed;
 }

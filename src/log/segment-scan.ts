@@ -7,13 +7,16 @@
  */
 
 import { crc32c } from "@node-rs/crc32";
+import { nextTurn, type Scheduler } from "../base/index.ts";
 import {
+  countZeroSectors,
   createFrameHeader,
   FRAME_HEADER_BYTES,
-  FRAME_KIND,
   type FrameHeader,
+  holdsEntries,
   isZero,
   readFramePlace,
+  SECTOR_BYTES,
   SEGMENT_HEADER_BYTES,
   tryDecodeFrameHeader,
   viewOf,
@@ -35,6 +38,8 @@ export interface ScanStart {
   readonly firstIndex: number;
   /** CRC of the segment header: start of the chain. */
   readonly crc: number;
+  /** Where a sealed segment ends: what lies behind does not count. */
+  readonly end?: number;
 }
 
 /** Where the good frames end. */
@@ -56,24 +61,18 @@ export type TailVerdict =
 /** Called per good frame; `frame` is reused for the next one. */
 export type FrameVisitor = (frame: FrameHeader) => void;
 
-/** A crash keeps or loses whole sectors; both 512 B and 4 KiB ones, so the smaller one is assumed. */
-const SECTOR_BYTES = 512;
 /** Between pauses for the event loop: about 2 ms of checksums. */
 const SLICE_BYTES = 4 * 1024 * 1024;
 const SLICE_FRAMES = 2048;
 
-/** Waits one turn of the event loop, so that long work does not stop everything else. */
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
 /**
- * Visits the frames of image[256, limit) in order, up to the first that is not valid in every respect: header,
+ * Visits the frames of image[512, limit) in order, up to the first that is not valid in every respect: header,
  * place, chain, index order, body.
  *
  * Cost: one checksum over the bytes, in slices with a turn of the event loop between them.
  */
 export async function scanFrames(
+  scheduler: Scheduler,
   image: Uint8Array,
   segment: WrittenSegment,
   start: ScanStart,
@@ -85,18 +84,20 @@ export async function scanFrames(
   let nextIndex = start.firstIndex;
   let sliceEnd = SLICE_BYTES;
   let sliceFrames = 0;
+  const limit = start.end ?? image.length;
   while (
+    end.offset < limit &&
     isFrameInPlace(image, view, segment, end, frame) &&
     isInOrder(frame, start.firstIndex, nextIndex) &&
     isBodyIntact(image, frame)
   ) {
     visit(frame);
-    if (frame.kind === FRAME_KIND.entries) nextIndex = frame.firstIndex + frame.count;
+    if (holdsEntries(frame.kind)) nextIndex = frame.firstIndex + frame.count;
     const offset = frame.offset + FRAME_HEADER_BYTES + frame.bodyBytes;
     end = { offset, crc: frame.crc, groupStart: frame.groupStart };
     sliceFrames += 1;
     if (offset < sliceEnd && sliceFrames < SLICE_FRAMES) continue;
-    await nextTurn();
+    await nextTurn(scheduler);
     sliceEnd = offset + SLICE_BYTES;
     sliceFrames = 0;
   }
@@ -122,7 +123,7 @@ function isFrameInPlace(
 
 /** A frame continues the log or replaces a suffix of this segment; it never leaves a gap. */
 function isInOrder(frame: FrameHeader, firstIndex: number, nextIndex: number): boolean {
-  if (frame.kind === FRAME_KIND.hardState) return true;
+  if (!holdsEntries(frame.kind)) return true;
   return frame.count > 0 && frame.firstIndex >= firstIndex && frame.firstIndex <= nextIndex;
 }
 
@@ -145,6 +146,8 @@ export function judgeTail(image: Uint8Array, segment: SegmentIdentity, end: numb
     const what = `a group that was written later, at offset ${later}, is intact`;
     return { kind: "damaged", offset: end, what };
   }
+  // A written frame leaves more than one byte in every place that it could have lost the rest from.
+  if (isZero(image, end, last)) return { kind: "torn", end: last + 1 };
   const reach = end + segment.groupMaxBytes + SEGMENT_HEADER_BYTES;
   if (last >= reach) {
     const what = `unknown bytes at offset ${last}, beyond the reach of one write`;
@@ -180,12 +183,18 @@ function hasLostSector(image: Uint8Array, segment: SegmentIdentity, end: number)
   if (end === 0) return isZero(image, 0, SEGMENT_HEADER_BYTES);
   const frame = createFrameHeader();
   const { salt } = segment;
-  const isHeaderGood =
-    salt !== null && tryDecodeFrameHeader(image, viewOf(image), end, salt, frame);
-  const frameBytes = FRAME_HEADER_BYTES + (isHeaderGood ? frame.bodyBytes : 0);
-  const frameEnd = Math.min(end + frameBytes, image.length);
-  for (let at = end; at < frameEnd; ) {
-    const sectorEnd = Math.min(frameEnd, (Math.floor(at / SECTOR_BYTES) + 1) * SECTOR_BYTES);
+  const view = viewOf(image);
+  if (salt === null || !tryDecodeFrameHeader(image, view, end, salt, frame))
+    return hasZeroSector(image, end, end + FRAME_HEADER_BYTES);
+  // A body may have zeros of its own: those were counted when it was written.
+  const bodyBytes = Math.min(frame.bodyBytes, image.length - end - FRAME_HEADER_BYTES);
+  return countZeroSectors(image, end, end, bodyBytes) > frame.zeroSectors;
+}
+
+function hasZeroSector(image: Uint8Array, start: number, end: number): boolean {
+  const stop = Math.min(end, image.length);
+  for (let at = start; at < stop; ) {
+    const sectorEnd = Math.min(stop, (Math.floor(at / SECTOR_BYTES) + 1) * SECTOR_BYTES);
     if (isZero(image, at, sectorEnd)) return true;
     at = sectorEnd;
   }

@@ -3,9 +3,11 @@
  * Knows nothing of buffers and promises; the log tells it where to roll.
  */
 
-import { assert, type Logger } from "../base/index.ts";
-import type { FileSystem } from "./files.ts";
+import { assert, type Logger, type Scheduler } from "../base/index.ts";
+import type { FileSystem } from "../files/index.ts";
 import type { LogOptions } from "./options.ts";
+import type { GroupStart } from "./group-buffer.ts";
+import type { SentEntries } from "./promised.ts";
 import { Preallocator } from "./preallocator.ts";
 import type { RecoveredLog } from "./recovery.ts";
 import { type ActiveSegment, FrameTable, type SealedSegment, segmentPath } from "./segment.ts";
@@ -13,8 +15,18 @@ import { type ActiveSegment, FrameTable, type SealedSegment, segmentPath } from 
 export interface SegmentSetModules {
   readonly files: FileSystem;
   readonly logger: Logger;
+  readonly scheduler: Scheduler;
   /** Called when a segment has become ready that `tryRoll` had to do without. */
   readonly onReady: () => void;
+}
+
+/** Where a fresh segment takes the log up. */
+export interface RollPoint {
+  readonly firstIndex: number;
+  /** Term of the entry before it. */
+  readonly previousTerm: number;
+  /** Nothing below counts any more. */
+  readonly isReset: boolean;
 }
 
 /** The next segment is asked to be ready when the active one is full to 1 / pace: a third is left for delays. */
@@ -26,8 +38,9 @@ export class SegmentSet {
   readonly #preallocator: Preallocator;
   readonly #sealed: SealedSegment[];
   #active: ActiveSegment | null;
-  /** Replaced by the active segment; they stay until its first group is durable. */
+  /** Not needed any more once the first group of the active segment is durable; a crash before needs them. */
   #dead: SealedSegment[] = [];
+  #isActiveDurable = true;
   #maintenance: Promise<void> = Promise.resolve();
 
   constructor(options: LogOptions, modules: SegmentSetModules, found: RecoveredLog) {
@@ -53,6 +66,11 @@ export class SegmentSet {
     return this.#sealed[0]?.firstIndex ?? this.#active?.firstIndex ?? 1;
   }
 
+  /** Term of the entry before `firstIndex`; 0: none. */
+  get baseTerm(): number {
+    return (this.#sealed[0] ?? this.#active)?.previousTerm ?? 0;
+  }
+
   get sizeBytes(): number {
     const sealedBytes = this.#sealed.reduce((sum, segment) => sum + segment.segmentBytes, 0);
     return sealedBytes + (this.#active?.segmentBytes ?? 0);
@@ -76,15 +94,17 @@ export class SegmentSet {
     this.#preallocator.advance(Math.ceil(fill * this.#options.segmentBytes));
   }
 
-  /** Makes a fresh segment for entries from `firstIndex` on the active one; false when it is not ready yet. */
-  tryRoll(firstIndex: number): boolean {
+  /** Makes a fresh segment the active one; false when it is not ready yet. */
+  tryRoll(point: RollPoint): boolean {
     const spare = this.#preallocator.take();
     if (spare === null) return false;
-    if (this.#active !== null) this.#seal(this.#active, firstIndex);
+    if (this.#active !== null) this.#seal(this.#active, point);
+    this.#isActiveDurable = false;
     this.#active = {
       sequence: spare.sequence,
       file: spare.file,
-      firstIndex,
+      firstIndex: point.firstIndex,
+      previousTerm: point.previousTerm,
       segmentBytes: this.#options.segmentBytes,
       table: new FrameTable(),
       position: 0,
@@ -94,10 +114,13 @@ export class SegmentSet {
   }
 
   /** Segments whose entries are all replaced, or that hold none, are dead: nothing stands on them. */
-  #seal(active: ActiveSegment, firstIndex: number): void {
-    const { sequence, segmentBytes, position: end, crc } = active;
-    this.#sealed.push({ sequence, firstIndex: active.firstIndex, segmentBytes, end, crc });
-    while ((this.#sealed.at(-1)?.firstIndex ?? 0) >= firstIndex) {
+  #seal(active: ActiveSegment, point: RollPoint): void {
+    const { sequence, firstIndex, previousTerm, segmentBytes, position: end, crc } = active;
+    this.#sealed.push({ sequence, firstIndex, previousTerm, segmentBytes, end, crc });
+    while (
+      this.#sealed.length > 0 &&
+      (point.isReset || (this.#sealed.at(-1) as SealedSegment).firstIndex >= point.firstIndex)
+    ) {
       this.#dead.push(this.#sealed.pop() as SealedSegment);
     }
     this.#maintain("cannot close a log segment", () => active.file.close());
@@ -125,11 +148,14 @@ export class SegmentSet {
       if (next > throughIndex + 1) break;
       segments.push(this.#sealed.shift() as SealedSegment);
     }
-    this.#remove(segments);
+    // A crash may still find the active segment empty: then these are the log, its hard state included.
+    if (this.#isActiveDurable) this.#remove(segments);
+    else this.#dead.push(...segments);
   }
 
-  /** Removes replaced segments, in the background. To be called when what replaces them is durable. */
+  /** To be called when a group has become durable: removes what it replaces, in the background. */
   removeDead(): void {
+    this.#isActiveDurable = true;
     if (this.#dead.length === 0) return;
     this.#remove(this.#dead);
     this.#dead = [];
@@ -159,4 +185,21 @@ export class SegmentSet {
       this.#modules.logger.warn(failure, { reason: String(error) });
     });
   }
+}
+
+/** Whether the group cannot go on in the active segment, however much room there is. */
+export function leavesSegment(start: GroupStart | null, active: ActiveSegment): boolean {
+  if (start === null) return false;
+  return start.kind === "reset" || start.cut.fromIndex < active.firstIndex;
+}
+
+/** Where a segment takes the log up whose first group begins with `start`. */
+export function rollPoint(start: GroupStart | null, sent: SentEntries): RollPoint {
+  if (start === null)
+    return { firstIndex: sent.index + 1, previousTerm: sent.term, isReset: false };
+  if (start.kind === "cut") {
+    const { fromIndex, previousTerm } = start.cut;
+    return { firstIndex: fromIndex, previousTerm, isReset: false };
+  }
+  return { firstIndex: start.base.index + 1, previousTerm: start.base.term, isReset: true };
 }

@@ -1,8 +1,8 @@
 /** What the log remembers of its segments: names, extents, and where frames begin. */
 
 import { basename, join } from "node:path";
-import type { LogFile } from "./files.ts";
-import type { SegmentHeader } from "./format.ts";
+import type { DiskFile } from "../files/index.ts";
+import type { SegmentHeader } from "./segment-header.ts";
 
 const NAME = /^(\d{10})\.log$/;
 
@@ -21,6 +21,8 @@ export function segmentSequence(name: string): number {
 export interface SealedSegment {
   readonly sequence: number;
   readonly firstIndex: number;
+  /** Term of the entry before `firstIndex`; 0: none. */
+  readonly previousTerm: number;
   readonly segmentBytes: number;
   readonly end: number;
   readonly crc: number;
@@ -29,8 +31,9 @@ export interface SealedSegment {
 /** The segment that takes the next group. */
 export interface ActiveSegment {
   readonly sequence: number;
-  readonly file: LogFile;
+  readonly file: DiskFile;
   readonly firstIndex: number;
+  readonly previousTerm: number;
   readonly segmentBytes: number;
   readonly table: FrameTable;
   /** Offset of the next group. */

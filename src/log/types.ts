@@ -1,13 +1,17 @@
 /** What the log needs, whom it tells, and what it counts. */
 
-import type { HearthError, Logger } from "../base/index.ts";
-import type { FileSystem } from "./files.ts";
-import type { HardState } from "./format.ts";
-import type { AppendBatch, SuffixCut } from "./group-buffer.ts";
+import type { HearthError, Logger, Scheduler } from "../base/index.ts";
+import type { FileSystem } from "../files/index.ts";
+import type { HardState } from "../raft/index.ts";
+import type { AppendBatch, GroupStart } from "./group-buffer.ts";
 
 export interface LogModules {
   readonly files: FileSystem;
   readonly logger: Logger;
+  /** Left out: the event loop and its timers. */
+  readonly scheduler?: Scheduler;
+  /** Makes the 8 bytes that tell this log from every other one; left out: random ones. */
+  readonly makeLogId?: () => Uint8Array;
   /** Called per durable write of the log itself (not of the next segment's zeros): for a histogram. */
   readonly onWrite?: (durationMs: number, bytes: number) => void;
 }
@@ -36,12 +40,12 @@ export function createLogStats(): LogStats {
   return { writes: 0, writtenBytes: 0, frames: 0, stalls: 0, rolls: 0, lastWriteMs: 0 };
 }
 
-/** A write that found no room in the collecting buffer. */
-export type QueuedWrite =
+/** One promise on its way to the disk; `commitIndex` is the one known when it was made. */
+export type QueuedWrite = { readonly sequence: number; readonly commitIndex: number } & (
+  | { readonly kind: "entries"; readonly batch: AppendBatch; readonly start: GroupStart | null }
   | {
-      readonly kind: "entries";
-      readonly sequence: number;
-      readonly batch: AppendBatch;
-      readonly cut: SuffixCut | null;
+      readonly kind: "hardState";
+      readonly hardState: HardState;
+      readonly start: GroupStart | null;
     }
-  | { readonly kind: "hardState"; readonly sequence: number; readonly hardState: HardState };
+);

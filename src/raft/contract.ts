@@ -41,7 +41,10 @@ export interface Raft {
   applied(index: number): void;
   /** `Output.load` for this peer can be answered by the LogView now; `isGone`: the entries have been cut meanwhile. */
   logLoaded(peer: NodeId, isGone: boolean): void;
-  /** The receiver holds chunks [0, nextChunk) durably. `isDamaged`: the whole was verified and is not what meta says. */
+  /**
+   * The receiver holds chunks [0, nextChunk) durably. `isDamaged`: nothing is left of it, since the whole is not what meta
+   * says, or since it cannot be kept here (no room); the sender begins again after a while.
+   */
   chunkStored(meta: SnapshotMeta, nextChunk: number, isDamaged: boolean): void;
   /** A snapshot was taken, read back and verified: peers may get it, and `compact` may go up to its index. */
   snapshotTaken(meta: SnapshotMeta): void;

@@ -304,6 +304,8 @@ export interface ProposedEntries {
   readonly body: Uint8Array;
   readonly bodyBytes: number;
   readonly count: number;
+  /** Log time taken as it is, Unix ms; left out: the clamped `nowMs`. For conformance runs of one voter only. */
+  readonly appendedAtMs?: number | undefined;
 }
 
 // -- out ---------------------------------------------------------------------------------------------------------

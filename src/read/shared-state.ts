@@ -14,6 +14,10 @@
  * | 2-4   | term         | main   | all     | counter, see below                                                     |
  * | 5-7   | commitIndex  | main   | all     | counter; stored before appliedIndex, so applied <= commit for readers  |
  * | 8-10  | appliedIndex | main   | all     | counter; stored after the LMDB transaction that holds it was committed |
+ * | 11    | demand       | all    | main    | 1 from a strong read until main takes it; Atomics.notify at the change |
+ *
+ * Main may acknowledge what its open transaction holds and commit it later: the demand asks for it now. It is raised
+ * before the reader looks at the database, and taken before main commits.
  *
  * A counter is a non-decreasing integer below 2^53 in three words: high, low, high copy. There is no 53-bit atomic
  * without BigInt (which allocates), so one writer and many readers agree by order, without waiting:
@@ -33,7 +37,8 @@ const FLAGS = 1;
 const TERM = 2;
 const COMMIT_INDEX = 5;
 const APPLIED_INDEX = 8;
-const WORDS = 11;
+const DEMAND = 11;
+const WORDS = 12;
 
 const FLAG_LEADER = 1;
 const FLAG_READS_GRANTED = 2;
@@ -118,8 +123,24 @@ export class SharedState {
    * Every write acknowledged before this call has an index at or below the result.
    */
   tryGrantRead(): number {
+    if (Atomics.load(this.#words, DEMAND) === 0) this.#raiseDemand();
     if ((Atomics.load(this.#words, FLAGS) & FLAG_READS_GRANTED) === 0) return -1;
     return this.#loadCounter(COMMIT_INDEX);
+  }
+
+  /** Main thread only: resolves when a strong read has come since the demand was last taken. */
+  waitForDemand(): Promise<void> {
+    const result = waitAsync(this.#words, DEMAND, 0);
+    return result.async ? result.value.then(nothing) : Promise.resolve();
+  }
+
+  /** Main thread only: the next strong read raises it again. */
+  takeDemand(): void {
+    Atomics.store(this.#words, DEMAND, 0);
+  }
+
+  #raiseDemand(): void {
+    if (Atomics.exchange(this.#words, DEMAND, 1) === 0) Atomics.notify(this.#words, DEMAND);
   }
 
   /** Take it before looking whether to wait; pass it to `waitForPublish`, so that no publish is missed. */

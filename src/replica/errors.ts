@@ -1,42 +1,64 @@
 /** How the driver says no. `sent: "no"` is a promise that nothing was logged. */
 
-import { HearthError } from "../base/index.ts";
+import { HearthError, type LeaderHint } from "../base/index.ts";
 import type { RefusalReason } from "./types.ts";
 
-export function refused(reason: RefusalReason, detail: string): HearthError {
+export function refused(
+  reason: RefusalReason,
+  detail: string,
+  leader: LeaderHint | undefined = undefined,
+): HearthError {
+  const common = { reason, sent: "no" as const };
   switch (reason) {
     case "not_ready":
-      return new HearthError("unavailable", `Cannot serve yet: ${detail}`, { reason, sent: "no" });
+      return new HearthError("unavailable", `Cannot serve yet: ${detail}`, common);
     case "shutting_down":
-      return new HearthError("unavailable", "This node is shutting down", { reason, sent: "no" });
+      return new HearthError("unavailable", "This node is shutting down", common);
     case "failed":
-      return new HearthError("unavailable", `This node has failed: ${detail}`, {
-        reason,
-        sent: "no",
+      return new HearthError("unavailable", `This node has failed: ${detail}`, common);
+    case "not_leader":
+      return new HearthError("unavailable", `This node does not lead: ${detail}`, {
+        ...common,
+        leader,
+        // A new leader is elected within a few election timeouts.
+        retryAfterMs: 100,
+      });
+    case "transferring":
+      return new HearthError("unavailable", "This node is handing over its leadership", {
+        ...common,
+        leader,
+        retryAfterMs: 50,
       });
     case "too_large":
-      return new HearthError("invalid_argument", `Cannot propose: ${detail}`, {
-        reason,
-        sent: "no",
-      });
+      return new HearthError("invalid_argument", `Cannot propose: ${detail}`, common);
     case "uncommitted_bytes":
       return new HearthError("resource_exhausted", `Too many writes are waiting: ${detail}`, {
-        reason,
-        sent: "no",
+        ...common,
         // One group takes well under this time; an overloaded disk needs it.
         retryAfterMs: 50,
       });
+    case "reads_waiting":
+      return new HearthError("resource_exhausted", `Too many reads are waiting: ${detail}`, {
+        ...common,
+        retryAfterMs: 50,
+      });
+    case "change_pending":
+      return new HearthError("failed_precondition", `Cannot change the members yet: ${detail}`, {
+        ...common,
+        next: "Repeat it when the change that is under way has ended",
+      });
+    case "invalid_change":
+      return new HearthError("invalid_argument", `Cannot change the members: ${detail}`, common);
     case "disk_full":
       return new HearthError("resource_exhausted", `The disk of the log is full: ${detail}`, {
-        reason,
-        sent: "no",
+        ...common,
         next: "Free space on the data volume; writing goes on by itself",
         retryAfterMs: 1000,
       });
   }
 }
 
-/** What a caller gets whose write was under way when the node failed. */
+/** What a caller gets whose write was under way when the node failed or lost its leadership. */
 export function outcomeUnknown(cause: HearthError): HearthError {
   return new HearthError("unavailable", `The outcome of the write is unknown: ${cause.message}`, {
     reason: "outcome_unknown",
@@ -45,16 +67,18 @@ export function outcomeUnknown(cause: HearthError): HearthError {
   });
 }
 
-/** The state and the log do not belong together. */
+/** What is on the disk does not add up: no start can go on from it. */
 export function mismatch(
-  reason: "state_ahead_of_log" | "state_behind_log" | "state_of_other_log",
+  reason: "state_ahead_of_log" | "state_behind_log" | "state_of_other_log" | "log_without_members",
   text: string,
 ): HearthError {
   const next: Record<typeof reason, string> = {
     state_ahead_of_log:
-      "Put the log directory back that belongs to this index, or, if the log is right, delete the index directory and start again: it is rebuilt from the log",
+      "The log has lost entries that this node acknowledged. With peers: empty its directories and let it join again as a new member. Alone: put the log directory back that belongs to this index; only if the log is right, delete the index directory and start again",
     state_behind_log:
       "Restore this node from a backup: the log no longer holds what the index lacks",
+    log_without_members:
+      "A log from before members were logged: start it once as the only member, then add the others. Otherwise restore this node from a backup, or empty its directories and let it join again",
     state_of_other_log: "Delete the index directory and start again: it is rebuilt from the log",
   };
   return new HearthError("failed_precondition", text, { reason, next: next[reason] });
@@ -65,6 +89,14 @@ export function applyFailed(index: number, cause: unknown): HearthError {
   const text = cause instanceof Error ? cause.message : String(cause);
   return new HearthError("internal", `Cannot apply the log from index ${index} on: ${text}`, {
     reason: "apply_failed",
+    cause,
+  });
+}
+
+export function installFailed(index: number, cause: unknown): HearthError {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return new HearthError("internal", `Cannot install the snapshot of index ${index}: ${text}`, {
+    reason: "install_failed",
     cause,
   });
 }

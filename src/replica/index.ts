@@ -1,4 +1,12 @@
 export { REPLICA_DEFAULTS, type ReplicaOptions } from "./options.ts";
+export {
+  NO_PEERS,
+  type PeerReceiver,
+  type PeerTransport,
+  type SnapshotHead,
+  type SnapshotSource,
+  type SnapshotStore,
+} from "./ports.ts";
 export { Replica, type ReplicaModules } from "./replica.ts";
 export {
   type ApplyOutcome,
@@ -8,6 +16,7 @@ export {
   type ProposeDone,
   type ProposeResult,
   type PublishedState,
+  REFUSAL_REASONS,
   type ReadIndexDone,
   type ReadIndexResult,
   type RefusalReason,

@@ -1,32 +1,74 @@
 /** Settings of the driver, and what they must satisfy. */
 
 import { assert } from "../base/index.ts";
+import { type Member, RAFT_DEFAULTS, type RaftOptions } from "../raft/index.ts";
 
-export interface ReplicaOptions {
-  /** Identity of this member: it votes for itself under this name. At most 128 bytes of UTF-8. */
-  readonly nodeId: string;
-  /** Bytes of proposals accepted and not yet applied; above it new ones are refused, not queued. */
-  readonly uncommittedMaxBytes: number;
-  /** Bytes of entries per apply transaction: bounds how long the main thread is busy in one piece. */
+/** With the settings of the core: src/raft/types.ts. */
+export interface ReplicaOptions extends RaftOptions {
+  /** The first members of a cluster that is not there yet; only an empty log takes them. Empty: waits to be added. */
+  readonly bootstrap: readonly Member[];
+  /** Length of a tick: the core counts its timeouts in ticks. */
+  readonly tickMs: number;
+  /** Bytes of entries applied in one piece: bounds how long the main thread is busy. */
   readonly applyMaxBytes: number;
-  /** Bytes read from the log at once during replay. */
+  /** Bytes read from the log at once for applying. */
   readonly replayMaxBytes: number;
+  /** Bytes of entries that may wait, applied and acknowledged, for the commit of the database transaction. */
+  readonly commitMaxBytes: number;
+  /** How long they may wait while nobody reads. */
+  readonly commitMaxDelayMs: number;
+  /** How long after a read every piece is committed at once, so that no read waits. */
+  readonly eagerCommitMs: number;
+  /** Reads that may wait for a read index. */
+  readonly readsMax: number;
+  /** Bytes of log after which a snapshot is taken. */
+  readonly snapshotLogBytes: number;
+  /** Entries below a snapshot that stay in the log for slow peers. */
+  readonly snapshotKeepEntries: number;
 }
 
 export const REPLICA_DEFAULTS = {
-  // Twice what fits into the two buffers of the log; 100k entries of 600 B.
-  uncommittedMaxBytes: 64 * 1024 * 1024,
-  // About 1,700 entries of 600 B: 5-10 ms of apply. Fewer per transaction cost throughput, more cost the tail.
+  bootstrap: [],
+  // Elections after 0.5 to 1 s without a leader: many times a healthy disk write or round trip.
+  tickMs: 50,
+  ...RAFT_DEFAULTS,
+  // About 1,700 entries of 600 B: 5-10 ms of apply. Smaller pieces cost throughput, larger ones the tail.
   applyMaxBytes: 1024 * 1024,
   replayMaxBytes: 1024 * 1024,
+  // A commit then costs 5 % of what it commits.
+  commitMaxBytes: 1024 * 1024,
+  // What a read after a quiet time may find uncommitted is committed on its demand; this is for local reads.
+  commitMaxDelayMs: 5,
+  eagerCommitMs: 100,
+  readsMax: 10_000,
+  snapshotLogBytes: 256 * 1024 * 1024,
+  snapshotKeepEntries: 10_000,
 } as const;
 
 export function assertReplicaOptions(options: ReplicaOptions, bodyMaxBytes: number): void {
   assert(options.nodeId.length > 0, "nodeId must not be empty");
+  assert(options.tickMs > 0, "tickMs must be positive");
   assert(
     options.uncommittedMaxBytes >= bodyMaxBytes,
     `uncommittedMaxBytes ${options.uncommittedMaxBytes} is below the largest proposal, ${bodyMaxBytes}`,
   );
   assert(options.applyMaxBytes > 0, "applyMaxBytes must be positive");
   assert(options.replayMaxBytes > 0, "replayMaxBytes must be positive");
+  assert(options.readsMax > 0, "readsMax must be positive");
+}
+
+/** The part of the settings that is the core's. */
+export function raftOptionsOf(options: ReplicaOptions): RaftOptions {
+  return {
+    nodeId: options.nodeId,
+    electionTicks: options.electionTicks,
+    heartbeatTicks: options.heartbeatTicks,
+    appendMaxBytes: options.appendMaxBytes,
+    inflightMaxMessages: options.inflightMaxMessages,
+    inflightMaxBytes: options.inflightMaxBytes,
+    inflightMaxChunks: options.inflightMaxChunks,
+    uncommittedMaxBytes: options.uncommittedMaxBytes,
+    tailMaxBytes: options.tailMaxBytes,
+    promoteMaxLag: options.promoteMaxLag,
+  };
 }

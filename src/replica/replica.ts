@@ -1,21 +1,34 @@
 /**
- * The driver of one member: joins log and state machine, and answers writes and reads.
+ * One member of the cluster, as its callers see it: phases, refusals, status. The work is done in loop.ts.
  *
- * The steps of a write are numbered as in DESIGN.md, "The loop"; comments of the form "Step n" point there. With one
- * voter, durable is committed; what Raft adds sits between steps 4 and 5 and changes neither side of this file.
- * Longer than a file should be: it is one state machine, and its fields hold one set of invariants.
+ *   opening -> replaying -> ready -> stopping -> stopped          any of them -> failed
  */
 
-import { assert, type Clock, type HearthError, type Logger, toHearthError } from "../base/index.ts";
-import { type DurableLog, entriesByteLength } from "../log/index.ts";
-import { applyFailed, outcomeUnknown, refused } from "./errors.ts";
-import { answerRange, NO_REJECTIONS } from "./answers.ts";
-import { NOOP_BODY } from "./noop.ts";
-import { assertReplicaOptions, type ReplicaOptions } from "./options.ts";
-import { type PendingProposal, ProposalQueue } from "./proposal-queue.ts";
-import { assertStateFitsLog, replay } from "./replay.ts";
 import {
-  type ApplyOutcome,
+  assert,
+  type Clock,
+  type HearthError,
+  type Logger,
+  type Scheduler,
+  toHearthError,
+} from "../base/index.ts";
+import { type DurableLog, entriesByteLength } from "../log/index.ts";
+import {
+  type MembershipChange,
+  type NodeId,
+  PROPOSE_REFUSAL,
+  type ProposeOutcome,
+  type RaftCore,
+  type RandomU32,
+  ROLE,
+} from "../raft/index.ts";
+import { NO_REJECTIONS } from "./answers.ts";
+import { refused } from "./errors.ts";
+import { MemberLoop } from "./loop.ts";
+import { assertReplicaOptions, type ReplicaOptions } from "./options.ts";
+import type { PeerTransport, SnapshotStore } from "./ports.ts";
+import { findStart } from "./start.ts";
+import {
   createReplicaStats,
   PHASE,
   type Phase,
@@ -33,7 +46,13 @@ export interface ReplicaModules {
   /** Opened; the replica closes it in `stop`. */
   readonly log: DurableLog;
   readonly stateMachine: StateMachine;
+  readonly transport: PeerTransport;
+  /** Null: this member takes and receives no snapshots, and its log is never cut. */
+  readonly snapshots: SnapshotStore | null;
   readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  /** For the election timeouts. */
+  readonly random: RandomU32;
   readonly logger: Logger;
   /** Called after every change of what reader threads may see, on the main thread. */
   readonly publish: (state: PublishedState) => void;
@@ -44,54 +63,25 @@ export interface ReplicaModules {
 export class Replica {
   readonly stats: ReplicaStats = createReplicaStats();
   readonly #options: ReplicaOptions;
-  readonly #log: DurableLog;
-  readonly #stateMachine: StateMachine;
-  readonly #clock: Clock;
-  readonly #logger: Logger;
-  readonly #publish: (state: PublishedState) => void;
-  readonly #onFatal: (error: HearthError) => void;
+  readonly #modules: ReplicaModules;
   #phase: Phase = PHASE.opening;
   #failure: HearthError | null = null;
-  #term: number;
-  /** First entry of the current term: from its commit on, this member may grant reads. */
-  #termStartIndex = Number.POSITIVE_INFINITY;
-  /** Invariant: applied <= commit <= durable index of the log. Never decreases. */
-  #commitIndex = 0;
-  #appliedIndex: number;
-  #replayedEntries = 0;
-  #replayEntries = 0;
-  readonly #queue = new ProposalQueue();
-  #waitingReads: ReadIndexDone[] = [];
-  /** Log time of the newest entry that took it from the clock: later ones never go below. */
-  #appendedAtMs: number;
-  /** Log time of this turn of the event loop; 0: not read yet. */
-  #turnAtMs = 0;
-  #isFlushScheduled = false;
-  #isApplyScheduled = false;
-  #isSweepScheduled = false;
+  /** From the moment at which state and log are known to belong together. */
+  #loop: MemberLoop | null = null;
+  #replayFrom = 0;
+  /** Once this is applied, the start is over. */
+  #readyIndex = Number.POSITIVE_INFINITY;
   #starting: Promise<void> | null = null;
   #onProgress: (() => void) | null = null;
 
   constructor(options: ReplicaOptions, modules: ReplicaModules) {
     assertReplicaOptions(options, modules.log.bodyMaxBytes);
     this.#options = options;
-    this.#log = modules.log;
-    this.#stateMachine = modules.stateMachine;
-    this.#clock = modules.clock;
-    this.#logger = modules.logger;
-    this.#publish = modules.publish;
-    this.#onFatal = modules.onFatal;
-    this.#term = modules.log.hardState.term;
-    this.#appliedIndex = modules.stateMachine.appliedIndex;
-    this.#appendedAtMs = modules.log.lastAppendedAtMs;
-    this.#log.setOwner({
-      onDurable: () => this.#onDurable(),
-      onFailed: (error) => this.#fail(error),
-    });
+    this.#modules = modules;
   }
 
   /**
-   * Makes this member the leader of a new term and brings the state up to the log.
+   * Brings the state up to what the log knows to be committed; the only voter also becomes the leader of a new term.
    *
    * Errors: HearthError failed_precondition when state and log do not belong together, data_loss when the log is
    *   damaged, or what failed on the way. Resolves early, without being ready, when `stop` is called meanwhile.
@@ -109,308 +99,277 @@ export class Replica {
 
   /**
    * Hands over entries. `done` is called once, in a later turn unless the proposal is refused: with the outcomes when
-   * the entries are durable and applied, or with the error. A refusal with `sent: "no"` wrote nothing.
+   * the entries are committed, durable and applied, or with the error. A refusal with `sent: "no"` wrote nothing.
    */
   propose(proposal: Proposal, done: ProposeDone): void {
     const error = this.#refusal(proposal.bodyBytes);
-    if (error !== null) {
-      this.stats.refused[error.reason as RefusalReason] += 1;
-      done({ ok: false, error });
-      return;
-    }
-    const { body, bodyBytes, count } = proposal;
-    // Framing that does not add up would stop every later start of this node: better now than from the log.
+    if (error !== null) return this.#refuse(error, done);
+    const { body, bodyBytes, count, appendedAtMs } = proposal;
+    // Framing that does not add up would stop every later start of every member: better now than from the log.
     assert(
       entriesByteLength(body, count) === bodyBytes,
       `Body of ${bodyBytes} bytes is not ${count} entries`,
     );
     assert(body.byteOffset % 8 === 0, "Body does not begin at a multiple of 8");
-    this.#append({
-      firstIndex: this.#log.lastIndex + 1,
-      term: this.#term,
-      appendedAtMs: proposal.appendedAtMs ?? this.#turnTimeMs(),
-      count,
-      body,
-      bodyBytes,
-      done,
-    });
+    const entries = { body, bodyBytes, count, appendedAtMs };
+    const outcome = this.#running.propose(entries, done);
+    if (!outcome.ok) return this.#refuse(this.#proposeRefusal(outcome), done);
+    this.stats.proposals += 1;
+    this.stats.entries += count;
   }
 
-  /**
-   * Answers with the index that a linearizable read has to wait for. May call `done` before it returns: one voter
-   * has nobody to ask, once an entry of its own term is committed.
-   */
+  /** Changes who the members are. `done` when the first configuration of the change is committed and applied. */
+  changeMembership(changes: readonly MembershipChange[], done: ProposeDone): void {
+    const error = this.#refusal(0);
+    if (error !== null) return this.#refuse(error, done);
+    const loop = this.#running;
+    const outcome = loop.core.changeMembership(changes, loop.nowMs());
+    if (outcome.ok) loop.follow(outcome, done);
+    else this.#refuse(this.#proposeRefusal(outcome), done);
+  }
+
+  /** Hands the leadership over. Answers why it cannot, or null; whether it succeeded shows in `status`. */
+  transfer(to: NodeId): string | null {
+    if (this.#phase !== PHASE.ready) return this.#phaseText();
+    let problem: string | null = null;
+    this.#running.input((core) => {
+      problem = core.transfer(to);
+    });
+    return problem;
+  }
+
+  /** Answers with the index that a linearizable read has to wait for, in a later turn unless it is refused. */
   readIndex(done: ReadIndexDone): void {
-    if (this.#phase !== PHASE.ready && this.#phase !== PHASE.stopping) {
-      const error = this.#notReady();
+    const error = this.#readRefusal();
+    if (error !== null) {
       this.stats.refused[error.reason as RefusalReason] += 1;
       done({ ok: false, error });
       return;
     }
     this.stats.reads += 1;
-    if (this.#isLeader()) done({ ok: true, index: this.#commitIndex, term: this.#term });
-    else this.#waitingReads.push(done);
+    this.#running.readIndex(done);
   }
 
-  /** Raises the term to at least `termAtLeast`, with a first entry of its own; `done` once that is applied. */
+  /** A reader waits for what was acknowledged: it becomes visible now, and at once for a while. */
+  demandCommit(): void {
+    this.#loop?.applier.demandCommit();
+  }
+
+  /**
+   * Makes this member the leader of a term of at least `termAtLeast`; `done` once an entry of its own is applied.
+   * Nothing happens when it leads such a term already. For conformance runs.
+   */
   campaign(termAtLeast: number, done: ProposeDone): void {
     assert(Number.isSafeInteger(termAtLeast), `Term ${termAtLeast} is not an integer`);
     const error = this.#refusal(0);
-    if (error !== null) {
-      done({ ok: false, error });
-    } else if (termAtLeast <= this.#term) {
-      const { lastIndex } = this.#log;
-      const outcomes = new Uint8Array(0);
-      done({
-        ok: true,
-        firstIndex: lastIndex,
-        term: this.#term,
-        outcomes,
-        rejections: NO_REJECTIONS,
-      });
-    } else {
-      this.#becomeLeader(termAtLeast);
-      this.#append({ ...this.#noop(this.#termStartIndex), done });
+    if (error !== null) return this.#refuse(error, done);
+    const loop = this.#running;
+    const { term, lastIndex } = loop.core;
+    if (!loop.isServing || termAtLeast > term) {
+      loop.campaign(termAtLeast, done);
+      return;
     }
+    const outcomes = new Uint8Array(0);
+    done({ ok: true, firstIndex: lastIndex, term, outcomes, rejections: NO_REJECTIONS });
+  }
+
+  /** The core, from the start on: for checks that look inside. It must not be given input. */
+  get core(): RaftCore | null {
+    return this.#loop?.core ?? null;
+  }
+
+  /** Term of this member; 0 before the start. */
+  get term(): number {
+    return this.#loop?.core.term ?? this.#modules.log.hardState.term;
   }
 
   /** Refuses what comes, finishes what was accepted, and closes the log. */
   async stop(): Promise<void> {
     if (this.#phase !== PHASE.failed) this.#phase = PHASE.stopping;
+    this.#onProgress?.();
     await this.#starting?.catch(() => {});
-    while (this.#queue.length > 0 && !this.#hasFailed()) {
-      this.#log.flush();
-      await this.#progress();
-    }
-    await this.#log.close();
+    // Ends: what cannot be committed is given up a few election timeouts after the leadership is lost.
+    while (!this.#hasFailed() && (this.#loop?.pendingProposals ?? 0) > 0) await this.#progress();
+    if (!this.#hasFailed()) this.#loop?.failAll(stopping(), stopping());
+    this.#loop?.stop();
+    await this.#modules.log.close();
     if (!this.#hasFailed()) this.#phase = PHASE.stopped;
-    this.#announce();
+    this.#loop?.announce();
   }
 
   status(): ReplicaStatus {
+    const { log } = this.#modules;
+    const loop = this.#loop;
+    const core = loop?.core.status() ?? null;
+    const appliedIndex = loop?.applier.appliedIndex ?? this.#modules.stateMachine.appliedIndex;
+    const voters = loop?.view.voters ?? [];
+    const peers = core?.peers ?? [];
+    const isServing = loop?.isServing ?? false;
+    // Before its first own entry is applied a leader promises nothing, so it does not pass for one.
+    const role = core === null || this.#hasEnded() ? ROLE.follower : core.role;
     return {
       phase: this.#phase,
       text: this.#phaseText(),
-      role: this.#isLeader() ? "leader" : "follower",
-      term: this.#term,
-      firstIndex: this.#log.firstIndex,
-      commitIndex: this.#commitIndex,
-      appliedIndex: this.#appliedIndex,
-      lastIndex: this.#log.lastIndex,
-      replayedEntries: this.#replayedEntries,
-      replayEntries: this.#replayEntries,
-      pendingProposals: this.#queue.length,
-      uncommittedBytes: this.#queue.bytes,
-      pendingWriteMs: this.#log.pendingWriteMs,
+      role: role === ROLE.leader && !isServing ? ROLE.candidate : role,
+      nodeId: this.#options.nodeId,
+      leader: this.#hasEnded() ? null : (loop?.view.leaderHint ?? null),
+      term: this.term,
+      firstIndex: core?.firstIndex ?? log.firstIndex,
+      commitIndex: core?.commitIndex ?? 0,
+      appliedIndex,
+      lastIndex: core?.lastIndex ?? log.lastIndex,
+      voters: voters.length,
+      reachableVoters: this.#reachable(voters, loop?.view.leader ?? "", peers),
+      peers,
+      snapshotIndex: this.#modules.snapshots?.latest?.index ?? 0,
+      abstains: core?.abstains ?? log.hardState.abstains,
+      replayedEntries: this.#replayedEntries(appliedIndex),
+      replayEntries: this.#replayEntries(),
+      pendingProposals: loop?.pendingProposals ?? 0,
+      uncommittedBytes: core?.uncommittedBytes ?? 0,
+      pendingWriteMs: log.pendingWriteMs,
       failure: this.#failure,
     };
-  }
-
-  // -- the loop ------------------------------------------------------------------------------------------------
-
-  /** Steps 1 and 2: into the log's buffer now, to the disk at the end of this turn. */
-  #append(proposal: PendingProposal): void {
-    this.#log.append(proposal);
-    this.#queue.push(proposal);
-    this.stats.proposals += 1;
-    this.stats.entries += proposal.count;
-    this.#scheduleFlush();
-  }
-
-  #scheduleFlush(): void {
-    if (this.#isFlushScheduled) return;
-    this.#isFlushScheduled = true;
-    setImmediate(() => {
-      this.#isFlushScheduled = false;
-      this.#turnAtMs = 0;
-      this.#log.flush();
-    });
-  }
-
-  /** Step 4, after the log has started the next write (step 3): one voter commits what is durable. */
-  #onDurable(): void {
-    const { durableIndex } = this.#log;
-    assert(
-      durableIndex >= this.#commitIndex,
-      `Durable ${durableIndex} is below commit ${this.#commitIndex}`,
-    );
-    this.#commitIndex = durableIndex;
-    this.#log.commitIndex = durableIndex;
-    if (this.#phase !== PHASE.replaying && !this.#isApplyScheduled) this.#applyCommitted();
-    this.#onProgress?.();
-  }
-
-  /** Steps 5 to 7 for one range; a range that is left over gets its own turn, so that sockets are served between. */
-  #applyCommitted(): void {
-    const range = this.#queue.take(this.#commitIndex, this.#options.applyMaxBytes);
-    const last = range.at(-1);
-    if (last === undefined) return;
-    const result = this.#apply(range);
-    if (result === null) return;
-    this.#appliedIndex = last.firstIndex + last.count - 1;
-    this.#announce();
-    answerRange(range, result);
-    if (this.#queue.length === 0) {
-      this.#scheduleSweep();
-      this.#onProgress?.();
-      return;
-    }
-    this.#isApplyScheduled = true;
-    setImmediate(() => {
-      this.#isApplyScheduled = false;
-      if (!this.#hasFailed()) this.#applyCommitted();
-    });
-  }
-
-  /** Step 5: the whole range in one transaction. Null when the database failed. */
-  #apply(range: readonly PendingProposal[]): ApplyOutcome | null {
-    const startedAtMs = performance.now();
-    try {
-      const result = this.#stateMachine.apply(range);
-      this.stats.lastApplyMs = performance.now() - startedAtMs;
-      this.stats.appliedRanges += 1;
-      this.stats.appliedEntries += result.outcomes.length;
-      return result;
-    } catch (cause) {
-      const error = applyFailed(this.#appliedIndex + 1, cause);
-      for (const { done } of range) done({ ok: false, error: outcomeUnknown(error) });
-      this.#fail(error);
-      return null;
-    }
-  }
-
-  /** Step 6: readers may rely on it from here on; reads that waited for the term are granted. */
-  #announce(): void {
-    const isLeader = this.#isLeader();
-    this.#publish({
-      term: this.#term,
-      commitIndex: this.#commitIndex,
-      appliedIndex: this.#appliedIndex,
-      isLeader,
-    });
-    if (this.#waitingReads.length === 0 || !isLeader) return;
-    const reads = this.#waitingReads;
-    this.#waitingReads = [];
-    for (const done of reads) done({ ok: true, index: this.#commitIndex, term: this.#term });
-  }
-
-  #scheduleSweep(): void {
-    if (this.#stateMachine.sweep === undefined || this.#isSweepScheduled) return;
-    this.#isSweepScheduled = true;
-    setImmediate(() => {
-      this.#isSweepScheduled = false;
-      if (this.#phase !== PHASE.ready || this.#queue.length > 0) return;
-      try {
-        if (this.#stateMachine.sweep?.() === true) this.#scheduleSweep();
-      } catch (cause) {
-        this.#fail(applyFailed(this.#appliedIndex + 1, cause));
-      }
-    });
   }
 
   // -- start ---------------------------------------------------------------------------------------------------
 
   async #start(): Promise<void> {
-    await assertStateFitsLog(this.#log, this.#stateMachine);
-    this.#becomeLeader(this.#term + 1);
-    this.#log.append(this.#noop(this.#termStartIndex));
-    this.#scheduleFlush();
-    while (this.#commitIndex < this.#termStartIndex && this.#failure === null)
-      await this.#progress();
-    if (this.#failure !== null) throw this.#failure;
-    this.#replayEntries = this.#commitIndex - this.#appliedIndex;
-    await this.#replay();
+    const { log, logger, stateMachine, snapshots } = this.#modules;
+    const { bootstrap } = this.#options;
+    const found = await findStart({ log, stateMachine, snapshots }, bootstrap);
     if (this.#phase !== PHASE.replaying) return;
-    this.#phase = PHASE.ready;
-    this.#announce();
-    this.#scheduleSweep();
-    const { lastIndex, recoveredCutBytes } = this.#log;
-    const fields = {
-      term: this.#term,
-      lastIndex,
-      replayedEntries: this.#replayedEntries,
-      recoveredCutBytes,
-    };
-    this.#logger.info("replica is ready", fields);
-  }
-
-  /** Durable before anything of the term is: both go in one write, the hard state first. */
-  #becomeLeader(term: number): void {
-    this.#term = term;
-    this.#log.setHardState({ term, vote: this.#options.nodeId });
-    this.#termStartIndex = this.#log.lastIndex + 1;
-  }
-
-  #noop(firstIndex: number): Omit<PendingProposal, "done"> {
-    const appendedAtMs = this.#turnTimeMs();
-    const bodyBytes = NOOP_BODY.length;
-    return { firstIndex, term: this.#term, appendedAtMs, count: 1, body: NOOP_BODY, bodyBytes };
-  }
-
-  async #replay(): Promise<void> {
-    const target = { stateMachine: this.#stateMachine, maxBytes: this.#options.replayMaxBytes };
-    const range = { fromIndex: this.#appliedIndex + 1, throughIndex: this.#commitIndex };
-    await replay(this.#log, target, range, (appliedIndex) => {
-      this.#replayedEntries += appliedIndex - this.#appliedIndex;
-      this.#appliedIndex = appliedIndex;
-      this.#announce();
-      return this.#phase === PHASE.replaying;
-    });
-  }
-
-  // -- helpers -------------------------------------------------------------------------------------------------
-
-  #turnTimeMs(): number {
-    if (this.#turnAtMs === 0) {
-      // Clocks may jump back; the log's time must not, or leases would come back to life.
-      this.#turnAtMs = this.#appendedAtMs = Math.max(this.#clock.nowMs(), this.#appendedAtMs);
+    const loop = new MemberLoop(
+      this.#options,
+      {
+        ...this.#modules,
+        stats: this.stats,
+        onProgress: () => this.#noteProgress(),
+        onFailed: (error) => this.#fail(error),
+      },
+      found,
+    );
+    this.#loop = loop;
+    const isNew = found.start.lastIndex === 0 && found.start.memberships.length === 0;
+    if (isNew && bootstrap.length > 0) loop.core.bootstrap(bootstrap);
+    this.#replayFrom = found.start.appliedIndex;
+    this.#readyIndex = found.start.commitIndex;
+    loop.start();
+    // Everything in the log of the only voter is committed by its next own entry.
+    if (loop.view.isSoleVoter) {
+      this.#readyIndex = loop.core.lastIndex + 1;
+      loop.campaign(0, null);
     }
-    return this.#turnAtMs;
+    this.#noteProgress();
+    while (this.#phase === PHASE.replaying) await this.#progress();
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#phase !== PHASE.ready) return;
+    const { recoveredCutBytes } = log;
+    const fields = { term: loop.core.term, lastIndex: loop.core.lastIndex, recoveredCutBytes };
+    logger.info("replica is ready", { ...fields, replayedEntries: this.#replayEntries() });
   }
 
+  #noteProgress(): void {
+    const loop = this.#loop;
+    if (loop === null) return;
+    if (this.#phase === PHASE.replaying && loop.applier.appliedIndex >= this.#readyIndex) {
+      loop.applier.demandCommit();
+      this.#phase = PHASE.ready;
+      loop.announce();
+    }
+    this.#onProgress?.();
+  }
+
+  // -- refusals ------------------------------------------------------------------------------------------------
+
+  get #running(): MemberLoop {
+    assert(this.#loop !== null, "The replica has not been started");
+    return this.#loop;
+  }
+
+  #refuse(error: HearthError, done: ProposeDone): void {
+    this.stats.refused[error.reason as RefusalReason] += 1;
+    done({ ok: false, error });
+  }
+
+  /** Why nothing is proposed now, before the core is asked. */
   #refusal(bodyBytes: number): HearthError | null {
     if (this.#phase !== PHASE.ready) return this.#notReady();
-    if (bodyBytes > this.#log.bodyMaxBytes) {
-      return refused(
-        "too_large",
-        `${bodyBytes} bytes of entries, limit is ${this.#log.bodyMaxBytes}`,
-      );
+    const { log } = this.#modules;
+    if (bodyBytes > log.bodyMaxBytes) {
+      return refused("too_large", `${bodyBytes} bytes of entries, limit is ${log.bodyMaxBytes}`);
     }
-    const { uncommittedMaxBytes } = this.#options;
-    if (this.#queue.bytes + bodyBytes > uncommittedMaxBytes) {
-      return refused(
-        "uncommitted_bytes",
-        `${this.#queue.bytes} bytes, limit is ${uncommittedMaxBytes}`,
-      );
-    }
-    const { spaceError } = this.#log;
+    const { spaceError } = log;
     return spaceError === null ? null : refused("disk_full", spaceError.message);
+  }
+
+  #proposeRefusal(outcome: ProposeOutcome & { readonly ok: false }): HearthError {
+    const { leaderHint } = this.#running.view;
+    switch (outcome.refusal) {
+      case PROPOSE_REFUSAL.notLeader:
+        return refused("not_leader", outcome.detail, leaderHint);
+      case PROPOSE_REFUSAL.transferring:
+        return refused("transferring", outcome.detail, leaderHint);
+      case PROPOSE_REFUSAL.uncommittedBytes:
+        return refused("uncommitted_bytes", outcome.detail);
+      case PROPOSE_REFUSAL.changePending:
+        return refused("change_pending", outcome.detail);
+      case PROPOSE_REFUSAL.invalidChange:
+        return refused("invalid_change", outcome.detail);
+    }
+  }
+
+  #readRefusal(): HearthError | null {
+    if (this.#phase !== PHASE.ready && this.#phase !== PHASE.stopping) return this.#notReady();
+    const loop = this.#loop;
+    if (loop === null) return this.#notReady();
+    const { readsMax } = this.#options;
+    if (loop.waitingReads < readsMax) return null;
+    return refused("reads_waiting", `${readsMax} reads wait for a leader`);
   }
 
   #notReady(): HearthError {
     if (this.#failure !== null) return refused("failed", this.#failure.message);
     const isEnding = this.#phase === PHASE.stopping || this.#phase === PHASE.stopped;
-    return isEnding ? refused("shutting_down", "") : refused("not_ready", this.#phaseText());
+    return isEnding ? stopping() : refused("not_ready", this.#phaseText());
   }
 
-  #isLeader(): boolean {
-    return this.#commitIndex >= this.#termStartIndex && !this.#hasEnded();
+  // -- helpers -------------------------------------------------------------------------------------------------
+
+  #hasEnded(): boolean {
+    return this.#phase === PHASE.failed || this.#phase === PHASE.stopped;
   }
 
   #hasFailed(): boolean {
     return this.#phase === PHASE.failed;
   }
 
-  #hasEnded(): boolean {
-    return this.#phase === PHASE.failed || this.#phase === PHASE.stopped;
+  #replayEntries(): number {
+    return Number.isFinite(this.#readyIndex) ? Math.max(0, this.#readyIndex - this.#replayFrom) : 0;
+  }
+
+  #replayedEntries(appliedIndex: number): number {
+    return Math.max(0, Math.min(this.#replayEntries(), appliedIndex - this.#replayFrom));
+  }
+
+  #reachable(
+    voters: readonly NodeId[],
+    leader: NodeId,
+    peers: readonly { readonly id: NodeId; readonly isActive: boolean }[],
+  ): number {
+    const { nodeId } = this.#options;
+    const isReachable = (id: NodeId): boolean =>
+      id === nodeId || id === leader || peers.some((peer) => peer.id === id && peer.isActive);
+    return voters.filter(isReachable).length;
   }
 
   #phaseText(): string {
     if (this.#phase !== PHASE.replaying) return this.#phase;
-    return `replaying log: ${this.#replayedEntries} of ${this.#replayEntries}`;
+    const replayed = this.#replayedEntries(this.#loop?.applier.appliedIndex ?? 0);
+    return `replaying log: ${replayed} of ${this.#replayEntries()}`;
   }
 
-  /** Resolves at the next durable write, empty queue, stop or failure. */
+  /** Resolves at the next applied piece, stop or failure. */
   #progress(): Promise<void> {
     return new Promise((resolve) => {
       const previous = this.#onProgress;
@@ -427,12 +386,16 @@ export class Replica {
     if (this.#hasFailed()) return;
     this.#phase = PHASE.failed;
     this.#failure = error;
-    this.#logger.error("replica has failed", { reason: error.reason, detail: error.message });
-    this.#announce();
-    for (const { done } of this.#queue.takeAll()) done({ ok: false, error: outcomeUnknown(error) });
-    for (const done of this.#waitingReads.splice(0))
-      done({ ok: false, error: refused("failed", error.message) });
+    const { logger, onFatal } = this.#modules;
+    logger.error("replica has failed", { reason: error.reason, detail: error.message });
+    this.#loop?.stop();
+    this.#loop?.announce();
+    this.#loop?.failAll(error, refused("failed", error.message));
     this.#onProgress?.();
-    this.#onFatal(error);
+    onFatal(error);
   }
+}
+
+function stopping(): HearthError {
+  return refused("shutting_down", "");
 }

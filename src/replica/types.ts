@@ -1,7 +1,9 @@
-/** What the driver needs of its neighbours, and what it promises to its callers. */
+/** What the driver needs of the state machine, and what it promises to its callers. */
 
-import type { HearthError } from "../base/index.ts";
+import type { HearthError, LeaderHint } from "../base/index.ts";
 import type { CommittedBatch } from "../protocol/index.ts";
+import type { NodeId, PeerStatus, Role, SnapshotMeta } from "../raft/index.ts";
+import type { SnapshotSource } from "./ports.ts";
 
 /** What applying a range did; see state/apply.ts. */
 export interface ApplyOutcome {
@@ -13,21 +15,37 @@ export interface ApplyOutcome {
 
 /** The replicated state, as far as the driver is concerned. */
 export interface StateMachine {
-  /** Log index of the last entry in the state; 0: none. */
+  /** Log index of the last entry in the state, staged ones included; 0: none. */
   readonly appliedIndex: number;
   readonly appliedTerm: number;
   /** Applies a range in one transaction. Throws only when the database fails: then nothing of the range happened. */
   apply(batches: readonly CommittedBatch[]): ApplyOutcome;
+  /** `apply` without the commit: decided, but seen by no reader, and gone after a crash, before `commit`. */
+  stage?(batches: readonly CommittedBatch[]): ApplyOutcome;
+  /** Commits what was staged, all or nothing; there only together with `stage`. */
+  commit?(): void;
   /** A bounded piece of cleaning up, for idle times; true while more is left. */
   sweep?(): boolean;
+  /** An image of the committed state, for a snapshot; the driver closes it. */
+  openSnapshot?(): SnapshotSource;
+  /**
+   * Puts a snapshot in the place of the state, all or nothing: a crash before the end leaves the state as it was.
+   * Readers keep their view until they look again.
+   */
+  install?(meta: SnapshotMeta, source: SnapshotSource): Promise<void>;
 }
 
 /** What reader threads may see of this member. */
 export interface PublishedState {
   readonly term: number;
+  /** At or above every entry that was acknowledged. */
   readonly commitIndex: number;
+  /** What every read transaction that begins now sees. */
   readonly appliedIndex: number;
+  /** Leads, and has applied an entry of its own term. */
   readonly isLeader: boolean;
+  /** The commit index alone proves a strong read: leads, and is the only voter. */
+  readonly canGrantReads: boolean;
 }
 
 /** Outcome of a proposal. */
@@ -50,7 +68,7 @@ export type ProposeDone = (result: ProposeResult) => void;
 export interface Proposal {
   /**
    * Log entries back to back (protocol, entry-body.ts), at a multiple of 8 in their ArrayBuffer. The driver keeps
-   * them until `done`; they must not change before.
+   * them until `done`, and for slow peers beyond it; they must not change any more.
    */
   readonly body: Uint8Array;
   /** Used bytes of `body`. */
@@ -83,12 +101,25 @@ export interface ReplicaStatus {
   readonly phase: Phase;
   /** The phase in words: "replaying 812000 of 1204551". */
   readonly text: string;
-  readonly role: "leader" | "follower";
+  /** "leader" only once it has applied an entry of its own term; before, it is still a candidate to its callers. */
+  readonly role: Role;
+  readonly nodeId: NodeId;
+  /** The leader by the names that operators know, as far as this member knows. */
+  readonly leader: LeaderHint | null;
   readonly term: number;
   readonly firstIndex: number;
   readonly commitIndex: number;
   readonly appliedIndex: number;
   readonly lastIndex: number;
+  /** Voters of the newest configuration; of both while joint. */
+  readonly voters: number;
+  /** Of these, the ones that this member hears of; a follower knows of itself and its leader only. */
+  readonly reachableVoters: number;
+  /** How the leader sees its peers; empty elsewhere. */
+  readonly peers: readonly PeerStatus[];
+  /** Log index of the newest snapshot; 0: none. */
+  readonly snapshotIndex: number;
+  readonly abstains: boolean;
   /** Replay: entries applied so far, and entries to apply. */
   readonly replayedEntries: number;
   readonly replayEntries: number;
@@ -108,34 +139,48 @@ export interface ReplicaStats {
   readonly refused: Record<RefusalReason, number>;
   appliedRanges: number;
   appliedEntries: number;
+  /** Database transactions. */
+  commits: number;
   reads: number;
+  sentMessages: number;
+  receivedMessages: number;
+  leaderChanges: number;
+  snapshotsTaken: number;
+  snapshotsInstalled: number;
   lastApplyMs: number;
 }
 
 /** Why a proposal or a read was refused; a closed set, used as a metric label. */
-export type RefusalReason =
-  | "not_ready"
-  | "shutting_down"
-  | "failed"
-  | "too_large"
-  | "uncommitted_bytes"
-  | "disk_full";
+export const REFUSAL_REASONS = [
+  "not_ready",
+  "shutting_down",
+  "failed",
+  "not_leader",
+  "transferring",
+  "too_large",
+  "uncommitted_bytes",
+  "reads_waiting",
+  "disk_full",
+  "change_pending",
+  "invalid_change",
+] as const;
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
 export function createReplicaStats(): ReplicaStats {
+  const refused = Object.fromEntries(REFUSAL_REASONS.map((reason) => [reason, 0]));
   return {
     proposals: 0,
     entries: 0,
-    refused: {
-      not_ready: 0,
-      shutting_down: 0,
-      failed: 0,
-      too_large: 0,
-      uncommitted_bytes: 0,
-      disk_full: 0,
-    },
+    refused: refused as Record<RefusalReason, number>,
     appliedRanges: 0,
     appliedEntries: 0,
+    commits: 0,
     reads: 0,
+    sentMessages: 0,
+    receivedMessages: 0,
+    leaderChanges: 0,
+    snapshotsTaken: 0,
+    snapshotsInstalled: 0,
     lastApplyMs: 0,
   };
 }

@@ -16,7 +16,13 @@
  * Nothing here polls. A read waits for a round or for a publish, both of which wake it.
  */
 
-import { HearthError, type Logger, toHearthError } from "../base/index.ts";
+import {
+  HearthError,
+  type Logger,
+  type Scheduler,
+  SYSTEM_SCHEDULER,
+  toHearthError,
+} from "../base/index.ts";
 import type { MainLink, ReadIndexResult } from "./main-link.ts";
 import { answerGrouped, type Reply } from "./reply.ts";
 
@@ -42,6 +48,8 @@ export interface ReadModules {
   readonly progress: ReadProgress;
   readonly main: MainLink;
   readonly logger: Logger;
+  /** Turns of this thread's event loop; the simulator has its own. */
+  readonly scheduler?: Scheduler;
 }
 
 export interface ReadOptions {
@@ -72,6 +80,7 @@ interface GrantWaiter {
 export class ReadService {
   readonly #options: ReadOptions;
   readonly #modules: ReadModules;
+  readonly #scheduler: Scheduler;
   #isTransactionOpen = false;
   /** Applied index of the open transaction. */
   #transactionIndex = 0;
@@ -86,6 +95,7 @@ export class ReadService {
   constructor(options: ReadOptions, modules: ReadModules) {
     this.#options = options;
     this.#modules = modules;
+    this.#scheduler = modules.scheduler ?? SYSTEM_SCHEDULER;
   }
 
   /** Reads that wait now: for the metrics. */
@@ -156,7 +166,7 @@ export class ReadService {
     if (this.#isTransactionOpen) return this.#transactionIndex;
     this.#modules.transactions.beginRead();
     this.#isTransactionOpen = true;
-    setImmediate(this.#endTransaction);
+    this.#scheduler.defer(this.#endTransaction);
     this.#transactionIndex = this.#modules.appliedIndex();
     return this.#transactionIndex;
   }
@@ -182,7 +192,7 @@ export class ReadService {
       return;
     }
     this.#nextRound.push(waiter);
-    if (this.#nextRound.length === 1) setImmediate(() => this.#startRound());
+    if (this.#nextRound.length === 1) this.#scheduler.defer(() => this.#startRound());
   }
 
   #startRound(): void {

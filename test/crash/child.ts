@@ -8,12 +8,18 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type HearthError, SILENT_LOGGER, SYSTEM_CLOCK } from "../../src/base/index.ts";
+import {
+  type HearthError,
+  Prng,
+  SILENT_LOGGER,
+  SYSTEM_CLOCK,
+  SYSTEM_SCHEDULER,
+} from "../../src/base/index.ts";
 import { IndexDatabase } from "../../src/db/index.ts";
 import { acquireDirectoryLock, DurableLog, NODE_FILES } from "../../src/log/index.ts";
 import { PlanChunkReader } from "../../src/protocol/index.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../../src/read/index.ts";
-import { REPLICA_DEFAULTS, Replica } from "../../src/replica/index.ts";
+import { NO_PEERS, REPLICA_DEFAULTS, Replica } from "../../src/replica/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
 import { seededRandom } from "../log/support/log-harness.ts";
 import { blockList } from "../support/engine.ts";
@@ -96,12 +102,18 @@ const log = await DurableLog.open(
   { files: NODE_FILES, logger: SILENT_LOGGER },
 );
 const stateMachine = new StateMachine(STATE_DEFAULTS, { db, logger: SILENT_LOGGER });
+const self = { id: "crash-test", serverId: "crash-test", address: "" };
+const random = new Prng(Number(seedText));
 const replica = new Replica(
-  { nodeId: "crash-test", ...REPLICA_DEFAULTS },
+  { ...REPLICA_DEFAULTS, nodeId: self.id, bootstrap: [self] },
   {
     log,
     stateMachine,
+    transport: NO_PEERS,
+    snapshots: null,
     clock: SYSTEM_CLOCK,
+    scheduler: SYSTEM_SCHEDULER,
+    random: () => random.nextU32(),
     logger: SILENT_LOGGER,
     publish: () => {},
     onFatal: fatal,

@@ -7,7 +7,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { HardState, LogOptions } from "../../src/log/index.ts";
+import type { LogOptions } from "../../src/log/index.ts";
+import type { HardState } from "../../src/raft/index.ts";
 import { LogUnderTest, type ReadEntry, seededRandom } from "./support/log-harness.ts";
 import { type CrashStyle, imageAfterCrash, MemoryDisk } from "./support/memory-disk.ts";
 
@@ -39,9 +40,11 @@ async function run(seed: number, steps: number): Promise<Run> {
   const random = seededRandom(seed);
   const disk = new MemoryDisk();
   const under = await LogUnderTest.open(disk, OPTIONS);
-  const states: Expected[] = [{ sequence: 0, entries: [], hardState: { term: 0, vote: "" } }];
+  const states: Expected[] = [
+    { sequence: 0, entries: [], hardState: { term: 0, vote: "", abstains: false } },
+  ];
   let entries: number[] = [];
-  let hardState: HardState = { term: 0, vote: "" };
+  let hardState: HardState = { term: 0, vote: "", abstains: false };
   let term = 1;
   let droppedThrough = 0;
   for (let step = 1; step <= steps; step++) {
@@ -50,7 +53,7 @@ async function run(seed: number, steps: number): Promise<Run> {
     let promise: Promise<void>;
     if (kind < 0.1) {
       term += 1;
-      hardState = { term, vote: `node-${step}` };
+      hardState = { term, vote: `node-${step}`, abstains: false };
       promise = under.setHardState(term, hardState.vote);
     } else {
       const count = 1 + Math.floor(random() * 3);

@@ -140,9 +140,9 @@ test("damage in a sealed segment is found when it is read, not before, and not c
 test("a sealed segment that ends early is damage: its frames must reach where the next one stands on it", async () => {
   const disk = new MemoryDisk();
   const under = await LogUnderTest.open(disk);
-  for (let i = 0; i < 60; i++) await under.append(1, { payloadBytes: 1000 });
+  for (let i = 0; i < 100; i++) await under.append(1, { payloadBytes: 1000 });
   await under.log.close();
-  const cut = change(disk.files, FIRST, (bytes) => bytes.fill(0, endOf(bytes) - 1100));
+  const cut = change(disk.files, "0000000002.log", (bytes) => bytes.fill(0, endOf(bytes) - 1100));
   const again = await LogUnderTest.open(new MemoryDisk(cut));
   await assert.rejects(
     again.entries(),
@@ -202,14 +202,20 @@ test("a segment of another log or under another name is refused", async () => {
   await assertRefused(mixed, "log_foreign_segment", "wrong log");
 });
 
-test("a later format version is named, not called damage", async () => {
+test("another format version is named, not called damage", async () => {
   const { crc32c } = await import("@node-rs/crc32");
   const newer = change(await crashedLog(), FIRST, (bytes) => {
     const view = new DataView(bytes.buffer);
-    view.setUint16(4, 2, true);
+    view.setUint16(4, 3, true);
+    view.setUint32(508, crc32c(bytes.subarray(0, 508)), true);
+  });
+  await assertRefused(newer, "log_version_unsupported", "version 3");
+  const older = change(await crashedLog(), FIRST, (bytes) => {
+    const view = new DataView(bytes.buffer);
+    view.setUint16(4, 1, true);
     view.setUint32(252, crc32c(bytes.subarray(0, 252)), true);
   });
-  await assertRefused(newer, "log_version_unsupported", "version 2");
+  await assertRefused(older, "log_version_unsupported", "version 1");
 });
 
 test("bytes of a client that look like frames do not decide about a torn write", async () => {
@@ -218,7 +224,8 @@ test("bytes of a client that look like frames do not decide about a torn write",
   await under.setHardState(1);
   await under.append(3);
   // The body carries a copy of real frames of this log, as somebody could send who saw its files.
-  const copy = (disk.files.get(FIRST) as Uint8Array).slice(256, 256 + 1200);
+  const copy = (disk.files.get(FIRST) as Uint8Array).slice(512, 512 + 1200);
+  copy[1199] = 1;
   const body = new Uint8Array(16 + copy.length);
   new DataView(body.buffer).setUint32(0, copy.length, true);
   body.set(copy, 16);
@@ -268,4 +275,23 @@ test("other files in the directory are left alone", async () => {
   const under = await LogUnderTest.open(disk);
   await under.log.close();
   assert.ok(disk.files.has("README"));
+});
+
+test("a body that holds zero sectors of its own does not pass for a torn write when a bit of it flips", async () => {
+  const disk = new MemoryDisk();
+  const under = await LogUnderTest.open(disk);
+  const body = new Uint8Array(16 + 2048);
+  new DataView(body.buffer).setUint32(0, 2048, true);
+  body.fill(7, 1500);
+  const batch = { firstIndex: 1, term: 1, count: 1, appendedAtMs: 1, body, bodyBytes: body.length };
+  await under.durable(under.log.append(batch));
+  const end = endOf(disk.files.get(FIRST) as Uint8Array);
+  const flipped = change(disk.files, FIRST, (bytes) => {
+    bytes[end - 5] = 6;
+  });
+  await assertRefused(flipped, "log_damaged", "flip");
+  const torn = change(disk.files, FIRST, (bytes) => bytes.fill(0, 2048, 2560));
+  const again = await LogUnderTest.open(new MemoryDisk(torn));
+  assert.equal(again.log.lastIndex, 0, "a sector that had something in it is missing");
+  await again.log.close();
 });

@@ -21,10 +21,11 @@ test("inspection shows segments, frames, the end and the spare, and changes noth
   assert.equal(disk.operations.length, before);
   assert.deepEqual(lines, [
     "0000000001.log  from index 1, term 0, vote for nobody, above segment 0",
-    "  256  hard state: term 2, vote for node-a",
-    "  344  entries 1-3, term 2, 168 bytes, appended 2023-11-14T22:13:20.000Z, commit 0",
-    "  584  hard state: term 2, vote for node-a",
-    "  672  end of frames, last index 3",
+    "  512  hard state: term 2, vote for node-a",
+    "  608  entries 1-3, term 2, 168 bytes, appended 2023-11-14T22:13:20.000Z, commit 0",
+    "  856  padding of 3160 bytes",
+    "  4096  hard state: term 2, vote for node-a",
+    "  4192  end of frames, last index 3",
     "0000000002.log  spare, 32768 bytes prepared",
   ]);
 });
@@ -39,11 +40,11 @@ test("inspection names an unfinished write and damage", async () => {
   torn.fill(0, 3072, 3584);
   disk.files.set("0000000001.log", torn);
   assert.ok(
-    (await inspect(disk)).some((record) => record.kind === "torn" && record.offset === 2344),
+    (await inspect(disk)).some((record) => record.kind === "torn" && record.offset === 2608),
   );
   const damaged = bytes.slice();
   damaged.fill(0, 1024, 1536);
   disk.files.set("0000000001.log", damaged);
   const problem = (await inspect(disk)).find((record) => record.kind === "problem");
-  assert.match(problem?.kind === "problem" ? problem.what : "", /damaged at offset 256/);
+  assert.match(problem?.kind === "problem" ? problem.what : "", /damaged at offset 512/);
 });

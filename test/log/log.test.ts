@@ -14,7 +14,7 @@ test("a new log is empty and begins at index 1", async () => {
   assert.equal(log.firstIndex, 1);
   assert.equal(log.lastIndex, 0);
   assert.equal(log.lastTerm, 0);
-  assert.deepEqual(log.hardState, { term: 0, vote: "" });
+  assert.deepEqual(log.hardState, { term: 0, vote: "", abstains: false });
   await log.close();
 });
 
@@ -25,14 +25,14 @@ test("entries and hard state are there after a restart", async () => {
   await under.append(2, { term: 3, appendedAtMs: 1111 });
   await under.append(1, { term: 3, appendedAtMs: 2222, tag: 7 });
   under = await reopen(disk, under);
-  assert.deepEqual(under.log.hardState, { term: 3, vote: "node-a" });
+  assert.deepEqual(under.log.hardState, { term: 3, vote: "node-a", abstains: false });
   assert.equal(under.log.lastIndex, 3);
   assert.equal(under.log.lastTerm, 3);
   assert.equal(under.log.lastAppendedAtMs, 2222);
   assert.deepEqual(await under.entries(), [
-    { index: 1, term: 3, appendedAtMs: 1111, value: 1000 },
-    { index: 2, term: 3, appendedAtMs: 1111, value: 2000 },
-    { index: 3, term: 3, appendedAtMs: 2222, value: 3007 },
+    { index: 1, term: 3, appendedAtMs: 1111, kind: 1, value: 1000 },
+    { index: 2, term: 3, appendedAtMs: 1111, kind: 1, value: 2000 },
+    { index: 3, term: 3, appendedAtMs: 2222, kind: 1, value: 3007 },
   ]);
   await under.log.close();
 });
@@ -116,9 +116,13 @@ test("a restart reads the newest segment and only the headers of the others", as
     return file;
   };
   const again = await LogUnderTest.open(disk);
-  const whole = [...reads.values()].filter((bytes) => bytes > 256).length;
+  const whole = [...reads.values()].filter((bytes) => bytes > 512).length;
   assert.ok(reads.size >= 6);
-  assert.ok(whole <= 2, `${whole} of ${reads.size} files were read as a whole: newest and spare`);
+  // In the first segment the term changes, from none to 1.
+  assert.ok(
+    whole <= 3,
+    `${whole} of ${reads.size} files were read as a whole: first, newest and spare`,
+  );
   await again.log.close();
 });
 

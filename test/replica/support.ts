@@ -1,10 +1,21 @@
 /** A replica over a disk in memory and a state machine that remembers what it was given. */
 
-import { type Clock, type HearthError, SILENT_LOGGER } from "../../src/base/index.ts";
+import assert from "node:assert/strict";
+import {
+  type Clock,
+  type HearthError,
+  Prng,
+  SILENT_LOGGER,
+  SYSTEM_SCHEDULER,
+} from "../../src/base/index.ts";
 import { DurableLog, type LogOptions } from "../../src/log/index.ts";
 import type { CommittedBatch } from "../../src/protocol/index.ts";
+import type { Member, Message } from "../../src/raft/index.ts";
 import {
   type ApplyOutcome,
+  NO_PEERS,
+  type PeerReceiver,
+  type PeerTransport,
   type Proposal,
   type ProposeResult,
   type PublishedState,
@@ -23,6 +34,8 @@ export const LOG_OPTIONS: LogOptions = {
   groupMaxBytes: 64 * 1024,
   spaceRetryMs: 1,
 };
+
+export const SELF: Member = { id: "node-a", serverId: "server-a", address: "" };
 
 export interface AppliedEntry {
   readonly index: number;
@@ -70,6 +83,14 @@ export class FakeClock implements Clock {
   }
 }
 
+export interface RigParts {
+  readonly disk?: MemoryDisk;
+  readonly state?: FakeState;
+  readonly clock?: FakeClock;
+  readonly options?: Partial<ReplicaOptions>;
+  readonly transport?: PeerTransport;
+}
+
 export class Rig {
   readonly replica: Replica;
   readonly log: DurableLog;
@@ -79,51 +100,40 @@ export class Rig {
   readonly published: PublishedState[] = [];
   readonly fatal: HearthError[] = [];
 
-  static async open(
-    parts: {
-      disk?: MemoryDisk;
-      state?: FakeState;
-      clock?: FakeClock;
-      options?: Partial<ReplicaOptions>;
-    } = {},
-  ): Promise<Rig> {
+  static async open(parts: RigParts = {}): Promise<Rig> {
     const disk = parts.disk ?? new MemoryDisk();
     const log = await DurableLog.open(LOG_OPTIONS, { files: disk, logger: SILENT_LOGGER });
-    return new Rig(
-      disk,
-      log,
-      parts.state ?? new FakeState(),
-      parts.clock ?? new FakeClock(),
-      parts.options ?? {},
-    );
+    return new Rig(disk, log, parts);
   }
 
-  static async start(parts: Parameters<typeof Rig.open>[0] = {}): Promise<Rig> {
+  static async start(parts: RigParts = {}): Promise<Rig> {
     const rig = await Rig.open(parts);
     await rig.replica.start();
     return rig;
   }
 
-  private constructor(
-    disk: MemoryDisk,
-    log: DurableLog,
-    state: FakeState,
-    clock: FakeClock,
-    options: Partial<ReplicaOptions>,
-  ) {
+  private constructor(disk: MemoryDisk, log: DurableLog, parts: RigParts) {
     this.disk = disk;
     this.log = log;
-    this.state = state;
-    this.clock = clock;
+    this.state = parts.state ?? new FakeState();
+    this.clock = parts.clock ?? new FakeClock();
+    const random = new Prng(1);
     const modules = {
       log,
-      stateMachine: state,
-      clock,
+      stateMachine: this.state,
+      transport: parts.transport ?? NO_PEERS,
+      snapshots: null,
+      clock: this.clock,
+      scheduler: SYSTEM_SCHEDULER,
+      random: () => random.nextU32(),
       logger: SILENT_LOGGER,
       publish: (published: PublishedState) => this.published.push(published),
       onFatal: (error: HearthError) => this.fatal.push(error),
     };
-    this.replica = new Replica({ nodeId: "node-a", ...REPLICA_DEFAULTS, ...options }, modules);
+    this.replica = new Replica(
+      { ...REPLICA_DEFAULTS, nodeId: SELF.id, bootstrap: [SELF], ...parts.options },
+      modules,
+    );
   }
 
   propose(
@@ -151,4 +161,23 @@ export class Rig {
 
 export function reasonOf(result: ProposeResult | ReadIndexResult): string {
   return result.ok ? "ok" : result.error.reason;
+}
+
+/** The peers of one member, played by a test: what it sends is kept, `deliver` hands it messages. */
+export class HandTransport implements PeerTransport {
+  readonly sent: Message[] = [];
+  #receiver: PeerReceiver | null = null;
+
+  setReceiver(receiver: PeerReceiver): void {
+    this.#receiver = receiver;
+  }
+
+  send(message: Message): void {
+    this.sent.push(message);
+  }
+
+  deliver(message: Message): void {
+    assert.ok(this.#receiver !== null, "The member has not been started");
+    this.#receiver.onMessage(message);
+  }
 }

@@ -32,11 +32,13 @@ export function collectReplica(metrics: MetricRegistry, replica: Replica): void 
       state: isLeader === 1 ? "Leader" : "Follower",
     });
     metrics.set("hearth_raft_term", status.term);
-    metrics.set("hearth_raft_has_leader", isLeader);
+    metrics.set("hearth_raft_has_leader", status.leader === null ? 0 : 1);
     metrics.set("hearth_raft_is_leader", isLeader);
-    metrics.set("hearth_raft_voters", 1);
-    metrics.set("hearth_raft_reachable_voters", 1);
-    metrics.set("hearth_raft_failure_tolerance", 0);
+    const { voters, reachableVoters } = status;
+    const majority = Math.floor(voters / 2) + 1;
+    metrics.set("hearth_raft_voters", voters);
+    metrics.set("hearth_raft_reachable_voters", reachableVoters);
+    metrics.set("hearth_raft_failure_tolerance", Math.max(0, reachableVoters - majority));
     metrics.set("hearth_raft_last_index", status.lastIndex);
     metrics.set("hearth_raft_commit_index", status.commitIndex);
     metrics.set("hearth_raft_applied_index", status.appliedIndex);

@@ -1,6 +1,7 @@
 /**
- * Whose data a directory holds: the cluster's id, made at the first start, and the node's. A directory mounted under
- * the wrong node would bring two logs under one name, so a difference stops the start.
+ * Whose data a directory holds: the cluster's id, the node's name, and the id under which this very directory votes.
+ * A directory mounted under the wrong node would bring two logs under one name, so a difference stops the start. A
+ * wiped directory gets a new id: what its old self promised is gone, so it must not pass for it.
  */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -11,6 +12,8 @@ export interface StoredIdentity {
   /** Eight hexadecimal digits. */
   readonly clusterId: string;
   readonly serverId: string;
+  /** Sixteen hexadecimal digits, made with the directory. */
+  readonly nodeId: string;
 }
 
 /** Errors: `failed_precondition` when the directory belongs to another node, or its identity cannot be read. */
@@ -19,13 +22,12 @@ export function claimIdentity(raftDirectory: string, serverId: string): StoredId
   const file = identityFile(raftDirectory);
   const stored = readIdentity(file);
   if (stored === null) {
-    const created = { clusterId: randomBytes(4).toString("hex"), serverId };
-    // Written aside and renamed: a crash leaves no half of it.
-    writeFileSync(`${file}.new`, `${JSON.stringify(created)}\n`, { flush: true });
-    renameSync(`${file}.new`, file);
-    return created;
+    return store(file, { clusterId: randomHex(4), serverId, nodeId: randomHex(8) });
   }
-  if (stored.serverId === serverId) return stored;
+  if (stored.serverId === serverId) {
+    // Written before nodes had ids of their own.
+    return stored.nodeId === "" ? store(file, { ...stored, nodeId: randomHex(8) }) : stored;
+  }
   throw new HearthError(
     "failed_precondition",
     `Cannot use ${raftDirectory}: it belongs to the node "${stored.serverId}", this one is "${serverId}"`,
@@ -36,6 +38,18 @@ export function claimIdentity(raftDirectory: string, serverId: string): StoredId
   );
 }
 
+function randomHex(bytes: number): string {
+  return randomBytes(bytes).toString("hex");
+}
+
+/** Written aside and renamed: a crash leaves no half of it. */
+function store(file: string, identity: StoredIdentity): StoredIdentity {
+  writeFileSync(`${file}.new`, `${JSON.stringify(identity)}\n`, { flush: true });
+  renameSync(`${file}.new`, file);
+  return identity;
+}
+
+/** `nodeId` is empty where the file does not name one. */
 function readIdentity(file: string): StoredIdentity | null {
   let text: string;
   try {
@@ -45,9 +59,10 @@ function readIdentity(file: string): StoredIdentity | null {
     throw error;
   }
   try {
-    const { clusterId, serverId } = JSON.parse(text) as Partial<StoredIdentity>;
-    if (typeof clusterId === "string" && typeof serverId === "string")
-      return { clusterId, serverId };
+    const stored = JSON.parse(text) as Partial<StoredIdentity>;
+    const { clusterId, serverId, nodeId = "" } = stored;
+    if ([clusterId, serverId, nodeId].every((value) => typeof value === "string"))
+      return { clusterId, serverId, nodeId } as StoredIdentity;
   } catch {
     // Falls through: damage of any kind has one answer.
   }

@@ -12,7 +12,20 @@ export function observeLogWrite(metrics: MetricRegistry): (durationMs: number) =
 }
 
 /** The same state machine, with the time and size of every applied range. */
-export function timedState(state: ReplicatedState, metrics: MetricRegistry): ReplicatedState {
+export function timedState(
+  state: ReplicatedState & Required<Pick<ReplicatedState, "stage" | "commit">>,
+  metrics: MetricRegistry,
+): ReplicatedState {
+  const timed =
+    (apply: ReplicatedState["apply"]): ReplicatedState["apply"] =>
+    (batches) => {
+      const startedAtMs = performance.now();
+      const result = apply(batches);
+      const seconds = (performance.now() - startedAtMs) / 1_000;
+      metrics.observe("hearth_apply_batch_duration_seconds", seconds);
+      metrics.observe("hearth_apply_batch_entries", result.outcomes.length);
+      return result;
+    };
   return {
     get appliedIndex() {
       return state.appliedIndex;
@@ -20,16 +33,9 @@ export function timedState(state: ReplicatedState, metrics: MetricRegistry): Rep
     get appliedTerm() {
       return state.appliedTerm;
     },
-    apply: (batches) => {
-      const startedAtMs = performance.now();
-      const result = state.apply(batches);
-      metrics.observe(
-        "hearth_apply_batch_duration_seconds",
-        (performance.now() - startedAtMs) / 1_000,
-      );
-      metrics.observe("hearth_apply_batch_entries", result.outcomes.length);
-      return result;
-    },
+    apply: timed((batches) => state.apply(batches)),
+    stage: timed((batches) => state.stage(batches)),
+    commit: () => state.commit(),
     sweep: () => state.sweep?.() ?? false,
   };
 }

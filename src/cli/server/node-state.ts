@@ -98,15 +98,15 @@ export class NodeState {
     const isServing =
       replica?.phase === "ready" && replica.role === "leader" && this.#servingCount > 0;
     if (isServing) this.#firstConsistentAtMs ??= nowMs;
-    const hasLeader = replica?.role === "leader";
+    const hasLeader = replica !== null && replica.leader !== null;
     this.#leaderlessSinceMs = hasLeader ? null : (this.#leaderlessSinceMs ?? nowMs);
     this.#watchApply(replica, nowMs);
     return {
       phase: this.#phaseNow(replica, nowMs),
       hasLeader,
       leaderlessMs: sinceOrZero(this.#leaderlessSinceMs, nowMs),
-      voterCount: 1,
-      reachableVoterCount: 1,
+      voterCount: replica?.voters ?? 1,
+      reachableVoterCount: replica?.reachableVoters ?? 1,
       applyPendingMs: sinceOrZero(this.#applyPendingSinceMs, nowMs),
       applyPendingIndex: this.#applyPendingIndex,
       logWritePendingMs: replica?.pendingWriteMs ?? 0,
@@ -154,17 +154,17 @@ export class NodeState {
 
   #raftStatus(replica: ReturnType<Replica["status"]> | null): NodeStatus["raft"] {
     if (replica === null) return null;
-    const { role, term, lastIndex, commitIndex, appliedIndex } = replica;
-    const leaderId = role === "leader" ? this.#config.node.serverId : null;
+    const { role, leader, term, lastIndex, commitIndex, appliedIndex } = replica;
+    const { voters, reachableVoters } = replica;
     return {
-      role,
-      leaderId,
+      role: role === "leader" ? "leader" : "follower",
+      leaderId: leader?.id ?? null,
       term,
       lastIndex,
       commitIndex,
       appliedIndex,
-      voters: 1,
-      reachableVoters: 1,
+      voters,
+      reachableVoters,
     };
   }
 

@@ -7,7 +7,14 @@
  *
  * HTTP is first and last, so that probes and scrapes see every phase in words.
  */
-import { HearthError, type Logger, SYSTEM_CLOCK } from "../../base/index.ts";
+import { randomBytes } from "node:crypto";
+import {
+  HearthError,
+  type Logger,
+  Prng,
+  SYSTEM_CLOCK,
+  SYSTEM_SCHEDULER,
+} from "../../base/index.ts";
 import type { HearthClient } from "../../client/index.ts";
 import { type Config, type LoadResult, volatileFileSystem } from "../../config/index.ts";
 import { IndexDatabase } from "../../db/index.ts";
@@ -20,7 +27,7 @@ import {
 } from "../../log/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import { QUERY_ENGINE_DEFAULTS } from "../../read/index.ts";
-import { REPLICA_DEFAULTS, Replica } from "../../replica/index.ts";
+import { NO_PEERS, REPLICA_DEFAULTS, Replica } from "../../replica/index.ts";
 import {
   type ListeningAddress,
   ReaderPool,
@@ -33,6 +40,7 @@ import { collectDatabase, collectLog, collectReplica, collectState } from "./col
 import { logFilesDirectory } from "./directories.ts";
 import { claimIdentity, type StoredIdentity } from "./identity.ts";
 import { observeLogWrite, timedState } from "./instruments.ts";
+import { followDemand } from "./demand.ts";
 import { connectLocally } from "./local-client.ts";
 import { LoopMonitor } from "./loop-monitor.ts";
 import { listenHost } from "./listen-host.ts";
@@ -59,6 +67,8 @@ interface Parts {
   stateMachine?: StateMachine;
   log?: DurableLog;
   replica?: Replica;
+  /** Stops following the demand of readers. */
+  demand?: () => void;
   pool?: ReaderPool;
   poller?: ReaderMetricsPoller;
   client?: HearthClient;
@@ -195,11 +205,15 @@ export class HearthNode {
   async #openLog(): Promise<void> {
     const { metrics } = this.#modules;
     const { logSegmentBytes, logGroupBytes } = this.#config.storage;
+    const { identity } = this.#parts;
+    if (identity === undefined) throw new Error("The directories are claimed before the log");
+    const { clusterId, nodeId } = identity;
     const options = {
       ...LOG_DEFAULTS,
       directory: logFilesDirectory(this.#config.node.logDirectory),
       segmentBytes: logSegmentBytes,
       groupMaxBytes: logGroupBytes,
+      owner: { clusterId, nodeId },
     };
     const log = await DurableLog.open(options, {
       files: NODE_FILES,
@@ -213,20 +227,28 @@ export class HearthNode {
 
   async #startReplica(): Promise<void> {
     const { metrics, onFatal } = this.#modules;
-    const { log, stateMachine } = this.#parts;
-    if (log === undefined || stateMachine === undefined)
+    const { log, stateMachine, identity } = this.#parts;
+    if (log === undefined || stateMachine === undefined || identity === undefined)
       throw new Error("The log is opened before the replica");
-    const options = { ...REPLICA_DEFAULTS, nodeId: this.#config.node.serverId };
+    const { nodeId, serverId } = identity;
+    const self = { id: nodeId, serverId, address: "" };
+    // One voter has no slow peers to keep entries for.
+    const options = { ...REPLICA_DEFAULTS, nodeId, bootstrap: [self], tailMaxBytes: 0 };
+    const random = new Prng(randomBytes(4).readUInt32LE());
     const shared = this.state.sharedState;
     const replica = new Replica(options, {
       log,
       stateMachine: timedState(stateMachine, metrics),
+      transport: NO_PEERS,
+      snapshots: null,
       clock: SYSTEM_CLOCK,
+      scheduler: SYSTEM_SCHEDULER,
+      random: () => random.nextU32(),
       logger: this.#logger.child("replica"),
-      // The only voter grants reads by itself once it leads.
-      publish: (progress) => shared.publish({ ...progress, canGrantReads: progress.isLeader }),
+      publish: (progress) => shared.publish(progress),
       onFatal,
     });
+    this.#parts.demand = followDemand(shared, replica, SYSTEM_SCHEDULER);
     this.#parts.replica = replica;
     this.state.attachReplica(replica);
     collectReplica(metrics, replica);
@@ -296,7 +318,8 @@ export class HearthNode {
 
   /** Once: a log cannot be closed twice. */
   #stopReplica(): Promise<void> {
-    const { replica, log } = this.#parts;
+    const { replica, log, demand } = this.#parts;
+    demand?.();
     this.#replicaStopped ??= replica?.stop() ?? log?.close() ?? Promise.resolve();
     return this.#replicaStopped;
   }

@@ -26,7 +26,7 @@ export class ReplicaProposer implements Proposer {
       });
       done(result);
     };
-    if (proposal.termAtLeast <= this.#replica.status().term) {
+    if (proposal.termAtLeast <= this.#replica.term) {
       this.#append(proposal, finish);
       return;
     }
@@ -48,7 +48,7 @@ export class ReplicaProposer implements Proposer {
 
   /** Plain JSON: the failure is told in words. */
   status(): object {
-    const { failure, ...status }: ReplicaStatus = this.#replica.status();
+    const { failure, peers, nodeId, ...status }: ReplicaStatus = this.#replica.status();
     return { ...status, failure: failure?.message ?? null };
   }
 }

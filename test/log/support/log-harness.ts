@@ -8,6 +8,7 @@ import {
   type LogOptions,
   type SuffixCut,
 } from "../../../src/log/index.ts";
+import { BATCH_KIND, type Batch, type BatchKind } from "../../../src/raft/index.ts";
 
 export const SMALL_LOG: LogOptions = {
   directory: "/log",
@@ -51,11 +52,18 @@ export function entriesBody(
 export function batchOf(
   firstIndex: number,
   count: number,
-  settings: { term?: number; payloadBytes?: number; appendedAtMs?: number; tag?: number } = {},
+  settings: {
+    term?: number;
+    payloadBytes?: number;
+    appendedAtMs?: number;
+    tag?: number;
+    kind?: BatchKind;
+  } = {},
 ): AppendBatch {
   const { term = 1, payloadBytes = 40, appendedAtMs = 1000, tag = 0 } = settings;
+  const kind = settings.kind ?? BATCH_KIND.entries;
   const body = entriesBody(firstIndex, count, payloadBytes, tag);
-  return { firstIndex, term, count, appendedAtMs, body, bodyBytes: body.length };
+  return { kind, firstIndex, term, count, appendedAtMs, body, bodyBytes: body.length };
 }
 
 /** A log with promises instead of an owner. */
@@ -108,8 +116,12 @@ export class LogUnderTest {
     return this.append(count, settings);
   }
 
-  setHardState(term: number, vote = ""): Promise<void> {
-    return this.durable(this.log.setHardState({ term, vote }));
+  setHardState(term: number, vote = "", abstains = false): Promise<void> {
+    return this.durable(this.log.setHardState({ term, vote, abstains }));
+  }
+
+  resetTo(index: number, term: number, appendedAtMs = 1000): Promise<void> {
+    return this.durable(this.log.resetTo({ index, term, appendedAtMs }));
   }
 
   /** Reads everything from `fromIndex` on, entry by entry. */
@@ -132,19 +144,20 @@ export interface ReadEntry {
   readonly index: number;
   readonly term: number;
   readonly appendedAtMs: number;
+  readonly kind: BatchKind;
   /** The number in the payload: index * 1000 + tag. */
   readonly value: number;
 }
 
-function splitBatch(batch: AppendBatch): ReadEntry[] {
-  const { body, term, appendedAtMs } = batch;
+function splitBatch(batch: Batch): ReadEntry[] {
+  const { body, term, appendedAtMs, kind } = batch;
   const view = new DataView(body.buffer, body.byteOffset, batch.bodyBytes);
   const entries: ReadEntry[] = [];
   let at = 0;
   for (let i = 0; i < batch.count; i++) {
     const payloadBytes = view.getUint32(at, true);
     const value = payloadBytes >= 8 ? view.getFloat64(at + 16, true) : 0;
-    entries.push({ index: batch.firstIndex + i, term, appendedAtMs, value });
+    entries.push({ index: batch.firstIndex + i, term, appendedAtMs, kind, value });
     at += 16 + Math.ceil(payloadBytes / 8) * 8;
   }
   if (at !== batch.bodyBytes)

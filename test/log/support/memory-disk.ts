@@ -9,17 +9,18 @@
 import { basename } from "node:path";
 import type {
   ByteRange,
+  DiskFile,
   FileSystem,
-  LogFile,
   OpenMode,
   WriteDone,
-} from "../../../src/log/index.ts";
+} from "../../../src/files/index.ts";
 
 export const SECTOR_BYTES = 512;
 
 export type DiskOperation =
   | { readonly kind: "create"; readonly name: string }
   | { readonly kind: "remove"; readonly name: string }
+  | { readonly kind: "rename"; readonly from: string; readonly to: string }
   | { readonly kind: "syncDirectory" }
   | {
       readonly kind: "write";
@@ -30,7 +31,9 @@ export type DiskOperation =
   /** The write at `operation` has been reported as durable. */
   | { readonly kind: "written"; readonly operation: number }
   /** A promise was made to somebody outside at this point. */
-  | { readonly kind: "promise"; readonly value: number };
+  | { readonly kind: "promise"; readonly value: number }
+  /** What the owner of the disk is doing: something of this kind begins or ends. */
+  | { readonly kind: "begin" | "end"; readonly what: string };
 
 /** What to do with a write: nothing, or fail it, or cut it short. */
 export type WriteFault = "none" | "error" | "short" | "hold";
@@ -57,7 +60,7 @@ export class MemoryDisk implements FileSystem {
     return [...this.files.keys()].sort();
   }
 
-  async open(path: string, mode: OpenMode): Promise<LogFile> {
+  async open(path: string, mode: OpenMode): Promise<DiskFile> {
     const name = basename(path);
     if (mode === "create") {
       if (this.files.has(name)) throw new Error(`EEXIST: ${name}`);
@@ -75,8 +78,13 @@ export class MemoryDisk implements FileSystem {
     this.operations.push({ kind: "remove", name });
   }
 
-  async rename(): Promise<void> {
-    throw new Error("The log renames nothing");
+  async rename(fromPath: string, toPath: string): Promise<void> {
+    const [from, to] = [basename(fromPath), basename(toPath)];
+    const bytes = this.files.get(from);
+    if (bytes === undefined) throw new Error(`ENOENT: ${from}`);
+    this.files.delete(from);
+    this.files.set(to, bytes);
+    this.operations.push({ kind: "rename", from, to });
   }
 
   async syncDirectory(): Promise<void> {
@@ -85,6 +93,14 @@ export class MemoryDisk implements FileSystem {
 
   promise(value: number): void {
     this.operations.push({ kind: "promise", value });
+  }
+
+  begin(what: string): void {
+    this.operations.push({ kind: "begin", what });
+  }
+
+  end(what: string): void {
+    this.operations.push({ kind: "end", what });
   }
 
   write(name: string, bytes: Uint8Array, position: number, done: WriteDone): void {
@@ -105,7 +121,7 @@ export class MemoryDisk implements FileSystem {
   }
 }
 
-class MemoryFile implements LogFile {
+class MemoryFile implements DiskFile {
   readonly #disk: MemoryDisk;
   readonly #name: string;
 
@@ -181,6 +197,7 @@ export function imageAfterCrash(
       (style.inFlight !== "lost" && style.random() < 0.5);
     if (operation.kind === "create" && isKept) files.set(operation.name, new Uint8Array(0));
     if (operation.kind === "remove" && isKept) files.delete(operation.name);
+    if (operation.kind === "rename" && isKept) moved(files, operation.from, operation.to);
     if (operation.kind !== "write") continue;
     const file = files.get(operation.name);
     if (file === undefined) continue;
@@ -188,6 +205,13 @@ export function imageAfterCrash(
     else tear(files, operation, style);
   }
   return files;
+}
+
+function moved(files: Map<string, Uint8Array>, from: string, to: string): void {
+  const bytes = files.get(from);
+  if (bytes === undefined) return;
+  files.delete(from);
+  files.set(to, bytes);
 }
 
 type Write = DiskOperation & { readonly kind: "write" };

@@ -6,8 +6,9 @@
 /** Folders of src/ from the ground up. A folder imports lower levels only; folders of one level never each other. */
 export const LAYERS: readonly (readonly string[])[] = [
   ["base"],
-  ["protocol", "db", "metrics"],
-  ["raft", "log", "state", "read", "cluster", "storage", "client"],
+  // session: a library over an abstract store, below the state machine that uses it.
+  ["protocol", "db", "files", "metrics", "session"],
+  ["raft", "log", "snapshot", "state", "read", "cluster", "storage", "client"],
   ["replica"],
   ["service", "leader"],
   ["server", "grpc", "admin"],
@@ -27,7 +28,7 @@ export const PRIVATE_FOLDERS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** `import type` from raft is open to the folders that carry its values. */
-export const RAFT_TYPE_IMPORTERS: readonly string[] = ["log", "cluster", "protocol"];
+export const RAFT_TYPE_IMPORTERS: readonly string[] = ["log", "snapshot", "cluster", "protocol"];
 
 /** Packages behind walls, and where in src/ they may be imported. */
 export const WALLS: Readonly<Record<string, readonly string[]>> = {
@@ -52,7 +53,7 @@ export const FILE_LINES_RATCHET: Readonly<Record<string, number>> = {};
 export const GENERATED = "src/protocol/gen/";
 
 /** Where a state machine must come out the same on every replica: src/raft and what applying reaches. */
-export const DETERMINISTIC_ROOTS = ["src/state/apply.ts"];
+export const DETERMINISTIC_ROOTS = ["src/state/apply.ts", "src/raft/index.ts"];
 
 /** Reached from apply, but not part of its decisions. */
 export const DETERMINISM_EXCEPTIONS: readonly string[] = [
@@ -83,9 +84,24 @@ export const ENTRY_POINTS: readonly string[] = [
   "src/client/index.ts",
   // Its name is put together at run time, so that it starts from sources and from dist/.
   "src/server/reader-thread.ts",
+  // Run by the simulator today; the node mounts them with peers (peer messages, snapshots of the real state).
+  "src/raft/codec/index.ts",
+  "src/snapshot/index.ts",
 ];
 
 /** Packages of `dependencies` that src does not import yet, with the reason. */
 export const UNUSED_DEPENDENCIES: Readonly<Record<string, string>> = {
   piscina: "comes with the compaction planner, which is its first user",
 };
+
+/** Commands and threads of test/, started by scripts/run-tool.mjs, by a test or by one another. */
+export const TEST_TOOLS: readonly string[] = [
+  "test/support/vectors/main.ts",
+  "test/replica/commit-reader.ts",
+  "test/sim/main.ts",
+  "test/sim/worker.ts",
+  "test/explore/main.ts",
+  "test/mutants/main.ts",
+  "test/crashpoints/main.ts",
+  "test/crashpoints/bitrot.ts",
+];

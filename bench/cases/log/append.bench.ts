@@ -1,0 +1,91 @@
+/** Driver, core and log without a state: what a durable, committed entry costs before it means anything. */
+
+import { join } from "node:path";
+import { open } from "lmdb";
+import {
+  type BenchCase,
+  type PreparedCase,
+  repeat,
+  repeatAsync,
+  type Subject,
+} from "../../harness/index.ts";
+import { ENTRY_BYTES, noState, startNode, warmUp } from "../../support/node-in-process.ts";
+import { rawWriter } from "../../support/raw-writer.ts";
+
+interface Limit {
+  readonly subject: Subject;
+  readonly close: () => void | Promise<void>;
+}
+
+function rawLimit(directory: string): Limit {
+  const raw = rawWriter(directory);
+  const subject = repeat("O_DSYNC write, one at a time", raw.write, { hasLatencies: true });
+  return { subject, close: raw.close };
+}
+
+/** Puts of the same size whose promise stands for a synced commit; puts that wait share one. */
+function lmdbLimit(directory: string, inFlight: number): Limit {
+  const db = open<Uint8Array, number>({
+    path: join(directory, "lmdb"),
+    overlappingSync: false,
+    encoding: "binary",
+  });
+  const value = new Uint8Array(ENTRY_BYTES).fill(1);
+  let key = 0;
+  const subject = repeatAsync(
+    `durable LMDB put, ${inFlight} in flight`,
+    () => db.put(key++, value),
+    {
+      inFlight,
+      hasLatencies: true,
+    },
+  );
+  return { subject, close: () => db.close() };
+}
+
+async function prepare(directory: string, inFlight: number, limit: Limit): Promise<PreparedCase> {
+  const node = await startNode(join(directory, "node"), noState);
+  await warmUp(node.addEntry);
+  return {
+    ours: repeatAsync(`entry, ${inFlight} in flight`, node.addEntry, {
+      inFlight,
+      hasLatencies: true,
+    }),
+    limit: limit.subject,
+    close: async () => {
+      await node.close();
+      await limit.close();
+    },
+  };
+}
+
+export const cases: readonly BenchCase[] = [
+  {
+    name: "log/append/1-in-flight",
+    about: "600 B entries through driver, core and log, one at a time, against raw durable writes.",
+    goals: [{ metric: "p50Us", form: "ours/limit", atMost: 2.5 }],
+    sampleMs: 200,
+    prepare: ({ directory }) => prepare(directory, 1, rawLimit(directory)),
+  },
+  {
+    name: "log/append/64-in-flight",
+    about: "The same with 64 proposers, against raw durable writes one at a time.",
+    goals: [{ metric: "rate", form: "ours/limit", atLeast: 20 }],
+    sampleMs: 200,
+    prepare: ({ directory }) => prepare(directory, 64, rawLimit(directory)),
+  },
+  {
+    name: "log/append/512-in-flight",
+    about: "The same with 512 proposers, against raw durable writes one at a time.",
+    goals: [{ metric: "rate", form: "ours/limit", atLeast: 70 }],
+    sampleMs: 200,
+    prepare: ({ directory }) => prepare(directory, 512, rawLimit(directory)),
+  },
+  {
+    name: "log/append/64-in-flight-lmdb",
+    about: "64 proposers, against 64 durable puts of the same bytes into LMDB.",
+    goals: [{ metric: "rate", form: "ours/limit", atLeast: 1.8 }],
+    sampleMs: 200,
+    prepare: ({ directory }) => prepare(directory, 64, lmdbLimit(directory, 64)),
+  },
+];

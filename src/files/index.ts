@@ -1,0 +1,16 @@
+export {
+  type ByteRange,
+  type DiskFile,
+  type FileSystem,
+  type FileTree,
+  isFull,
+  isMissing,
+  OPEN_MODE,
+  type OpenMode,
+  readWhole,
+  withFile,
+  type WriteDone,
+  writeAll,
+  writeFully,
+} from "./files.ts";
+export { NODE_FILES } from "./node-files.ts";

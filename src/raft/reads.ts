@@ -1,0 +1,118 @@
+/**
+ * Linearizable reads (DESIGN.md 29-32). A leader confirms by a round of heartbeats that begins after the reads arrived
+ * that it still leads; a follower asks its leader for an index.
+ *
+ * Local ids grow, so that a read is known by "everything up to": nothing is kept per read.
+ */
+
+import { isMember, quorumIndex } from "./quorum.ts";
+import { currentMembership } from "./raft-log.ts";
+import { sendHeartbeat } from "./heartbeats.ts";
+import { type CoreState, drop, type LeaderState, type RemoteRead, send } from "./state.ts";
+import { MESSAGE, type ReadIndexReply, type ReadIndexRequest, ROLE } from "./types.ts";
+
+/** Rounds under way at once: enough to hide a round trip; the reads of many turns then share the next one. */
+const ROUNDS_MAX = 4;
+
+/** Everything that waits rides on a new round, unless this leader may not answer yet. */
+export function beginRound(state: CoreState): void {
+  const leading = state.leading as LeaderState;
+  // A smaller configuration, or a hand-over that came to nothing, may have confirmed what was begun before.
+  confirmRounds(state);
+  const hasReads = state.reads.newestId > leading.coveredReadId || leading.remoteReads.size > 0;
+  if (!hasReads || leading.rounds.length >= ROUNDS_MAX) return;
+  // Before the first commit of its term a leader does not know what is committed; while it hands over, somebody else
+  // may be about to commit.
+  if (state.commitIndex < leading.termStartIndex || leading.transferTo !== "") return;
+  const requests: RemoteRead[] = [];
+  for (const [from, requestId] of leading.remoteReads) requests.push({ from, requestId });
+  leading.remoteReads.clear();
+  leading.readRound += 1;
+  leading.coveredReadId = state.reads.newestId;
+  leading.rounds.push({
+    round: leading.readRound,
+    throughId: leading.coveredReadId,
+    index: state.commitIndex,
+    requests,
+  });
+  for (const peer of leading.peers.values()) sendHeartbeat(state, peer);
+  confirmRounds(state);
+}
+
+/** Grants the rounds that a quorum has confirmed. Confirmations of a later round count for the earlier ones. */
+export function confirmRounds(state: CoreState): void {
+  const leading = state.leading as LeaderState;
+  const { rounds } = leading;
+  if (rounds.length === 0 || leading.transferTo !== "") return;
+  const { nodeId } = state.options;
+  const confirmed = quorumIndex(currentMembership(state.log).membership, (id) =>
+    id === nodeId ? leading.readRound : (leading.peers.get(id)?.readRound ?? 0),
+  );
+  for (;;) {
+    const first = rounds[0];
+    if (first === undefined || first.round > confirmed) break;
+    rounds.shift();
+    state.needsPump = true;
+    grant(state, first.throughId, first.index);
+    for (const { from, requestId } of first.requests) {
+      send(state, {
+        kind: MESSAGE.readIndexReply,
+        from: nodeId,
+        to: from,
+        term: state.term,
+        requestId,
+        index: first.index,
+      });
+    }
+  }
+}
+
+function grant(state: CoreState, throughId: number, index: number): void {
+  const { reads, outbox, term } = state;
+  if (throughId <= reads.grantedId) return;
+  reads.grantedId = throughId;
+  outbox.reads.push({ throughId, index, term });
+}
+
+export function handleReadIndex(state: CoreState, message: ReadIndexRequest): void {
+  const { leading, log } = state;
+  // A follower that was wrong about its leader asks again when it knows better.
+  if (leading === null || message.term !== state.term) return;
+  if (!isMember(currentMembership(log).membership, message.from)) return drop(state);
+  const waiting = leading.remoteReads.get(message.from) ?? 0;
+  if (message.requestId > waiting) leading.remoteReads.set(message.from, message.requestId);
+  state.needsPump = true;
+}
+
+// -- on a follower -------------------------------------------------------------------------------------------------
+
+/** One request at a time; it covers what has arrived until now, and nothing later rides on it. */
+export function requestReads(state: CoreState): void {
+  const { reads, leader, term, options } = state;
+  const isWaiting = reads.newestId > reads.grantedId;
+  if (!isWaiting || reads.request !== null || leader === "" || state.role !== ROLE.follower) return;
+  reads.requestId += 1;
+  const { requestId } = reads;
+  reads.request = { requestId, leader, term, throughId: reads.newestId, waitedTicks: 0 };
+  send(state, { kind: MESSAGE.readIndex, from: options.nodeId, to: leader, term, requestId });
+}
+
+export function handleReadIndexReply(state: CoreState, message: ReadIndexReply): void {
+  const { request } = state.reads;
+  // The answer to an earlier request, or of an earlier leader: too old for those who wait now.
+  if (request === null || message.requestId !== request.requestId) return;
+  if (message.from !== request.leader || message.term !== request.term) return;
+  state.reads.request = null;
+  state.needsPump = true;
+  grant(state, request.throughId, message.index);
+}
+
+/** A request without an answer is given up for a new one. */
+export function tickReads(state: CoreState): void {
+  const { request } = state.reads;
+  if (request === null) return;
+  request.waitedTicks += 1;
+  if (request.waitedTicks <= 2 * state.options.heartbeatTicks) return;
+  state.reads.request = null;
+  state.needsPump = true;
+}

@@ -1,0 +1,253 @@
+/**
+ * Applies what is committed and locally durable, piece by piece, and decides when the database transaction commits.
+ *
+ *   applicable -> [stage: outcomes are decided] -> answers ... -> [commit: readers see it]
+ *
+ * A commit costs as much as applying a hundred entries, however few are in it. So while nobody reads, what is staged
+ * is committed by bytes or after a few ms; a reader that wants it demands it, and keeps commits at every piece for a
+ * while (DESIGN.md, "Commit"). A state machine without `stage` commits every piece.
+ */
+
+import { assert, type HearthError, nextTurn, type Scheduler } from "../base/index.ts";
+import type { DurableLog } from "../log/index.ts";
+import {
+  type Batch,
+  BATCH_KIND,
+  decodeMembershipBatch,
+  type MembershipAt,
+  type Raft,
+} from "../raft/index.ts";
+import { batchesThrough } from "./batches.ts";
+import { applyFailed } from "./errors.ts";
+import type { ReplicaOptions } from "./options.ts";
+import type { SnapshotHead } from "./ports.ts";
+import type { ApplyOutcome, ReplicaStats, StateMachine } from "./types.ts";
+
+export interface ApplierModules {
+  readonly core: Raft;
+  readonly log: DurableLog;
+  readonly stateMachine: StateMachine;
+  readonly scheduler: Scheduler;
+  readonly stats: ReplicaStats;
+  /** A piece was applied: the core knows; publish and answer. */
+  readonly onApplied: (batches: readonly Batch[], result: ApplyOutcome) => void;
+  /** What was staged is visible now, in a turn of its own. */
+  readonly onCommitted: () => void;
+  /** More can be applied in a later turn. */
+  readonly onMore: () => void;
+  /** Final: the database failed, or the log cannot be read. */
+  readonly onFailed: (error: HearthError) => void;
+}
+
+/** What of the log prefix a start or an install has found in the state. */
+export interface AppliedPosition {
+  readonly index: number;
+  readonly term: number;
+  readonly appendedAtMs: number;
+  readonly membership: MembershipAt;
+}
+
+export class Applier {
+  readonly #options: ReplicaOptions;
+  readonly #modules: ApplierModules;
+  #position: AppliedPosition;
+  #visibleIndex: number;
+  #stagedBytes = 0;
+  #cancelCommit: (() => void) | null = null;
+  #eagerUntilMs = Number.NEGATIVE_INFINITY;
+  #isReading = false;
+  #isPaused = false;
+  #hasStopped = false;
+
+  constructor(options: ReplicaOptions, modules: ApplierModules, position: AppliedPosition) {
+    this.#options = options;
+    this.#modules = modules;
+    this.#position = position;
+    this.#visibleIndex = position.index;
+  }
+
+  /** Last entry whose outcome is decided. */
+  get appliedIndex(): number {
+    return this.#position.index;
+  }
+
+  get appliedTerm(): number {
+    return this.#position.term;
+  }
+
+  /** Last entry that every read transaction which begins now sees; at most `appliedIndex`. */
+  get visibleIndex(): number {
+    return this.#visibleIndex;
+  }
+
+  /** What a snapshot of the state would stand for. */
+  get head(): SnapshotHead {
+    return this.#position;
+  }
+
+  get isBusy(): boolean {
+    return this.#isReading || this.#isPaused;
+  }
+
+  /** Step 5: applies one piece, if there is one in memory; true when it did. Otherwise the log is read meanwhile. */
+  run(): boolean {
+    if (this.#hasStopped || this.isBusy) return false;
+    const { core } = this.#modules;
+    const fromIndex = this.#position.index + 1;
+    if (core.applicableIndex < fromIndex) return false;
+    const batches = core.applicable(fromIndex, this.#options.applyMaxBytes);
+    if (batches === null) {
+      this.#isReading = true;
+      void this.#applyFromLog();
+      return false;
+    }
+    return this.#apply(batches);
+  }
+
+  /** Makes what is staged visible. */
+  commit(): boolean {
+    this.#cancelCommit?.();
+    this.#cancelCommit = null;
+    this.#stagedBytes = 0;
+    if (this.#visibleIndex === this.#position.index) return true;
+    try {
+      this.#modules.stateMachine.commit?.();
+    } catch (cause) {
+      this.#fail(applyFailed(this.#visibleIndex + 1, cause));
+      return false;
+    }
+    this.#modules.stats.commits += 1;
+    this.#visibleIndex = this.#position.index;
+    return true;
+  }
+
+  /** A reader is there: commits now, and every piece for a while. */
+  demandCommit(): void {
+    if (this.#hasStopped) return;
+    this.#eagerUntilMs = this.#modules.scheduler.monotonicMs() + this.#options.eagerCommitMs;
+    if (this.#visibleIndex !== this.#position.index && this.commit()) this.#modules.onCommitted();
+  }
+
+  /** A piece of cleaning up, when nothing is staged; true while more is left. */
+  sweep(): boolean {
+    if (this.#hasStopped || this.isBusy || this.#visibleIndex !== this.#position.index)
+      return false;
+    try {
+      return this.#modules.stateMachine.sweep?.() ?? false;
+    } catch (cause) {
+      this.#fail(applyFailed(this.#position.index + 1, cause));
+      return false;
+    }
+  }
+
+  /** While a snapshot takes the place of the state nothing is applied. */
+  pause(): void {
+    assert(!this.#isPaused, "One install at a time");
+    this.#isPaused = true;
+    this.commit();
+  }
+
+  resumeAt(position: AppliedPosition): void {
+    assert(this.#isPaused, "Nothing was installed");
+    this.#isPaused = false;
+    this.#position = position;
+    this.#visibleIndex = position.index;
+  }
+
+  /** Applies nothing more; what is staged is committed, unless the database has failed. */
+  stop(): void {
+    if (this.#hasStopped) return;
+    this.commit();
+    this.#hasStopped = true;
+    this.#cancelCommit?.();
+  }
+
+  #apply(batches: readonly Batch[]): boolean {
+    const { stateMachine, scheduler, stats, core } = this.#modules;
+    const first = this.#position.index + 1;
+    const last = batches.at(-1);
+    assert(last !== undefined && batches[0]?.firstIndex === first, `Nothing to apply at ${first}`);
+    const startedAtMs = scheduler.monotonicMs();
+    let result: ApplyOutcome;
+    try {
+      result = stateMachine.stage?.(batches) ?? stateMachine.apply(batches);
+    } catch (cause) {
+      this.#fail(applyFailed(first, cause));
+      return false;
+    }
+    this.#advance(batches, last);
+    const nowMs = scheduler.monotonicMs();
+    if (!this.#settle(nowMs)) return false;
+    stats.lastApplyMs = nowMs - startedAtMs;
+    stats.appliedRanges += 1;
+    stats.appliedEntries += result.outcomes.length;
+    core.applied(this.#position.index);
+    this.#modules.onApplied(batches, result);
+    if (core.applicableIndex > this.#position.index) this.#modules.onMore();
+    return true;
+  }
+
+  #advance(batches: readonly Batch[], last: Batch): void {
+    let { membership, appendedAtMs } = this.#position;
+    for (const batch of batches) {
+      this.#stagedBytes += batch.bodyBytes;
+      appendedAtMs = Math.max(appendedAtMs, batch.appendedAtMs);
+      if (batch.kind !== BATCH_KIND.membership) continue;
+      membership = { index: batch.firstIndex, membership: decodeMembershipBatch(batch) };
+    }
+    const index = last.firstIndex + last.count - 1;
+    this.#position = { index, term: last.term, appendedAtMs, membership };
+  }
+
+  /** Commits at once or later; false when the database failed. */
+  #settle(nowMs: number): boolean {
+    const { stateMachine, scheduler, onCommitted } = this.#modules;
+    if (stateMachine.stage === undefined) {
+      this.#visibleIndex = this.#position.index;
+      this.#modules.stats.commits += 1;
+      return true;
+    }
+    if (nowMs < this.#eagerUntilMs || this.#stagedBytes >= this.#options.commitMaxBytes) {
+      return this.commit();
+    }
+    this.#cancelCommit ??= scheduler.after(this.#options.commitMaxDelayMs, () => {
+      this.#cancelCommit = null;
+      if (!this.#hasStopped && this.commit()) onCommitted();
+    });
+    return true;
+  }
+
+  // -- from the log --------------------------------------------------------------------------------------------
+
+  /** After a start, and when the core's memory does not reach back: reads, applies, and leaves a turn between. */
+  async #applyFromLog(): Promise<void> {
+    const { core, log, scheduler, onMore, onFailed } = this.#modules;
+    // One buffer for all pieces, with room for a frame header; a frame that is larger gets its own.
+    const buffer = new Uint8Array(this.#options.replayMaxBytes + 4096);
+    try {
+      while (!this.#hasStopped && core.applicableIndex > this.#position.index) {
+        const fromIndex = this.#position.index + 1;
+        if (core.applicable(fromIndex, 0) !== null) break;
+        const read = await log.read(fromIndex, this.#options.replayMaxBytes, buffer);
+        if (this.#hasStopped) break;
+        const batches = batchesThrough(read, core.applicableIndex);
+        if (batches.length === 0) {
+          throw applyFailed(fromIndex, new Error("the log has no entries there"));
+        }
+        if (!this.#apply(batches)) break;
+        await nextTurn(scheduler);
+      }
+      this.#isReading = false;
+      if (!this.#hasStopped) onMore();
+    } catch (error) {
+      this.#isReading = false;
+      if (!this.#hasStopped) onFailed(applyFailed(this.#position.index + 1, error));
+    }
+  }
+
+  #fail(error: HearthError): void {
+    this.#hasStopped = true;
+    this.#cancelCommit?.();
+    this.#modules.onFailed(error);
+  }
+}

@@ -1,0 +1,37 @@
+/** Reads that wait for a read index, in the order of their ids. */
+
+import { assert, type HearthError } from "../base/index.ts";
+import type { ReadGrant } from "../raft/index.ts";
+import type { ReadIndexDone } from "./types.ts";
+
+export class ReadQueue {
+  #waiting: ReadIndexDone[] = [];
+  /** Id of the first one that waits. */
+  #firstId = 1;
+
+  get length(): number {
+    return this.#waiting.length;
+  }
+
+  /** Returns the local id under which the core knows the read. */
+  push(done: ReadIndexDone): number {
+    this.#waiting.push(done);
+    return this.#firstId + this.#waiting.length - 1;
+  }
+
+  grant(grant: ReadGrant): void {
+    const count = grant.throughId - this.#firstId + 1;
+    assert(count <= this.#waiting.length, `Read ${grant.throughId} was granted, but never asked`);
+    if (count <= 0) return;
+    const granted = this.#waiting.splice(0, count);
+    this.#firstId += count;
+    for (const done of granted) done({ ok: true, index: grant.index, term: grant.term });
+  }
+
+  failAll(error: HearthError): void {
+    const failed = this.#waiting;
+    this.#firstId += failed.length;
+    this.#waiting = [];
+    for (const done of failed) done({ ok: false, error });
+  }
+}

@@ -1,0 +1,139 @@
+/** What a start finds: does the state belong to the log, and what does the core begin with. */
+
+import type { DurableLog } from "../log/index.ts";
+import {
+  decodeMembershipBatch,
+  type Member,
+  type Membership,
+  type MembershipAt,
+  type RaftStart,
+  type SnapshotMeta,
+  type TermSpan,
+} from "../raft/index.ts";
+import type { AppliedPosition } from "./applier.ts";
+import { mismatch } from "./errors.ts";
+import type { SnapshotStore } from "./ports.ts";
+import { installSnapshot } from "./snapshots.ts";
+import type { StateMachine } from "./types.ts";
+
+export interface StartModules {
+  readonly log: DurableLog;
+  readonly stateMachine: StateMachine;
+  readonly snapshots: SnapshotStore | null;
+}
+
+export interface Found {
+  readonly start: RaftStart;
+  readonly position: AppliedPosition;
+}
+
+/**
+ * Checks that log and state belong together; a state that ends before the log begins is brought up from a snapshot.
+ *
+ * Errors: HearthError failed_precondition; what to do about it is in its `next`.
+ */
+export async function findStart(
+  modules: StartModules,
+  bootstrap: readonly Member[],
+): Promise<Found> {
+  const { log, stateMachine, snapshots } = modules;
+  await bringUpFromSnapshot(modules);
+  const { appliedIndex } = stateMachine;
+  if (appliedIndex > log.lastIndex) {
+    const text = `The index has applied log index ${appliedIndex}, but the log ends at ${log.lastIndex}`;
+    throw mismatch("state_ahead_of_log", text);
+  }
+  if (appliedIndex + 1 < log.firstIndex) {
+    const text = `The index ends at log index ${appliedIndex}, but the log begins at ${log.firstIndex}`;
+    throw mismatch("state_behind_log", text);
+  }
+  assertSameTerm(modules, appliedIndex);
+  const snapshot = usableSnapshot(snapshots, appliedIndex);
+  const memberships = membershipsOf(log, snapshot, bootstrap);
+  const start: RaftStart = {
+    hardState: log.hardState,
+    firstIndex: log.firstIndex,
+    baseTerm: log.baseTerm,
+    lastIndex: log.lastIndex,
+    terms: log.terms,
+    memberships,
+    snapshot,
+    appliedIndex,
+    commitIndex: Math.min(log.lastIndex, Math.max(log.commitIndex, appliedIndex)),
+    lastAppendedAtMs: Math.max(log.lastAppendedAtMs, snapshot?.appendedAtMs ?? 0),
+  };
+  const position: AppliedPosition = {
+    index: appliedIndex,
+    term: stateMachine.appliedTerm,
+    // Log time of what comes next is at or above; a snapshot before the next entry may carry the newest one known.
+    appendedAtMs: start.lastAppendedAtMs,
+    membership: memberships.findLast(({ index }) => index <= appliedIndex) ?? NO_MEMBERSHIP,
+  };
+  return { start, position };
+}
+
+/** The term of an entry of the log, or of the one before its first; -1 when it is not there. */
+function termOf(
+  log: Pick<DurableLog, "firstIndex" | "lastIndex" | "baseTerm" | "terms">,
+  index: number,
+): number {
+  if (index === log.firstIndex - 1) return log.baseTerm;
+  if (index < log.firstIndex || index > log.lastIndex) return -1;
+  return log.terms.findLast((span: TermSpan) => span.firstIndex <= index)?.term ?? -1;
+}
+
+async function bringUpFromSnapshot(modules: StartModules): Promise<void> {
+  const { log, stateMachine, snapshots } = modules;
+  const latest = snapshots?.latest ?? null;
+  if (snapshots === null || latest === null) return;
+  const isBehind = stateMachine.appliedIndex + 1 < log.firstIndex;
+  const isCovered = latest.index + 1 >= log.firstIndex && latest.index <= log.lastIndex;
+  if (isBehind && isCovered) await installSnapshot(stateMachine, snapshots, latest);
+}
+
+function assertSameTerm({ log, stateMachine }: StartModules, appliedIndex: number): void {
+  if (appliedIndex === 0) return;
+  const found = termOf(log, appliedIndex);
+  if (found === stateMachine.appliedTerm) return;
+  const text = `The index has applied log index ${appliedIndex} of term ${stateMachine.appliedTerm}, but the log has term ${found} there`;
+  throw mismatch("state_of_other_log", text);
+}
+
+/** One that is ahead of the state was received and never installed: the leader offers it, or a newer one, again. */
+function usableSnapshot(store: SnapshotStore | null, appliedIndex: number): SnapshotMeta | null {
+  const latest = store?.latest ?? null;
+  return latest !== null && latest.index <= appliedIndex ? latest : null;
+}
+
+const NO_MEMBERSHIP: MembershipAt = {
+  index: 0,
+  membership: { members: [], voters: [], votersOutgoing: [], learners: [], learnersNext: [] },
+};
+
+function membershipsOf(
+  log: DurableLog,
+  snapshot: SnapshotMeta | null,
+  bootstrap: readonly Member[],
+): readonly MembershipAt[] {
+  const logged = log.memberships.map(({ index, body }) => ({
+    index,
+    membership: decodeMembershipBatch({ body, bodyBytes: body.length }),
+  }));
+  if (snapshot !== null) {
+    const { membership } = snapshot;
+    return [membership, ...logged.filter(({ index }) => index > membership.index)];
+  }
+  const [self] = bootstrap;
+  const isOldLog = logged.length === 0 && log.lastIndex > 0 && bootstrap.length === 1;
+  // A log of one member from before members were logged.
+  if (isOldLog && self !== undefined) return [{ index: 0, membership: soleMembership(self) }];
+  if (logged.length === 0 && log.lastIndex > 0) {
+    const text = `The log ends at index ${log.lastIndex}, but neither it nor a snapshot says who the members are`;
+    throw mismatch("log_without_members", text);
+  }
+  return logged;
+}
+
+function soleMembership(self: Member): Membership {
+  return { ...NO_MEMBERSHIP.membership, members: [self], voters: [self.id] };
+}

@@ -1,0 +1,42 @@
+/** What the owner of snapshot files sees. The driver builds on these (src/replica/ports.ts hands them on). */
+
+import type { MembershipAt, SnapshotMeta } from "../raft/index.ts";
+
+/** A consistent image of the state, handed out in pieces. */
+export interface SnapshotSource {
+  readonly index: number;
+  readonly term: number;
+  /** The next piece, of any size above 0; null at the end. The piece is the caller's until it asks again. */
+  next(): Promise<Uint8Array | null>;
+  /** Closing twice is harmless. */
+  close(): void;
+}
+
+/** Known before the first byte of a snapshot. */
+export interface SnapshotHead {
+  readonly index: number;
+  readonly term: number;
+  readonly membership: MembershipAt;
+  readonly appendedAtMs: number;
+}
+
+/**
+ * Snapshot files of one member (src/snapshot). Every promise rejects with a HearthError when the disk fails; which of
+ * them are final is said in src/snapshot/errors.ts.
+ */
+export interface SnapshotStore {
+  /** The newest complete, verified one. */
+  readonly latest: SnapshotMeta | null;
+  /** Writes, syncs, reads back and verifies; only then it has a name and is `latest`. Closes the source. */
+  take(head: SnapshotHead, source: SnapshotSource): Promise<SnapshotMeta>;
+  /** Bytes of one chunk, or null when the snapshot is gone. */
+  readChunk(id: string, chunk: number): Promise<Uint8Array | null>;
+  /** Keeps a chunk that has arrived; answers the chunk missing next. Chunks out of order are not kept. `bytes` are borrowed. */
+  storeChunk(meta: SnapshotMeta, chunk: number, bytes: Uint8Array): Promise<number>;
+  /** All chunks are here: verifies the whole against meta. False: damaged, and what was received is gone. */
+  completeReceived(meta: SnapshotMeta): Promise<boolean>;
+  /** Chunks in order, each verified, for installing. */
+  open(meta: SnapshotMeta): SnapshotSource;
+  /** Keeps the newest `count` complete ones and drops partial ones that nobody is receiving. */
+  retain(count: number): Promise<void>;
+}

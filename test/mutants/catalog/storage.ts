@@ -1,0 +1,130 @@
+/** Bugs of the durable log: what is promised before it is on the disk, and what a start makes of what it finds. */
+
+import type { Killer, Mutant } from "../types.ts";
+
+function crashPointTest(expect: RegExp): Killer {
+  return {
+    kind: "test",
+    file: "test/log/crash-points.test.ts",
+    why: "it enumerates every crash point of the log's files, which a cluster only meets by chance",
+    expect,
+  };
+}
+
+function damageTest(expect: RegExp): Killer {
+  return {
+    kind: "test",
+    file: "test/log/damage.test.ts",
+    why: "it puts every kind of damage at every place of real log files",
+    expect,
+  };
+}
+
+function logTest(expect: RegExp): Killer {
+  return {
+    kind: "test",
+    file: "test/log/log.test.ts",
+    why: "the simulator replaces failing disks by stopping ones: an error code is a matter of the log alone",
+    expect,
+  };
+}
+
+export const STORAGE_MUTANTS: readonly Mutant[] = [
+  {
+    id: "log-cuts-at-damage",
+    reference: "NATS 2.12.1 (49.7 % lost after one flipped bit); FAST'18 PAR",
+    does: "takes a wrong checksum in the middle of the log for an unfinished write and cuts there",
+    edits: [
+      {
+        file: "src/log/segment-scan.ts",
+        find: "  if (later >= 0) {",
+        replace: "  if (later >= 0 && image.length === 0) {",
+      },
+    ],
+    killers: [damageTest(/flipped bit before the last group|zeroed sector before/)],
+  },
+  {
+    id: "log-cuts-complete-frame",
+    reference: "FAST'18 PAR: a checksum alone cannot tell bit rot from a torn tail",
+    does: "cuts a last frame whose write was complete and whose bytes changed afterwards",
+    edits: [
+      {
+        file: "src/log/segment-scan.ts",
+        find: "  if (!hasLostSector(image, segment, end)) {",
+        replace: "  if (!hasLostSector(image, segment, end) && image.length === 0) {",
+      },
+    ],
+    killers: [damageTest(/complete write does not pass for a torn one/)],
+  },
+  {
+    id: "log-retries-failed-sync",
+    reference: "ATC'20 (PostgreSQL fsyncgate): retry after a failed fsync",
+    does: "takes the second attempt of a failed write for success",
+    edits: [
+      {
+        file: "src/log/log.ts",
+        find: "      else this.#fail(writeFailed(segmentPath(this.options.directory, active.sequence), error));",
+        replace: "      else this.#onWritten(group);",
+      },
+    ],
+    killers: [logTest(/failed write is final/)],
+  },
+  {
+    id: "log-acknowledges-before-sync",
+    reference: "etcd#14370: one node acknowledges before its write is durable",
+    does: "reports a group as durable when its write begins",
+    edits: [
+      {
+        file: "src/log/log.ts",
+        find: "    const start = groupStart === 0 ? 0 : SEGMENT_HEADER_BYTES;",
+        replace:
+          "    const start = groupStart === 0 ? 0 : SEGMENT_HEADER_BYTES;\n" +
+          "    const early = group.lastSequence;\n" +
+          "    setImmediate(() => this.#owner.onDurable(early));",
+      },
+    ],
+    killers: [crashPointTest(/keeps what was promised/)],
+  },
+  {
+    id: "log-acknowledges-what-is-collected",
+    reference: "etcd-io/raft 2af491fb: storage acknowledgements out of order",
+    does: "reports as durable what is only collected for the next write",
+    edits: [
+      {
+        file: "src/log/log.ts",
+        find: "    this.#durableSequence = group.lastSequence;",
+        replace: "    this.#durableSequence = this.#sequence;",
+      },
+    ],
+    killers: [
+      crashPointTest(/keeps what was promised/),
+      logTest(/durable sequence numbers cover exactly/),
+    ],
+  },
+  {
+    id: "log-leaves-last-group-in-page-cache",
+    reference: "ATC'20: the page cache is not the disk; etcd#6378",
+    does: "trusts what a start reads at the end of the log without writing it again",
+    edits: [
+      {
+        file: "src/log/newest-segment.ts",
+        find: "image.subarray(groupStart, tornEnd), groupStart);",
+        replace: "image.subarray(offset, tornEnd), offset);",
+      },
+    ],
+    killers: [crashPointTest(/page cache alone/)],
+  },
+  {
+    id: "log-keeps-torn-end",
+    reference: "hashicorp/raft-wal, ALICE (OSDI'14): a torn tail that later reads as frames",
+    does: "leaves the bytes of an unfinished write behind the end of the log",
+    edits: [
+      {
+        file: "src/log/newest-segment.ts",
+        find: "      image.fill(0, offset, tornEnd);\n",
+        replace: "",
+      },
+    ],
+    killers: [crashPointTest(/keeps what was promised|inside the repair/)],
+  },
+];

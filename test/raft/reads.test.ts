@@ -1,0 +1,200 @@
+/** Linearizable reads: DESIGN.md 29-32. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  type Heartbeat,
+  MESSAGE,
+  type Message,
+  type ReadIndexRequest,
+} from "../../src/raft/index.ts";
+import { Cluster } from "./support/cluster.ts";
+import { accept, heard, leading, type Lone } from "./support/lone.ts";
+
+function led(): Cluster {
+  const cluster = new Cluster();
+  cluster.elect("a");
+  return cluster;
+}
+
+test("a leader grants a read after a quorum has confirmed a round that began after it arrived", () => {
+  const cluster = led();
+  cluster.read("a");
+  assert.deepEqual(cluster.node("a").granted, []);
+  cluster.settle();
+  assert.deepEqual(cluster.node("a").granted, [
+    { id: 1, index: cluster.node("a").core.commitIndex },
+  ]);
+});
+
+test("a confirmation of an earlier round does not count for a later read", () => {
+  const cluster = led();
+  cluster.read("a");
+  const early = cluster.network.splice(0).filter(({ to }) => to === "b");
+  for (const message of early) cluster.step(message);
+  const echo = cluster.network.find(({ kind }) => kind === MESSAGE.heartbeatReply);
+  assert.ok(echo !== undefined);
+  cluster.settle();
+  cluster.network.length = 0;
+  cluster.read("a");
+  cluster.network.length = 0;
+  cluster.step(echo);
+  assert.equal(cluster.node("a").granted.length, 1);
+});
+
+test("a leader that was replaced grants nothing", () => {
+  const cluster = led();
+  cluster.isolate("a");
+  cluster.elect("b");
+  cluster.propose("b", "x");
+  cluster.settle();
+  cluster.read("a");
+  cluster.run(5);
+  assert.deepEqual(cluster.node("a").granted, []);
+  cluster.heal();
+  cluster.run(20);
+  assert.equal(cluster.node("a").granted.length, 1, "it is answered in the end");
+});
+
+test("nothing is granted before the first commit of the term", () => {
+  const cluster = new Cluster();
+  for (const id of ["b", "c"]) cluster.node(id).isDiskHeld = false;
+  cluster.elect("a");
+  cluster.propose("a", "x");
+  cluster.settle();
+  // b wins, but its entry cannot be committed.
+  cluster.input("a", (core) => core.transfer("b"));
+  while (!cluster.node("b").core.isLeader) {
+    cluster.deliver();
+    for (const id of ["a", "b", "c"]) cluster.sync(id);
+  }
+  for (const id of ["a", "c"]) cluster.node(id).isDiskHeld = true;
+  cluster.read("b");
+  cluster.settle();
+  assert.deepEqual(cluster.node("b").granted, []);
+  for (const id of ["a", "c"]) cluster.node(id).isDiskHeld = false;
+  cluster.settle();
+  assert.equal(cluster.node("b").granted.length, 1);
+});
+
+test("reads wait while leadership is handed over", () => {
+  const cluster = led();
+  cluster.node("b").isDiskHeld = true;
+  cluster.propose("a", "x");
+  cluster.settle();
+  cluster.input("a", (core) => core.transfer("b"));
+  cluster.read("a");
+  cluster.read("c");
+  cluster.settle();
+  assert.deepEqual([cluster.node("a").granted, cluster.node("c").granted], [[], []]);
+  cluster.run(15);
+  assert.equal(cluster.node("a").granted.length, 1, "the hand-over was given up");
+});
+
+/** A leader that has committed in its term. */
+function settled(): Lone {
+  const lone = leading();
+  lone.sync();
+  for (const id of ["b", "c"]) lone.step(accept(id, 2));
+  lone.drain();
+  assert.equal(lone.core.commitIndex, 2);
+  return lone;
+}
+
+function roundsIn(messages: readonly Message[]): number[] {
+  const isToB = (m: Message): m is Heartbeat => m.kind === MESSAGE.heartbeat && m.to === "b";
+  return messages.filter(isToB).map(({ readRound }) => readRound);
+}
+
+test("rounds under way are bounded; the reads of many turns share the next one", () => {
+  const lone = settled();
+  const begun: number[] = [];
+  for (let id = 1; id <= 20; id++) {
+    lone.core.read(id);
+    begun.push(...roundsIn(lone.drain()));
+  }
+  assert.deepEqual(begun, [1, 2, 3, 4]);
+  assert.deepEqual(roundsIn(lone.step(heard("b", 1))), [5]);
+  assert.deepEqual(lone.out.reads, [{ throughId: 1, index: 2, term: 2 }]);
+  lone.step(heard("b", 5));
+  assert.deepEqual(
+    lone.out.reads.map(({ throughId }) => throughId),
+    [2, 3, 4, 20],
+  );
+});
+
+test("while leadership is handed over no round begins, and none that began before is granted", () => {
+  const lone = settled();
+  lone.core.read(1);
+  assert.deepEqual(roundsIn(lone.drain()), [1]);
+  assert.equal(lone.core.transfer("b"), null);
+  lone.core.read(2);
+  assert.deepEqual(roundsIn(lone.drain()), []);
+  for (const id of ["b", "c"]) {
+    lone.step(heard(id, 1));
+    assert.deepEqual(lone.out.reads, [], "somebody else may lead already");
+  }
+  for (let i = 0; i < 10; i++) {
+    lone.tick();
+    lone.step(heard("b", 1));
+  }
+  assert.equal(lone.core.status().transferTo, "", "it came to nothing");
+  lone.step(heard("b", 2));
+  assert.equal(lone.core.state.reads.grantedId, 2);
+});
+
+test("a follower has one request under way; who arrives meanwhile rides on the next", () => {
+  const cluster = led();
+  cluster.read("b");
+  cluster.read("b");
+  cluster.read("b");
+  const requests = cluster.network.filter(({ kind }) => kind === MESSAGE.readIndex);
+  assert.equal(requests.length, 1);
+  cluster.settle();
+  assert.deepEqual(
+    cluster.node("b").granted.map(({ id }) => id),
+    [1, 2, 3],
+  );
+  assert.equal(
+    cluster.node("b").core.state.reads.requestId - (requests[0] as ReadIndexRequest).requestId,
+    1,
+  );
+});
+
+test("a lost request is repeated with a new id, and the answer to the old one is dropped", () => {
+  const cluster = led();
+  cluster.read("b");
+  const [lost] = cluster.network.splice(0);
+  cluster.tick("b", 5);
+  const again = cluster.network.findLast(({ kind }) => kind === MESSAGE.readIndex);
+  assert.ok(lost?.kind === MESSAGE.readIndex && again?.kind === MESSAGE.readIndex);
+  assert.ok(again.requestId > lost.requestId);
+  const { term } = lost;
+  const reply = { kind: MESSAGE.readIndexReply, from: "a", to: "b", term, index: 1 } as const;
+  cluster.step({ ...reply, requestId: lost.requestId });
+  assert.deepEqual(cluster.node("b").granted, []);
+  cluster.settle();
+  assert.equal(cluster.node("b").granted.length, 1);
+});
+
+test("the answer of an earlier leader grants nothing", () => {
+  const cluster = led();
+  cluster.read("b");
+  const request = cluster.network.find(
+    ({ kind }) => kind === MESSAGE.readIndex,
+  ) as ReadIndexRequest;
+  const { requestId, term } = request;
+  cluster.network.length = 0;
+  cluster.elect("c");
+  cluster.node("b").granted.length = 0;
+  const reply = { kind: MESSAGE.readIndexReply, from: "a", to: "b", term, index: 1 } as const;
+  cluster.step({ ...reply, requestId });
+  assert.deepEqual(cluster.node("b").granted, []);
+});
+
+test("a stranger's request is dropped", () => {
+  const cluster = led();
+  const { term, state } = cluster.node("a").core;
+  cluster.step({ kind: MESSAGE.readIndex, from: "z", to: "a", term, requestId: 1 });
+  assert.equal(state.droppedMessages, 1);
+});

@@ -1,0 +1,176 @@
+/** Three members over an in-memory network: what a driver adds to the core, end to end. The simulator goes further. */
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { CHANGE } from "../../src/raft/index.ts";
+import { SnapshotState, TestCluster, until } from "./cluster-support.ts";
+import { reasonOf } from "./support.ts";
+
+// The members' timers keep no process alive; a test that waits for them has to.
+let alive: NodeJS.Timeout;
+before(() => {
+  alive = setInterval(() => {}, 1000);
+});
+after(() => clearInterval(alive));
+
+test("three members elect one leader, and what it acknowledges is applied by all", async () => {
+  const cluster = await TestCluster.start();
+  const leader = await cluster.leader();
+  const results = await Promise.all(Array.from({ length: 50 }, () => leader.propose(3)));
+  assert.ok(results.every((result) => result.ok));
+  const last = leader.replica.status().lastIndex;
+  await until(() => cluster.nodes.every((node) => node.state.appliedIndex === last));
+  for (const node of cluster.nodes) assert.deepEqual(node.state.entries, leader.state.entries);
+  assert.equal(leader.replica.status().voters, 3);
+  assert.equal(leader.replica.status().reachableVoters, 3);
+  await cluster.close();
+});
+
+test("a follower refuses writes with the leader's address, and grants reads through it", async () => {
+  const cluster = await TestCluster.start();
+  const leader = await cluster.leader();
+  const write = await leader.propose();
+  assert.ok(write.ok);
+  const [follower] = cluster.followersOf(leader);
+  assert.ok(follower !== undefined);
+  await until(() => follower.replica.status().leader !== null);
+  const refusal = await follower.propose();
+  assert.equal(reasonOf(refusal), "not_leader");
+  assert.ok(!refusal.ok && refusal.error.sent === "no");
+  assert.deepEqual(refusal.error.leader, {
+    id: leader.member.serverId,
+    address: leader.member.address,
+  });
+  const read = await follower.readIndex();
+  assert.ok(read.ok && read.index >= write.firstIndex, JSON.stringify(read));
+  await cluster.close();
+});
+
+test("the others go on without their leader, and it catches up when it is back", async () => {
+  const cluster = await TestCluster.start();
+  const first = await cluster.leader();
+  assert.ok((await first.propose(2)).ok);
+  await cluster.kill(first);
+  const others = cluster.followersOf(first);
+  const second = await cluster.leader(others);
+  assert.notEqual(second, first);
+  const write = await second.propose(5);
+  assert.ok(write.ok);
+  await first.start(cluster);
+  await until(() => first.state.appliedIndex >= write.firstIndex + 4);
+  const count = first.state.entries.length;
+  assert.deepEqual(first.state.entries, second.state.entries.slice(0, count));
+  await cluster.close();
+});
+
+test("a leader that is cut off answers that the outcome is unknown, and its entries are replaced", async () => {
+  const cluster = await TestCluster.start();
+  const old = await cluster.leader();
+  assert.ok((await old.propose()).ok);
+  cluster.network.cutOff.add(old.id);
+  const lost = old.propose(3);
+  const lostIndex = old.replica.status().lastIndex;
+  const result = await lost;
+  assert.equal(reasonOf(result), "outcome_unknown");
+  assert.ok(!result.ok && result.error.sent === "maybe");
+  assert.equal(reasonOf(await old.propose()), "not_leader");
+  const next = await cluster.leader(cluster.followersOf(old));
+  const write = await next.propose(8);
+  assert.ok(write.ok);
+  cluster.network.cutOff.delete(old.id);
+  await until(() => old.state.appliedIndex >= lostIndex + 1);
+  const at = old.state.entries.find(({ index }) => index === lostIndex);
+  assert.equal(at?.term, next.replica.term);
+  await cluster.close();
+});
+
+test("a write whose place was taken by another leader has certainly not happened", async () => {
+  // Patience: the outcome shall come to light before the write is given up.
+  const cluster = await TestCluster.start({ electionTicks: 40, tickMs: 4, heartbeatTicks: 4 });
+  const old = await cluster.leader();
+  assert.ok((await old.propose()).ok);
+  const followers = cluster.followersOf(old);
+  cluster.network.cutOff.add(old.id);
+  const lost = old.propose(3);
+  // Only one of them may campaign, at once; the old leader is heard of no more.
+  const [candidate] = followers;
+  assert.ok(candidate !== undefined);
+  await until(() => !old.replica.core?.isLeader || followers.some((node) => node.isLeader));
+  const next = await cluster.leader(followers);
+  assert.ok((await next.propose(8)).ok);
+  cluster.network.cutOff.delete(old.id);
+  const result = await lost;
+  assert.equal(reasonOf(result), "not_leader");
+  assert.ok(!result.ok && result.error.sent === "no");
+  await cluster.close();
+});
+
+test("leadership is handed over, and nothing is refused for long", async () => {
+  const cluster = await TestCluster.start();
+  const old = await cluster.leader();
+  assert.ok((await old.propose()).ok);
+  const [to] = cluster.followersOf(old);
+  assert.ok(to !== undefined);
+  assert.equal(old.replica.transfer(to.id), null);
+  await until(() => to.isLeader);
+  assert.ok((await to.propose()).ok);
+  await cluster.close();
+});
+
+test("a member that lost its disk's entries gets a snapshot, installs it and goes on with the log", async () => {
+  const options = { snapshotLogBytes: 20_000, snapshotKeepEntries: 5, tailMaxBytes: 2_000 };
+  const cluster = await TestCluster.start(options);
+  const leader = await cluster.leader();
+  const [behind] = cluster.followersOf(leader);
+  assert.ok(behind !== undefined);
+  assert.ok((await leader.propose()).ok);
+  cluster.network.cutOff.add(behind.id);
+  for (let i = 0; i < 60; i++) assert.ok((await leader.propose(4, 2_000)).ok);
+  await until(() => leader.replica.stats.snapshotsTaken >= 2);
+  assert.ok(leader.replica.status().firstIndex > behind.state.appliedIndex + 1, "the log was cut");
+  cluster.network.cutOff.delete(behind.id);
+  const write = await leader.propose(2);
+  assert.ok(write.ok);
+  await until(() => behind.state.appliedIndex >= write.firstIndex + 1);
+  // The log may be cut again while one is on its way; none is installed twice.
+  const { installs } = behind.state;
+  assert.ok(installs.length > 0);
+  assert.deepEqual(
+    installs,
+    [...new Set(installs)].sort((a, b) => a - b),
+  );
+  const count = behind.state.entries.length;
+  assert.deepEqual(behind.state.entries, leader.state.entries.slice(0, count));
+  // What it has installed is there after a restart, and a state that was lost is brought up from it.
+  await cluster.kill(behind);
+  behind.state = new SnapshotState();
+  await behind.start(cluster);
+  assert.equal(behind.state.installs.length, 1);
+  const more = await leader.propose();
+  assert.ok(more.ok);
+  await until(() => behind.state.appliedIndex >= more.firstIndex);
+  assert.deepEqual(behind.fatal, []);
+  await cluster.close();
+});
+
+test("a member is removed through a joint configuration and the rest goes on", async () => {
+  const cluster = await TestCluster.start();
+  const leader = await cluster.leader();
+  assert.ok((await leader.propose()).ok);
+  const [gone] = cluster.followersOf(leader);
+  assert.ok(gone !== undefined);
+  const changes = [{ kind: CHANGE.remove, member: gone.member }];
+  const result = await new Promise<string>((resolve) => {
+    leader.replica.changeMembership(changes, (outcome) => resolve(reasonOf(outcome)));
+  });
+  assert.equal(result, "ok");
+  await until(() => leader.replica.status().voters === 2);
+  assert.ok((await leader.propose()).ok);
+  // It hears that it is out, so it never asks for votes again.
+  await until(() => {
+    const { membership, commitIndex } = gone.replica.core?.status() ?? {};
+    const isOut = membership?.membership.voters.includes(gone.id) === false;
+    return isOut && (commitIndex ?? 0) >= membership.index;
+  });
+  await cluster.close();
+});

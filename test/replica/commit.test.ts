@@ -1,0 +1,193 @@
+/** Acknowledged first, visible a little later: no reader may ever miss what was acknowledged. */
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Worker } from "node:worker_threads";
+import { Prng, SILENT_LOGGER, SYSTEM_CLOCK, SYSTEM_SCHEDULER } from "../../src/base/index.ts";
+import { followDemand } from "../../src/cli/server/demand.ts";
+import { IndexDatabase } from "../../src/db/index.ts";
+import { DurableLog } from "../../src/log/index.ts";
+import type { CommittedBatch } from "../../src/protocol/index.ts";
+import { SharedState } from "../../src/read/index.ts";
+import { type ApplyOutcome, NO_PEERS, REPLICA_DEFAULTS, Replica } from "../../src/replica/index.ts";
+import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
+import { addBlocksBody } from "../crash/blocks.ts";
+import { MemoryDisk } from "../log/support/memory-disk.ts";
+import { FakeState, LOG_OPTIONS, reasonOf, Rig, SELF } from "./support.ts";
+
+/** Counts as a database would: staged, then committed. */
+class StagedState extends FakeState {
+  committedIndex = 0;
+  commits = 0;
+  commitFailure: Error | null = null;
+
+  stage(batches: readonly CommittedBatch[]): ApplyOutcome {
+    return this.apply(batches);
+  }
+
+  commit(): void {
+    if (this.commitFailure !== null) throw this.commitFailure;
+    this.committedIndex = this.appliedIndex;
+    this.commits += 1;
+  }
+}
+
+const LAZY = { commitMaxDelayMs: 20, eagerCommitMs: 60 };
+
+async function lazyRig(more: object = {}): Promise<{ rig: Rig; state: StagedState }> {
+  const state = new StagedState();
+  const rig = await Rig.start({ state, options: { ...LAZY, ...more } });
+  await new Promise((resolve) => setTimeout(resolve, LAZY.eagerCommitMs + 5));
+  return { rig, state };
+}
+
+test("while nobody reads, writes are answered before they are committed, and share commits", async () => {
+  const { rig, state } = await lazyRig();
+  const { commits } = state;
+  for (let i = 0; i < 10; i++) assert.ok((await rig.propose()).ok);
+  const published = rig.published.at(-1);
+  assert.ok(state.committedIndex < state.appliedIndex, "nothing was staged");
+  assert.equal(published?.commitIndex, state.appliedIndex, "a grant covers what was answered");
+  assert.equal(published?.appliedIndex, state.committedIndex, "only what is committed is claimed");
+  await new Promise((resolve) => setTimeout(resolve, 2 * LAZY.commitMaxDelayMs));
+  assert.equal(state.committedIndex, state.appliedIndex);
+  assert.equal(rig.published.at(-1)?.appliedIndex, state.appliedIndex);
+  assert.ok(state.commits - commits <= 4, `${state.commits - commits} commits`);
+  await rig.replica.stop();
+});
+
+test("a demand commits at once, and every piece for a while", async () => {
+  const { rig, state } = await lazyRig();
+  await rig.propose();
+  assert.ok(state.committedIndex < state.appliedIndex);
+  rig.replica.demandCommit();
+  assert.equal(state.committedIndex, state.appliedIndex);
+  assert.equal(rig.published.at(-1)?.appliedIndex, state.appliedIndex);
+  for (let i = 0; i < 3; i++) {
+    await rig.propose();
+    assert.equal(state.committedIndex, state.appliedIndex);
+  }
+  await rig.replica.stop();
+});
+
+test("a read index that was asked for here is granted for what is visible already", async () => {
+  const { rig, state } = await lazyRig();
+  await rig.propose();
+  assert.ok(state.committedIndex < state.appliedIndex);
+  const read = await rig.readIndex();
+  assert.ok(read.ok && read.index <= state.committedIndex, JSON.stringify(read));
+  await rig.replica.stop();
+});
+
+test("bytes that wait for the commit are bounded", async () => {
+  const { rig, state } = await lazyRig({ commitMaxBytes: 2_000, commitMaxDelayMs: 10_000 });
+  for (let i = 0; i < 30; i++) {
+    await rig.propose(1, { payloadBytes: 400 });
+    assert.ok(state.appliedIndex - state.committedIndex < 6);
+  }
+  await rig.replica.stop();
+});
+
+test("a stop commits what is staged", async () => {
+  const { rig, state } = await lazyRig({ commitMaxDelayMs: 10_000 });
+  await rig.propose();
+  assert.ok(state.committedIndex < state.appliedIndex);
+  await rig.replica.stop();
+  assert.equal(state.committedIndex, state.appliedIndex);
+  assert.equal(rig.published.at(-1)?.appliedIndex, state.appliedIndex);
+});
+
+test("a commit that fails ends the service; the log still has what was answered", async () => {
+  const { rig, state } = await lazyRig();
+  state.commitFailure = new Error("map full");
+  assert.ok((await rig.propose()).ok);
+  await new Promise((resolve) => setTimeout(resolve, 2 * LAZY.commitMaxDelayMs));
+  assert.equal(rig.fatal[0]?.reason, "apply_failed");
+  assert.equal(rig.published.at(-1)?.isLeader, false);
+  assert.equal(rig.published.at(-1)?.appliedIndex, state.committedIndex);
+  assert.equal(reasonOf(await rig.propose()), "failed");
+  await rig.replica.stop();
+  const again = await Rig.start({ disk: rig.disk });
+  assert.equal(again.state.appliedIndex, state.appliedIndex + 1);
+  await again.replica.stop();
+});
+
+/** What the reader thread says at its end. */
+interface ReaderReport {
+  readonly reads: number;
+  readonly waited: number;
+  /** Reads whose grant was below an acknowledgement that came before them. */
+  readonly missed: number;
+  /** Longest wait for a granted index, ms. */
+  readonly longestMs: number;
+}
+
+test("a reader thread never misses an acknowledged write, and never waits for the timer", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "hearth-commit-"));
+  const mapSizeBytes = 1024 ** 3;
+  const db = IndexDatabase.open({ directory, mapSizeBytes, role: "writer" });
+  const stateMachine = new StateMachine(STATE_DEFAULTS, { db, logger: SILENT_LOGGER });
+  const disk = new MemoryDisk();
+  const log = await DurableLog.open(LOG_OPTIONS, { files: disk, logger: SILENT_LOGGER });
+  const shared = SharedState.create();
+  const random = new Prng(1);
+  const replica = new Replica(
+    {
+      ...REPLICA_DEFAULTS,
+      nodeId: SELF.id,
+      bootstrap: [SELF],
+      // A reader that had to wait for the timer would be found out.
+      commitMaxDelayMs: 60_000,
+    },
+    {
+      log,
+      stateMachine,
+      transport: NO_PEERS,
+      snapshots: null,
+      clock: SYSTEM_CLOCK,
+      scheduler: SYSTEM_SCHEDULER,
+      random: () => random.nextU32(),
+      logger: SILENT_LOGGER,
+      publish: (state) => shared.publish(state),
+      onFatal: (error) => assert.fail(error),
+    },
+  );
+  const stopDemand = followDemand(shared, replica, SYSTEM_SCHEDULER);
+  await replica.start();
+  const acked = new Int32Array(new SharedArrayBuffer(4));
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  const worker = new Worker(new URL(`./commit-reader.${extension}`, import.meta.url), {
+    workerData: { directory, mapSizeBytes, shared: shared.buffer, acked: acked.buffer },
+  });
+  const reported = new Promise<ReaderReport>((resolve, reject) => {
+    worker.once("message", resolve);
+    worker.once("error", reject);
+  });
+  let isOver = false;
+  void reported.finally(() => {
+    isOver = true;
+  });
+  for (let first = 0; !isOver; first++) {
+    const body = addBlocksBody(first, 1);
+    await new Promise<void>((resolve) => {
+      replica.propose({ body, bodyBytes: body.length, count: 1 }, (result) => {
+        assert.ok(result.ok);
+        Atomics.store(acked, 0, result.firstIndex);
+        resolve();
+      });
+    });
+  }
+  const report = await reported;
+  await worker.terminate();
+  stopDemand();
+  await replica.stop();
+  await db.close();
+  rmSync(directory, { recursive: true, force: true });
+  assert.equal(report.missed, 0);
+  assert.ok(report.reads > 20, `${report.reads} reads`);
+  assert.ok(report.waited > 0, "no read found anything uncommitted: the test shows nothing");
+  assert.ok(report.longestMs < 5_000, `a read waited ${report.longestMs} ms`);
+});

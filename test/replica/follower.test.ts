@@ -1,0 +1,125 @@
+/** One member whose peers are played by the test: what a driver owes to its log and to its callers while it follows. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SILENT_LOGGER } from "../../src/base/index.ts";
+import { DurableLog } from "../../src/log/index.ts";
+import { type Append, type Batch, BATCH_KIND, MESSAGE } from "../../src/raft/index.ts";
+import { entriesBody } from "../log/support/log-harness.ts";
+import { MemoryDisk } from "../log/support/memory-disk.ts";
+import { until } from "./cluster-support.ts";
+import { HandTransport, LOG_OPTIONS, reasonOf, Rig, type RigParts, SELF } from "./support.ts";
+
+const PEERS = ["node-b", "node-c"].map((id) => ({ id, serverId: id, address: id }));
+const BOOTSTRAP = [SELF, ...PEERS];
+
+/** Ticks of an hour: nothing happens by itself. */
+async function following(
+  options: RigParts["options"] = {},
+): Promise<{ rig: Rig; transport: HandTransport }> {
+  const transport = new HandTransport();
+  const patient = { bootstrap: BOOTSTRAP, tickMs: 3_600_000 };
+  const rig = await Rig.start({ transport, options: { ...patient, ...options } });
+  return { rig, transport };
+}
+
+function entries(firstIndex: number, term: number, count: number): Batch {
+  const body = entriesBody(1, count, 64);
+  const place = { firstIndex, term, appendedAtMs: 0, count };
+  return { kind: BATCH_KIND.entries, ...place, body, bodyBytes: body.length };
+}
+
+function append(over: Partial<Append>): Append {
+  const head = { kind: MESSAGE.append, from: "node-b", to: SELF.id, term: 2 };
+  return { ...head, previousIndex: 1, previousTerm: 1, batches: [], commitIndex: 0, ...over };
+}
+
+test("the log hears of a commit only after it has all work of the turn: a truncation comes first", async () => {
+  const { rig, transport } = await following();
+  const calls: string[] = [];
+  const { log } = rig;
+  const truncate = log.truncateSuffix.bind(log);
+  log.truncateSuffix = (cut) => {
+    calls.push(`from ${cut.fromIndex}, commit ${log.commitIndex}`);
+    truncate(cut);
+  };
+  transport.deliver(append({ batches: [entries(2, 2, 4)] }));
+  // Another leader in the same turn: replaces from 3 on, has committed what it brings, and brings more.
+  const next = { term: 3, from: "node-c", previousIndex: 2, previousTerm: 2 };
+  transport.deliver(append({ ...next, batches: [entries(3, 3, 1)], commitIndex: 3 }));
+  const last = { term: 3, from: "node-c", previousIndex: 3, previousTerm: 3 };
+  transport.deliver(append({ ...last, batches: [entries(4, 3, 2)], commitIndex: 5 }));
+  assert.deepEqual([calls, log.commitIndex], [[], 0]);
+  const isDone = (): boolean =>
+    transport.sent.some(
+      (m) => m.kind === MESSAGE.appendReply && m.to === "node-c" && m.index === 5,
+    );
+  await until(isDone, 2_000);
+  assert.deepEqual(calls, ["from 3, commit 0"]);
+  assert.deepEqual([log.commitIndex, log.lastIndex, rig.state.appliedIndex], [5, 5, 5]);
+  assert.deepEqual(
+    rig.state.entries.map(({ term }) => term),
+    [1, 2, 3, 3, 3],
+  );
+  assert.deepEqual(rig.fatal, []);
+  await rig.replica.stop();
+});
+
+test("reads that wait for a leader are bounded, and those within are granted in the end", async () => {
+  const { rig, transport } = await following({ readsMax: 3 });
+  const reads = Array.from({ length: 3 }, () => rig.readIndex());
+  const refusal = await rig.readIndex();
+  assert.equal(reasonOf(refusal), "reads_waiting");
+  assert.ok(!refusal.ok && refusal.error.sent === "no");
+  assert.ok(
+    refusal.error.code === "resource_exhausted" && refusal.error.retryAfterMs !== undefined,
+  );
+  assert.equal(rig.replica.stats.refused.reads_waiting, 1);
+  transport.deliver(append({}));
+  const asked = (): (typeof transport.sent)[number] | undefined =>
+    transport.sent.find(({ kind }) => kind === MESSAGE.readIndex);
+  await until(() => asked() !== undefined, 2_000);
+  const request = asked();
+  assert.ok(request?.kind === MESSAGE.readIndex && request.to === "node-b");
+  const { requestId } = request;
+  const head = { kind: MESSAGE.readIndexReply, from: "node-b", to: SELF.id, term: 2 } as const;
+  transport.deliver({ ...head, requestId, index: 7 });
+  for (const read of reads) assert.deepEqual(await read, { ok: true, index: 7, term: 2 });
+  const again = rig.readIndex();
+  await rig.replica.stop();
+  assert.equal(reasonOf(await again), "shutting_down");
+});
+
+/** A log as it was before members were logged. */
+async function oldLog(): Promise<MemoryDisk> {
+  const disk = new MemoryDisk();
+  const log = await DurableLog.open(LOG_OPTIONS, { files: disk, logger: SILENT_LOGGER });
+  log.setHardState({ term: 1, vote: "", abstains: false });
+  log.append(entries(1, 1, 3));
+  log.flush();
+  await log.close();
+  return disk;
+}
+
+test("a log without members belongs to its only member, and is refused to one of several", async () => {
+  const disk = await oldLog();
+  for (const bootstrap of [BOOTSTRAP, []]) {
+    const refused = await Rig.open({ disk, options: { bootstrap } });
+    await assert.rejects(refused.replica.start(), (error: Error & { next?: string }) => {
+      assert.deepEqual((error as { reason?: string }).reason, "log_without_members");
+      assert.match(
+        error.message,
+        /The log ends at index 3, but neither it nor a snapshot says who/,
+      );
+      assert.match(error.next ?? "", /start it once as the only member/);
+      return true;
+    });
+    assert.equal(refused.replica.status().phase, "failed");
+    await refused.replica.stop();
+  }
+  const rig = await Rig.start({ disk });
+  assert.equal(rig.replica.status().role, "leader");
+  assert.equal(rig.state.appliedIndex, 4);
+  assert.ok((await rig.propose()).ok);
+  await rig.replica.stop();
+});

@@ -1,0 +1,251 @@
+/** What becomes of the answers of a snapshot store: which failures are final, and what the core hears of the others. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { HearthError, SILENT_LOGGER } from "../../src/base/index.ts";
+import type { DurableLog } from "../../src/log/index.ts";
+import type { Message, Raft, SnapshotChunk, SnapshotMeta } from "../../src/raft/index.ts";
+import { MESSAGE } from "../../src/raft/index.ts";
+import {
+  REPLICA_DEFAULTS,
+  type SnapshotHead,
+  type SnapshotSource,
+  type SnapshotStore,
+} from "../../src/replica/index.ts";
+import { Snapshots } from "../../src/replica/snapshots.ts";
+import { createReplicaStats } from "../../src/replica/types.ts";
+import type { SnapshotErrorReason } from "../../src/snapshot/index.ts";
+import { FakeState } from "./support.ts";
+
+const MEMBERSHIP = {
+  index: 1,
+  membership: { members: [], voters: [], votersOutgoing: [], learners: [], learnersNext: [] },
+};
+
+function metaAt(index: number, id = "s1"): SnapshotMeta {
+  const sizes = { sizeBytes: 6, chunkBytes: 3, chunkCount: 2 };
+  return { id, index, term: 1, membership: MEMBERSHIP, appendedAtMs: 0, ...sizes, digest: "" };
+}
+
+function headAt(index: number): SnapshotHead {
+  return { index, term: 1, membership: MEMBERSHIP, appendedAtMs: 0 };
+}
+
+function failure(reason: SnapshotErrorReason): HearthError {
+  return new HearthError("unavailable", reason, { reason });
+}
+
+/** A store that works; a test puts other answers in. */
+class FakeStore implements SnapshotStore {
+  latest: SnapshotMeta | null = null;
+  take = async (head: SnapshotHead): Promise<SnapshotMeta> => {
+    this.latest = metaAt(head.index, `s${head.index}`);
+    return this.latest;
+  };
+  readChunk = async (): Promise<Uint8Array | null> => new Uint8Array(3);
+  storeChunk = async (_meta: SnapshotMeta, chunk: number): Promise<number> => chunk + 1;
+  completeReceived = async (): Promise<boolean> => true;
+  retain = async (): Promise<void> => {};
+  open(): SnapshotSource {
+    throw new Error("not asked for here");
+  }
+}
+
+class ImageState extends FakeState {
+  closed = 0;
+
+  openSnapshot(): SnapshotSource {
+    const { appliedIndex: index, appliedTerm: term } = this;
+    return { index, term, next: async () => null, close: () => (this.closed += 1) };
+  }
+}
+
+/** The class under test between a store and a core that only listens. */
+class Bench {
+  readonly store = new FakeStore();
+  readonly state = new ImageState();
+  readonly told: unknown[][] = [];
+  readonly cuts: number[] = [];
+  readonly sent: Message[] = [];
+  readonly failed: string[] = [];
+  readonly snapshots: Snapshots;
+  inputs = 0;
+
+  constructor() {
+    const core: Partial<Raft> = {
+      term: 1,
+      chunkStored: ({ index }, nextChunk, isDamaged) =>
+        this.told.push(["stored", index, nextChunk, isDamaged]),
+      snapshotTaken: ({ index }) => this.told.push(["taken", index]),
+      compact: (throughIndex) => this.told.push(["compact", throughIndex]),
+    };
+    const log: Partial<DurableLog> = {
+      firstIndex: 1,
+      truncatePrefix: (throughIndex) => {
+        this.cuts.push(throughIndex);
+      },
+    };
+    const options = {
+      ...REPLICA_DEFAULTS,
+      nodeId: "a",
+      snapshotLogBytes: 100,
+      snapshotKeepEntries: 10,
+    };
+    this.snapshots = new Snapshots(options, {
+      core: core as Raft,
+      log: log as DurableLog,
+      store: this.store,
+      stateMachine: this.state,
+      logger: SILENT_LOGGER,
+      stats: createReplicaStats(),
+      send: (message) => this.sent.push(message),
+      onInput: () => (this.inputs += 1),
+      onFailed: (error) => this.failed.push(error.reason),
+    });
+  }
+
+  async storeAll(chunks: number): Promise<void> {
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      this.snapshots.store({ meta: metaAt(50), chunk, bytes: new Uint8Array(3) });
+    }
+    await turns();
+  }
+
+  async takeAt(index: number): Promise<void> {
+    this.state.appliedIndex = index;
+    this.state.appliedTerm = 1;
+    this.snapshots.take(headAt(index));
+    await turns();
+  }
+}
+
+async function turns(): Promise<void> {
+  for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test("chunks are reported one after the other, and the last one with what the whole is", async () => {
+  for (const isWhole of [true, false]) {
+    const bench = new Bench();
+    bench.store.completeReceived = async () => isWhole;
+    await bench.storeAll(2);
+    assert.deepEqual(bench.told, [
+      ["stored", 50, 1, false],
+      ["stored", 50, 2, !isWhole],
+    ]);
+    assert.equal(bench.inputs, 2);
+    assert.deepEqual(bench.failed, []);
+  }
+});
+
+for (const reason of ["snapshot_bad_meta", "snapshot_disk_full"] as const) {
+  test(`${reason} makes the sender begin again, and the member lives on`, async () => {
+    const bench = new Bench();
+    const { storeChunk } = bench.store;
+    bench.store.storeChunk = () => Promise.reject(failure(reason));
+    await bench.storeAll(1);
+    assert.deepEqual(bench.told, [["stored", 50, 0, true]]);
+    bench.store.storeChunk = storeChunk;
+    await bench.storeAll(2);
+    assert.deepEqual(bench.told.at(-1), ["stored", 50, 2, false]);
+    assert.deepEqual(bench.failed, []);
+  });
+}
+
+test("a disk that is full when the whole is to be kept is no failure, either", async () => {
+  const bench = new Bench();
+  bench.store.completeReceived = () => Promise.reject(failure("snapshot_disk_full"));
+  await bench.storeAll(2);
+  assert.deepEqual(bench.told.at(-1), ["stored", 50, 0, true]);
+  assert.deepEqual(bench.failed, []);
+});
+
+test("any other failure to keep what arrives is final", async () => {
+  for (const reason of ["snapshot_write_failed", "snapshot_read_failed"] as const) {
+    for (const method of ["storeChunk", "completeReceived"] as const) {
+      const bench = new Bench();
+      bench.store[method] = (): Promise<never> => Promise.reject(failure(reason));
+      await bench.storeAll(2);
+      assert.ok(bench.failed.includes(reason), `${method} ${reason}`);
+      assert.equal(
+        bench.told.some(([, , nextChunk]) => nextChunk === 2),
+        false,
+      );
+    }
+  }
+});
+
+test("a snapshot that was taken is offered and lets the log be cut below it", async () => {
+  const bench = new Bench();
+  await bench.takeAt(50);
+  assert.deepEqual(bench.told, [
+    ["taken", 50],
+    ["compact", 40],
+  ]);
+  assert.deepEqual(bench.cuts, [40]);
+  assert.equal(bench.state.closed, 1);
+});
+
+test("a dead store is final also when it dies while a snapshot is taken", async () => {
+  const bench = new Bench();
+  bench.store.take = () => Promise.reject(failure("snapshot_write_failed"));
+  await bench.takeAt(50);
+  assert.deepEqual(bench.failed, ["snapshot_write_failed"]);
+});
+
+test("any other attempt that fails costs nothing: the log stays whole, and more of it brings the next one", async () => {
+  const bench = new Bench();
+  const { take } = bench.store;
+  for (const error of [
+    failure("snapshot_disk_full"),
+    failure("snapshot_damaged"),
+    new Error("x"),
+  ]) {
+    bench.store.take = () => Promise.reject(error);
+    await bench.takeAt(50);
+  }
+  assert.deepEqual([bench.failed, bench.told, bench.cuts], [[], [], []]);
+  assert.equal(bench.snapshots.isDue, false);
+  bench.snapshots.noteApplied(100);
+  assert.equal(bench.snapshots.isDue, true);
+  bench.store.take = take;
+  await bench.takeAt(60);
+  assert.deepEqual(bench.cuts, [50]);
+});
+
+test("a snapshot that turns out to be damaged never cuts the log, and the next one does not wait for more log", async () => {
+  const bench = new Bench();
+  await bench.takeAt(50);
+  const chunk: SnapshotChunk = {
+    ...{ kind: MESSAGE.snapshotChunk, from: "a", to: "b", term: 1 },
+    ...{ meta: metaAt(50, "s50"), chunk: 0, bytes: new Uint8Array(0) },
+  };
+  bench.snapshots.send(chunk);
+  await turns();
+  assert.equal(bench.sent.length, 1);
+  bench.store.latest = null;
+  bench.store.readChunk = async () => null;
+  bench.snapshots.send(chunk);
+  await turns();
+  assert.deepEqual([bench.sent.length, bench.cuts, bench.failed], [1, [40], []]);
+  assert.equal(bench.snapshots.isDue, true);
+  await bench.takeAt(55);
+  assert.equal(bench.snapshots.isDue, false);
+  assert.deepEqual(bench.cuts, [40, 45]);
+  // One that had to go for newer ones is no loss.
+  bench.snapshots.send(chunk);
+  await turns();
+  assert.equal(bench.snapshots.isDue, false);
+});
+
+test("old snapshots that cannot be removed stay when the disk is full, and are final otherwise", async () => {
+  for (const [reason, expected] of [
+    ["snapshot_disk_full", []],
+    ["snapshot_write_failed", ["snapshot_write_failed"]],
+  ] as const) {
+    const bench = new Bench();
+    bench.store.retain = () => Promise.reject(failure(reason));
+    await bench.takeAt(50);
+    assert.deepEqual(bench.failed, expected);
+    assert.deepEqual(bench.cuts, [40]);
+  }
+});

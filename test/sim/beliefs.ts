@@ -1,0 +1,59 @@
+/** What one member believes about its configuration and about its peers, compared with what is so. */
+
+import type { MembershipAt, NodeId } from "../../src/raft/index.ts";
+import { violated } from "./failure.ts";
+import type { Invariants, MemberView } from "./invariants.ts";
+import type { ShadowLog } from "./shadow-log.ts";
+
+/** The configuration in force is the newest one of the log, or the one that came with its snapshot. */
+export function checkConfiguration(
+  { nodeId, core, shadow }: Pick<MemberView, "nodeId" | "core" | "shadow">,
+  invariants: Invariants,
+): void {
+  const { index } = core.status().membership;
+  const expected = invariants.configurationIndex(shadow);
+  if (index !== expected) {
+    violated("configuration", `${nodeId} follows the one of ${index}, its log that of ${expected}`);
+  }
+}
+
+/** A leader appends a configuration only when the one before it is committed (dissertation 4.1, 4.3). */
+export function checkChange(
+  nodeId: NodeId,
+  change: { readonly index: number; readonly before: MembershipAt; readonly commitIndex: number },
+): void {
+  const { index, before, commitIndex } = change;
+  if (before.index > commitIndex) {
+    violated(
+      "change-pending",
+      `${nodeId} appends configuration ${index}, that of ${before.index} is above commit ${commitIndex}`,
+    );
+  }
+}
+
+/**
+ * What a leader takes for replicated is durable at the peer, and the same entry. Not looked at: peers that have moved
+ * on to a later term, where another leader may have replaced it, and those that damage took something from
+ * (`shadowOf` answers null).
+ */
+export function checkMatches(
+  { nodeId, core, shadow }: Pick<MemberView, "nodeId" | "core" | "shadow">,
+  shadowOf: (id: NodeId) => ShadowLog | null,
+): void {
+  for (const { id, matchIndex } of core.status().peers) {
+    const there = matchIndex === 0 ? null : shadowOf(id);
+    if (there === null || there.hardState.term > core.term) continue;
+    if (there.durableIndex < matchIndex) {
+      violated(
+        "match-durable",
+        `${nodeId} counts ${matchIndex} of ${id}, durable ${there.durableIndex}`,
+      );
+    }
+    if (matchIndex <= Math.max(shadow.baseIndex, there.baseIndex)) continue;
+    if (there.termAt(matchIndex) === shadow.termAt(matchIndex)) continue;
+    violated(
+      "match-durable",
+      `${nodeId} counts ${matchIndex} of ${id}: term ${shadow.termAt(matchIndex)} here, ${there.termAt(matchIndex)} there`,
+    );
+  }
+}
