@@ -190,6 +190,11 @@ export class DurableLog {
     return this.#failure;
   }
 
+  /** No write is in flight, and none waits: a flush would reach the disk at once. */
+  get isIdle(): boolean {
+    return this.#writing === null && !this.#waitsForSegment;
+  }
+
   /** How long the write in flight has been on its way, ms; 0 when there is none. */
   get pendingWriteMs(): number {
     if (this.#writing === null && !this.#waitsForSegment) return 0;

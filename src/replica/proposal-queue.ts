@@ -24,8 +24,18 @@ export class ProposalQueue {
     return this.#items[this.#head];
   }
 
+  /**
+   * Mostly at the end. A member that lost its lead, had its entries replaced and leads again gives out the same indexes
+   * anew while the old proposals still wait to see what was committed there: those with a smaller index come first.
+   */
   push(proposal: PendingProposal): void {
-    this.#items.push(proposal);
+    const items = this.#items;
+    let at = items.length;
+    while (at > this.#head && (items[at - 1] as PendingProposal).firstIndex > proposal.firstIndex) {
+      at -= 1;
+    }
+    if (at === items.length) items.push(proposal);
+    else items.splice(at, 0, proposal);
   }
 
   shift(): void {
