@@ -2,6 +2,7 @@
 
 import type { HearthError } from "../base/index.ts";
 import type { CommittedBatch } from "../protocol/index.ts";
+import { outcomeUnknown } from "./errors.ts";
 import type { PendingProposal, ProposalQueue } from "./proposal-queue.ts";
 import type { ApplyOutcome } from "./types.ts";
 
@@ -23,7 +24,8 @@ export class Answers {
 
   /**
    * Step 7 (DESIGN.md, "The loop"): answers every proposal that ends in the range, in log order. A proposal whose place
-   * was taken by entries of another term has certainly not happened, and fails with `replaced`.
+   * was taken by entries of another term has certainly not happened, and fails with `replaced`; when only its rest was,
+   * the outcome is unknown.
    */
   answerRange(
     batches: readonly CommittedBatch[],
@@ -39,7 +41,10 @@ export class Answers {
       while (endOf(batches[at] as CommittedBatch) <= first) at += 1;
       if ((batches[at] as CommittedBatch).term !== next.term) {
         this.#queue.shift();
-        next.done({ ok: false, error: replaced() });
+        // Entries of its first part were applied, those of the rest were not: neither "done" nor "not done" is true.
+        const error = this.#part === null ? replaced() : outcomeUnknown(replaced());
+        this.#part = null;
+        next.done({ ok: false, error });
       } else if (next.firstIndex + next.count > rangeEnd) {
         this.#keepPart(result, first - rangeFirst);
         return;

@@ -1,13 +1,15 @@
 /**
- * `npm run mutants [-- --only id,id] [--canary] [--list] [--lanes N] [--seed N] [--timeout-s N]`
+ * `npm run mutants [-- --only id,id] [--canary] [--sample N] [--list] [--lanes N] [--seed N] [--timeout-s N]`
  *
  * Puts known bugs back, one at a time, and demands that the checks of this project find each of them, for the right
- * reason. The canary is the bug that everything must find: a run in which it survives tests nothing.
+ * reason. The canary is the bug that everything must find: a run in which it survives tests nothing. `--sample` takes
+ * the canary and N others, drawn by the seed: what every push can afford, with another choice each time.
  *
  * Progress goes to stderr, one JSON line to stdout. Exit status 1 when a mutant survives.
  */
 
 import { parseArgs } from "node:util";
+import { Prng } from "../../src/base/index.ts";
 import { CANARY, MUTANTS } from "./catalog/index.ts";
 import { endChildren } from "./killers.ts";
 import { medianSeeds, runMutants } from "./run.ts";
@@ -17,16 +19,29 @@ import { staleReason } from "./workshop.ts";
 interface Settings {
   readonly only: string | undefined;
   readonly canary: boolean;
+  readonly sample: string | undefined;
+  readonly seed: number;
 }
 
-function choose({ only, canary }: Settings): Mutant[] {
+function choose({ only, canary, sample, seed }: Settings): Mutant[] {
   if (canary) return MUTANTS.filter(({ id }) => id === CANARY);
+  if (sample !== undefined) return drawSample(Number(sample), seed);
   if (only === undefined) return [...MUTANTS];
   return only.split(",").map((id) => {
     const found = MUTANTS.find((mutant) => mutant.id === id);
     if (found === undefined) throw new Error(`There is no mutant "${id}"; see --list`);
     return found;
   });
+}
+
+function drawSample(count: number, seed: number): Mutant[] {
+  const prng = new Prng(seed);
+  const others = MUTANTS.filter(({ id }) => id !== CANARY);
+  const drawn = MUTANTS.filter(({ id }) => id === CANARY);
+  while (drawn.length <= count && others.length > 0) {
+    drawn.push(...others.splice(prng.nextInt(others.length), 1));
+  }
+  return drawn;
 }
 
 /** With `--kinds explore,test`: what those killers alone can do. */
@@ -39,6 +54,7 @@ async function main(): Promise<number> {
     options: {
       only: { type: "string" },
       canary: { type: "boolean", default: false },
+      sample: { type: "string" },
       list: { type: "boolean", default: false },
       kinds: { type: "string" },
       lanes: { type: "string", default: "2" },
@@ -46,7 +62,9 @@ async function main(): Promise<number> {
       "timeout-s": { type: "string", default: "300" },
     },
   });
-  const mutants = choose({ only: values.only, canary: values.canary }).map((mutant) =>
+  const { only, canary: isCanaryOnly, sample } = values;
+  const seed = Number(values.seed);
+  const mutants = choose({ only, canary: isCanaryOnly, sample, seed }).map((mutant) =>
     values.kinds === undefined ? mutant : onlyKinds(mutant, values.kinds.split(",")),
   );
   if (values.list) {
@@ -60,7 +78,6 @@ async function main(): Promise<number> {
   );
   if (stale.length > 0) throw new Error(`Stale mutants:\n  ${stale.join("\n  ")}`);
   const startedAtMs = Date.now();
-  const seed = Number(values.seed);
   const { kills, survivors } = await runMutants({
     mutants,
     lanes: Math.min(Number(values.lanes), mutants.length),

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { Answers } from "../../src/replica/answers.ts";
 import { refused } from "../../src/replica/errors.ts";
 import { ProposalQueue } from "../../src/replica/proposal-queue.ts";
+import type { ProposeDone } from "../../src/replica/types.ts";
 import { BATCH_KIND } from "../../src/raft/index.ts";
 
 const NO_REJECTIONS: ReadonlyMap<number, string> = new Map();
@@ -44,4 +45,21 @@ test("a leader of old that leads again answers by what was committed in each pla
   apply(answers, 12, 3, 9);
   assert.deepEqual(told.slice(3), ["12/1 not_leader", "12/3 9"]);
   assert.equal(queue.length, 0);
+});
+
+test("a proposal of which only the rest was replaced has an unknown outcome", () => {
+  const queue = new ProposalQueue();
+  const answers = new Answers(queue);
+  const told: string[] = [];
+  const done: ProposeDone = (result) => {
+    told.push(result.ok ? `done ${result.firstIndex}` : `${result.error.reason}`);
+  };
+  queue.push({ firstIndex: 10, term: 1, count: 3, done });
+  queue.push({ firstIndex: 13, term: 1, count: 1, done });
+  apply(answers, 10, 1, 0);
+  assert.deepEqual(told, []);
+  apply(answers, 11, 2, 0);
+  assert.deepEqual(told, ["outcome_unknown"]);
+  apply(answers, 13, 2, 0);
+  assert.deepEqual(told, ["outcome_unknown", "not_leader"]);
 });

@@ -1,16 +1,19 @@
 /** What one member believes about its configuration and about its peers, compared with what is so. */
 
-import type { MembershipAt, NodeId } from "../../src/raft/index.ts";
+import type { MembershipAt, NodeId, RaftStatus } from "../../src/raft/index.ts";
 import { violated } from "./failure.ts";
 import type { Invariants, MemberView } from "./invariants.ts";
 import type { ShadowLog } from "./shadow-log.ts";
 
+type Believer = Pick<MemberView, "nodeId" | "shadow">;
+
 /** The configuration in force is the newest one of the log, or the one that came with its snapshot. */
 export function checkConfiguration(
-  { nodeId, core, shadow }: Pick<MemberView, "nodeId" | "core" | "shadow">,
+  { nodeId, shadow }: Believer,
+  status: Pick<RaftStatus, "membership">,
   invariants: Invariants,
 ): void {
-  const { index } = core.status().membership;
+  const { index } = status.membership;
   const expected = invariants.configurationIndex(shadow);
   if (index !== expected) {
     violated("configuration", `${nodeId} follows the one of ${index}, its log that of ${expected}`);
@@ -37,12 +40,13 @@ export function checkChange(
  * (`shadowOf` answers null).
  */
 export function checkMatches(
-  { nodeId, core, shadow }: Pick<MemberView, "nodeId" | "core" | "shadow">,
+  { nodeId, shadow }: Believer,
+  status: Pick<RaftStatus, "term" | "peers">,
   shadowOf: (id: NodeId) => ShadowLog | null,
 ): void {
-  for (const { id, matchIndex } of core.status().peers) {
+  for (const { id, matchIndex } of status.peers) {
     const there = matchIndex === 0 ? null : shadowOf(id);
-    if (there === null || there.hardState.term > core.term) continue;
+    if (there === null || there.hardState.term > status.term) continue;
     if (there.durableIndex < matchIndex) {
       violated(
         "match-durable",

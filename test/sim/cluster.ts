@@ -104,8 +104,9 @@ export class Cluster {
     this.invariants.afterEvent(view, () => this.#holders());
     if (this.#checks % STATUS_EVERY !== 0) return;
     this.invariants.checkStatus(view);
-    checkConfiguration(view, this.invariants);
-    if (view.core.isLeader) checkMatches(view, (id) => this.#intactLog(id));
+    const status = view.core.status();
+    checkConfiguration(view, status, this.invariants);
+    checkMatches(view, status, (id) => this.#intactLog(id));
   }
 
   /** The log of a member that no damage took anything from. */

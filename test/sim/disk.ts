@@ -29,6 +29,8 @@ interface StoredFile {
   platter: Uint8Array;
   /** Sectors in which the layers may differ. */
   readonly dirty: Set<number>;
+  /** Where the newest write that was reported durable begins. */
+  lastWriteStart: number;
 }
 
 interface Operation {
@@ -174,6 +176,11 @@ export class SimDisk {
     file.cache[position] = value;
   }
 
+  /** Whether the sector was written by the newest durable write of its file, or behind it. */
+  isLastWritten(path: string, sector: number): boolean {
+    return (sector + 1) * SECTOR_BYTES > (this.#names.get(path)?.lastWriteStart ?? 0);
+  }
+
   zeroSector(path: string, sector: number): void {
     const file = this.#names.get(path);
     const start = sector * SECTOR_BYTES;
@@ -231,6 +238,7 @@ export class SimDisk {
       }
       file.cache = store(file.cache, position, bytes);
       file.platter = store(file.platter, position, bytes);
+      file.lastWriteStart = position;
       this.#forgetDirty(write);
       done(null, bytes.length);
     });
@@ -465,7 +473,7 @@ function applyChange(names: Map<string, StoredFile>, change: NameChange): void {
 
 function createFile(isDirectory: boolean): StoredFile {
   const empty = new Uint8Array(0);
-  return { isDirectory, cache: empty, platter: empty, dirty: new Set() };
+  return { isDirectory, cache: empty, platter: empty, dirty: new Set(), lastWriteStart: 0 };
 }
 
 function store(target: Uint8Array, position: number, bytes: Uint8Array): Uint8Array {

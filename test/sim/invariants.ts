@@ -74,6 +74,8 @@ export class Invariants {
   /** By index: every entry that ever stood there, by term. */
   readonly #entries: StoredEntry[][] = [];
   readonly #committed: (ShadowEntry | undefined)[] = [];
+  /** By index: term in which it was committed; a later one than that of its entry, when a later leader did it. */
+  readonly #committedIn: (number | undefined)[] = [];
   readonly #checksums: (number | undefined)[] = [];
   readonly #appendedAt: (number | undefined)[] = [];
   /** "node term" -> vote that was durable or promised. */
@@ -148,7 +150,8 @@ export class Invariants {
   #checkCompleteness({ nodeId, core, shadow }: MemberView): void {
     for (let index = shadow.baseIndex + 1; index <= this.committedIndex; index++) {
       const entry = this.#committed[index];
-      if (entry === undefined || entry.term > core.term) continue;
+      // One that wins late, in a term that others have left, lacks what was committed in theirs.
+      if (entry === undefined || (this.#committedIn[index] ?? entry.term) > core.term) continue;
       check(shadow.holds(index, entry), "leader-completeness", () => {
         return `${nodeId} leads term ${core.term} without committed entry ${index} of term ${entry.term}`;
       });
@@ -164,6 +167,7 @@ export class Invariants {
     for (let index = start; index <= commitIndex; index++) {
       const entry = { term: shadow.termAt(index), hash: shadow.hashAt(index) };
       if (entry.term < 0) violated("commit-in-log", `${nodeId} has no entry ${index}`);
+      this.#committedIn[index] ??= core.term;
       const known = this.#committed[index];
       if (known === undefined) {
         this.#committed[index] = entry;

@@ -100,7 +100,7 @@ export class LeaderTrouble {
       leader.pause();
       this.#later(us / 2, () => leader.resume());
     }
-    this.#crowd(us, side);
+    this.#crowd(us, this.#prng.nextChance(0.5) ? side.slice(-1) : side);
     this.#later(us, () => {
       if (this.isStopped) return;
       for (const { clock } of side) clock.setRate(1);

@@ -97,8 +97,6 @@ export class Machine {
   bootstrap: readonly Member[] = [];
   /** The process has ended, whatever the reason. */
   onDown: () => void = () => {};
-  /** The log was damaged before this start; whatever it found is behind it now. */
-  #wasDamaged = false;
   /** This start has cut a damaged log. */
   #wasCut = false;
   readonly #options: MachineOptions;
@@ -274,7 +272,6 @@ export class Machine {
     this.#wasCut = log.recoveredDamage !== null;
     if (this.#wasCut) this.ghosts.push({ holder: { nodeId: this.nodeId, shadow: this.promised } });
     // What was damaged before this start was found and cut, or is not there any more.
-    this.#wasDamaged = this.isDamaged;
     this.isDamaged = false;
     process.log = log;
     process.shadow = shadow;
@@ -344,20 +341,12 @@ export class Machine {
 
   #onStartFailed(error: unknown): void {
     failOnAssertion(error);
-    if (isHearthError(error) && error.reason === "state_ahead_of_log") {
-      if (this.#wasCut) {
-        // What the composition root does after a cut: the index is rebuilt from snapshot, log and peers.
-        this.#modules.coverage.hit("indexRebuilt");
-        this.crash();
-        this.database.crashPower();
-        return;
-      }
-      if (this.#wasDamaged) {
-        // Rot in the last group looked like an unfinished write; the index knows better, and the member is replaced.
-        this.hasRefused = true;
-        this.crash();
-        return;
-      }
+    if (isHearthError(error) && this.#wasCut && error.reason === "state_ahead_of_log") {
+      // What the composition root does after a cut: the index is rebuilt from snapshot, log and peers.
+      this.#modules.coverage.hit("indexRebuilt");
+      this.crash();
+      this.database.crashPower();
+      return;
     }
     if (isHearthError(error) && (this.isDamaged || this.mayFail)) {
       this.hasRefused = this.isDamaged && error.code === "data_loss";

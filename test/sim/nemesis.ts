@@ -298,7 +298,10 @@ export class Nemesis {
     if (position < 0) return;
     this.#cluster.coverage.hit("bitFlip");
     machine.isDamaged = true;
-    if (this.#prng.nextChance(0.3)) disk.zeroSector(path, Math.floor(position / SECTOR_BYTES));
+    const sector = Math.floor(position / SECTOR_BYTES);
+    // A zeroed sector in the last group looks like a write that a kill cut short: no log can tell (src/log/DESIGN.md).
+    const mayZero = !disk.isLastWritten(path, sector);
+    if (this.#prng.nextChance(0.3) && mayZero) disk.zeroSector(path, sector);
     else disk.flipBit(path, position, this.#prng.nextInt(8));
   }
 

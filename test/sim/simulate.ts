@@ -79,7 +79,8 @@ export async function simulate(seed: number, options: SimOptions): Promise<SimRe
     }
     if (seed % BLIND_EVERY === 0) checkHistoryBlindly(cluster.history.items, coverage);
   } catch (error) {
-    violation = describe(error, cluster);
+    // What fails inside of the driver comes out as the end of a process.
+    violation = describe(Violation.first ?? error, cluster);
   } finally {
     process.off("unhandledRejection", onRejection);
   }

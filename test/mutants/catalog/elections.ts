@@ -1,7 +1,7 @@
 /** Bugs of votes and terms. */
 
 import type { Mutant } from "../types.ts";
-import { explore, READS, SAFETY, sim } from "./killers.ts";
+import { explore, sim, TERMS } from "./killers.ts";
 
 export const ELECTION_MUTANTS: readonly Mutant[] = [
   {
@@ -114,6 +114,65 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
           "    kind: MESSAGE.heartbeatReply,\n    from: state.options.nodeId,\n    to: message.from,\n    term: message.term,",
       },
     ],
-    killers: [sim(READS, ["--profile", "reads"]), sim(SAFETY)],
+    // It may also be the old leader that never learns, and keeps clients and followers for itself.
+    killers: [sim(/^(stale-read|read-value|real-time-write|liveness-write):/, TERMS)],
+  },
+  {
+    id: "vote-after-its-term",
+    reference: "hashicorp/raft #661: term and vote are written in two steps",
+    does: "makes the term durable with its answer, and the vote in a second step",
+    edits: [
+      {
+        file: "src/raft/election.ts",
+        find: "      state.vote = message.from;\n      persistHardState(state);",
+        replace: "      state.vote = message.from;",
+      },
+      {
+        file: "src/raft/election.ts",
+        find:
+          "    kind: MESSAGE.voteReply,\n" +
+          "    from: state.options.nodeId,\n" +
+          "    to: message.from,\n" +
+          "    term: state.term,\n" +
+          "    isGranted,\n" +
+          "  });\n",
+        replace:
+          "    kind: MESSAGE.voteReply,\n" +
+          "    from: state.options.nodeId,\n" +
+          "    to: message.from,\n" +
+          "    term: state.term,\n" +
+          "    isGranted,\n" +
+          "  });\n" +
+          "  if (!isGranted) return;\n" +
+          "  closePiece(state);\n" +
+          "  persistHardState(state);\n",
+      },
+      {
+        file: "src/raft/election.ts",
+        find: "import { holdReply, isStalled, persistHardState } from",
+        replace: "import { closePiece, holdReply, isStalled, persistHardState } from",
+      },
+    ],
+    killers: [explore("elections", /^(no reply without durability|one vote per term)/), sim()],
+  },
+  {
+    id: "pre-vote-of-earlier-campaign",
+    reference: "etcd-io/raft 511f33c7: answers to an earlier pre-vote",
+    does: "counts pre-votes that were given for an earlier term",
+    edits: [
+      {
+        file: "src/raft/election.ts",
+        find: "  if (state.role !== ROLE.preCandidate || message.askedTerm !== state.campaignTerm) return;",
+        replace: "  if (state.role !== ROLE.preCandidate) return;",
+      },
+    ],
+    killers: [
+      {
+        kind: "test",
+        file: "test/raft/election.test.ts",
+        why: "a pre-vote promises nothing: counting a wrong one costs an election, which no invariant forbids",
+        expect: /pre-votes for an older question do not count/,
+      },
+    ],
   },
 ];

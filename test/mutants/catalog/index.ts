@@ -5,6 +5,7 @@ import { ELECTION_MUTANTS } from "./elections.ts";
 import { MEMBERSHIP_MUTANTS } from "./membership.ts";
 import { READ_MUTANTS } from "./reads.ts";
 import { REPLICATION_MUTANTS } from "./replication.ts";
+import { SESSION_MUTANTS } from "./sessions.ts";
 import { STORAGE_MUTANTS } from "./storage.ts";
 
 /** Anything that still looks at commits finds it. */
@@ -15,5 +16,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...REPLICATION_MUTANTS,
   ...READ_MUTANTS,
   ...MEMBERSHIP_MUTANTS,
+  ...SESSION_MUTANTS,
   ...STORAGE_MUTANTS,
 ];

@@ -29,6 +29,10 @@ const SIM_SAFETY = [
   "read-value",
   "real-time-write",
   "liveness-acknowledged",
+  "configuration",
+  "change-pending",
+  "match-durable",
+  "log-time",
 ];
 
 export const SAFETY = new RegExp(`^(${SIM_SAFETY.join("|")}):`);
@@ -36,6 +40,15 @@ export const READS = /^(stale-read|read-value|real-time-write|read-transaction):
 export const LIVENESS = /^liveness-/;
 
 const SEEDS_MAX = 2_000;
+
+/** Leaders that were replaced and do not know it yet. */
+export const TERMS = ["--profile", "terms"];
+/** Proposals that only a few have seen, leaders that come back, and messages that come late; nothing else breaks. */
+export const STRANDED = [
+  ...["--phase", "safety", ...TERMS, "--without"],
+  "crash,power,pause,diskLoss,partition,oneWay,clog,disconnect,slowDisk,stalledDisk,diskError,diskFull," +
+    "bitFlip,clock,stall,membership,transfer,handOver,standStill",
+];
 
 /** The simulator. `args` such as `--profile membership`. */
 export function sim(expect: RegExp = SAFETY, args: readonly string[] = []): Killer {

@@ -1,7 +1,7 @@
 /** Bugs of membership, hand-over and snapshots. */
 
 import type { Mutant } from "../types.ts";
-import { explore, LIVENESS, SAFETY, sim } from "./killers.ts";
+import { explore, LIVENESS, SAFETY, sim, TERMS } from "./killers.ts";
 
 const CHURN = ["--profile", "membership"];
 const SNAPSHOT = ["--profile", "snapshot"];
@@ -77,7 +77,7 @@ export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
         replace: "  log.memberships.length = 1;",
       },
     ],
-    killers: [sim(SAFETY, CHURN), sim(/./, SNAPSHOT)],
+    killers: [sim(SAFETY, SNAPSHOT), sim(SAFETY, TERMS)],
   },
   {
     id: "snapshot-keeps-conflicting-log",
@@ -90,7 +90,7 @@ export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
         replace: "  const keepsLog = termAt(log, meta.index) >= 0;",
       },
     ],
-    killers: [sim(SAFETY, SNAPSHOT)],
+    killers: [sim(SAFETY, TERMS)],
   },
   {
     id: "learner-counted",
@@ -128,6 +128,6 @@ export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
         replace: "",
       },
     ],
-    killers: [sim(LIVENESS, ["--phase", "liveness"]), sim(LIVENESS)],
+    killers: [sim(LIVENESS, ["--phase", "liveness", ...TERMS]), sim(LIVENESS)],
   },
 ];

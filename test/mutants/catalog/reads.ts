@@ -1,7 +1,7 @@
 /** Bugs of linearizable reads: the feature that breaks. */
 
 import type { Mutant } from "../types.ts";
-import { explore, READS, sim } from "./killers.ts";
+import { explore, READS, sim, TERMS } from "./killers.ts";
 
 const STALE = /^linearizable reads/;
 const SIM_READS = ["--profile", "reads"];
@@ -69,9 +69,79 @@ export const READ_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "src/raft/reads.ts",
-        find: "    if (first === undefined || first.round > confirmed) break;",
+        find: "  const waiting = leading.remoteReads.get(message.from) ?? 0;\n",
         replace:
-          "    if (first === undefined || (first.round > confirmed && first.requests.length === 0)) break;",
+          "  if (state.commitIndex >= leading.termStartIndex) {\n" +
+          "    const { from, requestId } = message;\n" +
+          "    const { nodeId } = state.options;\n" +
+          "    const reply = { from: nodeId, to: from, term: state.term, requestId, index: state.commitIndex };\n" +
+          "    return send(state, { kind: MESSAGE.readIndexReply, ...reply });\n" +
+          "  }\n" +
+          "  const waiting = leading.remoteReads.get(message.from) ?? 0;\n",
+      },
+    ],
+    killers: [sim(READS, TERMS)],
+  },
+  {
+    id: "read-during-hand-over",
+    reference: "etcd-io/raft 1ef3e574: reads while leadership is being transferred",
+    does: "while it hands over, answers its own reads at once, as if nobody else could lead yet",
+    edits: [
+      {
+        file: "src/raft/reads.ts",
+        find: '  if (state.commitIndex < leading.termStartIndex || leading.transferTo !== "") return;\n',
+        replace:
+          "  if (state.commitIndex < leading.termStartIndex) return;\n" +
+          '  if (leading.transferTo !== "") {\n' +
+          "    leading.coveredReadId = state.reads.newestId;\n" +
+          "    return grant(state, leading.coveredReadId, state.commitIndex);\n" +
+          "  }\n",
+      },
+    ],
+    killers: [sim(READS, TERMS)],
+  },
+  {
+    id: "applied-raised-before-applying",
+    reference:
+      "hashicorp/raft AppliedIndex(): raised when an entry is handed over, not when it is applied",
+    does: "publishes what may be applied as applied, and serves reads by the published index",
+    edits: [
+      {
+        file: "src/replica/loop.ts",
+        find: "      appliedIndex: this.applier.visibleIndex,",
+        replace: "      appliedIndex: this.core.applicableIndex,",
+      },
+      {
+        file: "src/service/reads.ts",
+        find:
+          "    this.#scheduler.defer(this.#endTransaction);\n" +
+          "    this.#transactionIndex = this.#modules.appliedIndex();",
+        replace:
+          "    this.#scheduler.defer(this.#endTransaction);\n" +
+          "    this.#transactionIndex = this.#modules.progress.appliedIndex;",
+      },
+    ],
+    killers: [sim(READS, SIM_READS)],
+  },
+  {
+    id: "read-transaction-not-renewed",
+    reference: "lmdb-js#250: a worker thread without resetReadTxn",
+    does: "a reader thread keeps its read transaction and takes the published index for what is in it",
+    edits: [
+      {
+        file: "src/service/reads.ts",
+        find: "    this.#scheduler.defer(this.#endTransaction);\n",
+        replace: "",
+      },
+      {
+        file: "src/service/reads.ts",
+        find:
+          "    this.#modules.transactions.endRead();\n" +
+          "    this.#isTransactionOpen = false;\n" +
+          "    this.#modules.transactions.beginRead();\n" +
+          "    this.#isTransactionOpen = true;\n" +
+          "    this.#transactionIndex = this.#modules.appliedIndex();\n",
+        replace: "    this.#transactionIndex = this.#modules.progress.appliedIndex;\n",
       },
     ],
     killers: [sim(READS, SIM_READS)],

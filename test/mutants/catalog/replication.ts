@@ -1,7 +1,7 @@
 /** Bugs of replication and commit. */
 
 import type { Mutant } from "../types.ts";
-import { explore, sim } from "./killers.ts";
+import { explore, SAFETY, sim, STRANDED } from "./killers.ts";
 
 const OWN_OR_PEER = `  const index = quorumIndex(membership, (id) =>
     id === nodeId ? log.durableIndex : (leading.peers.get(id)?.matchIndex ?? 0),
@@ -64,7 +64,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
           "    if (message.term < state.term && !isForAnyTerm(message) && !isAnswer) {",
       },
     ],
-    killers: [sim()],
+    killers: [sim(SAFETY, STRANDED)],
   },
   {
     id: "durable-report-covers-later-work",
@@ -151,6 +151,16 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
         file: "src/raft/progress.ts",
         find: "  peer.nextIndex = Math.max(nextIndex, peer.matchIndex + 1);",
         replace: "  peer.nextIndex = nextIndex;",
+      },
+      // Alone that changes nothing: whoever asks for a place below the match has lowered the match before.
+      {
+        file: "src/raft/replication.ts",
+        find:
+          "  if (peer.state === PROGRESS.replicate) return becomeProbe(peer);\n" +
+          "  // An answer to an earlier probe.\n" +
+          "  if (message.index !== peer.nextIndex - 1) return;\n" +
+          "  if (message.index <= peer.matchIndex) peer.matchIndex = 0;\n",
+        replace: "",
       },
     ],
     // The core's own assertion of the same rule may be the first to see it.
