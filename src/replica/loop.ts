@@ -68,7 +68,7 @@ export interface LoopModules {
 }
 
 /** Least bytes of proposals that start a write before their turn ends: smaller writes cost more than the overlap gains. */
-const EARLY_WRITE_BYTES = 64 * 1024;
+const EARLY_WRITE_BYTES = 128 * 1024;
 
 /** Election timeouts after which a write of a former leader, or a campaign, is given up. */
 const GIVE_UP_TIMEOUTS = 2;
