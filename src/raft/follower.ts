@@ -101,10 +101,12 @@ export function handleHeartbeat(core: Core, message: Heartbeat): void {
   if (!recogniseLeader(core, message.from)) return;
   const { commitIndex, readRound } = message;
   // The leader thinks that more is here than is: damage took what was acknowledged. It has to probe.
-  if (commitIndex > state.log.lastIndex || (state.abstains && !state.hasAccepted)) {
+  if (commitIndex > state.log.lastIndex || (state.abstains && state.matchedIndex === 0)) {
     rejectAppend(state, message.from, Math.max(commitIndex, state.log.lastIndex + 1), state.term);
   }
-  raiseCommit(state, Math.min(commitIndex, state.log.lastIndex));
+  // The leader speaks of what was here before the damage; what the cut brought back may be entries that were replaced.
+  const knownIndex = state.abstains ? state.matchedIndex : state.log.lastIndex;
+  raiseCommit(state, Math.min(commitIndex, knownIndex));
   holdForTerm(state, {
     kind: MESSAGE.heartbeatReply,
     from: state.options.nodeId,
@@ -131,7 +133,7 @@ export function answerOldLeader(state: CoreState, to: NodeId): void {
 // -- abstention (DESIGN.md 36-38) ----------------------------------------------------------------------------------
 
 function noteMatch(state: CoreState, message: Append, matched: number): void {
-  state.hasAccepted = true;
+  state.matchedIndex = Math.max(state.matchedIndex, matched);
   const { commitIndex } = message;
   const hasOwnTerm = commitIndex <= matched && termAt(state.log, commitIndex) === state.term;
   if (commitIndex > 0 && hasOwnTerm) state.rejoinIndex = commitIndex;

@@ -134,7 +134,7 @@ function raiseTerm(state: CoreState, term: number, vote: NodeId): void {
 function forgetLeader(state: CoreState): void {
   state.reads.request = null;
   state.rejoinIndex = 0;
-  state.hasAccepted = false;
+  state.matchedIndex = 0;
   state.needsPump = true;
 }
 

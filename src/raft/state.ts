@@ -140,8 +140,8 @@ export interface CoreState {
   abstains: boolean;
   /** While abstaining: once durable up to here, this member holds all that its leader had committed. 0: unknown. */
   rejoinIndex: number;
-  /** While abstaining: an append of the present leader was accepted. */
-  hasAccepted: boolean;
+  /** While abstaining: up to here the log matches the present leader's, as accepted appends have shown. 0: unknown. */
+  matchedIndex: number;
   leader: NodeId;
   electionElapsed: number;
   /** Drawn from [electionTicks, 2 * electionTicks). */
@@ -184,7 +184,7 @@ export function createState(options: RaftOptions, start: RaftStart, random: Rand
     vote,
     abstains,
     rejoinIndex: 0,
-    hasAccepted: false,
+    matchedIndex: 0,
     leader: "",
     electionElapsed: 0,
     electionTimeout: 0,

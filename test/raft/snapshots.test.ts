@@ -257,6 +257,25 @@ test("an abstainer neither votes nor campaigns until it durably holds what a lea
   assert.deepEqual(lone.work.at(-1)?.hardState, { term: 7, vote: "b", abstains: false });
 });
 
+test("an abstainer commits nothing that its leader merely remembers it to have had", () => {
+  // The damage took what had replaced entries 2 to 4 of term 2, and the cut brought these back.
+  const hardState = { term: 7, vote: "", abstains: true };
+  const memberships = new Lone().core.state.log.memberships.slice(-1);
+  const terms = [
+    { firstIndex: 1, term: 1 },
+    { firstIndex: 2, term: 2 },
+  ];
+  const lone = new Lone({}, { ...EMPTY_START, hardState, lastIndex: 4, terms, memberships });
+  const head = { from: "b", to: "a", term: 7 } as const;
+  const heartbeat = { kind: MESSAGE.heartbeat, ...head, commitIndex: 4, readRound: 0 } as const;
+  lone.step(heartbeat);
+  assert.equal(lone.core.commitIndex, 0, "nothing is known to match");
+  const probe = { previousIndex: 1, previousTerm: 1, batches: [], commitIndex: 4 };
+  lone.step({ kind: MESSAGE.append, ...head, ...probe });
+  lone.step(heartbeat);
+  assert.equal(lone.core.commitIndex, 1, "what the probe has shown to match");
+});
+
 test("an abstainer lets an idle leader know that it has to probe", () => {
   const cluster = new Cluster();
   cluster.elect("a");
