@@ -97,7 +97,7 @@ export class Machine {
   bootstrap: readonly Member[] = [];
   /** The process has ended, whatever the reason. */
   onDown: () => void = () => {};
-  /** This start has cut a damaged log. */
+  /** The log was cut for damage, and what it lacks was not made up for yet. */
   #wasCut = false;
   readonly #options: MachineOptions;
   readonly #modules: MachineModules;
@@ -269,8 +269,10 @@ export class Machine {
     } else {
       invariants.appended(this.nodeId, shadow, shadow.baseIndex + 1);
     }
-    this.#wasCut = log.recoveredDamage !== null;
-    if (this.#wasCut) this.ghosts.push({ holder: { nodeId: this.nodeId, shadow: this.promised } });
+    // Also by an earlier start that ended before the index was thrown away.
+    this.#wasCut = log.recoveredDamage !== null || log.hardState.abstains;
+    if (log.recoveredDamage !== null)
+      this.ghosts.push({ holder: { nodeId: this.nodeId, shadow: this.promised } });
     // What was damaged before this start was found and cut, or is not there any more.
     this.isDamaged = false;
     process.log = log;
