@@ -7,7 +7,10 @@ export interface Scheduler {
   monotonicMs(): number;
   /** Runs `task` in a later turn, after the input of this one (setImmediate). */
   defer(task: () => void): void;
-  /** Runs `task` once after at least `delayMs`. Returns its cancellation. A pending timer keeps no process alive. */
+  /**
+   * Runs `task` once after at least `delayMs`. Returns its cancellation. A pending timer keeps the process alive: what
+   * waits for it, as a log that is closed while the disk is full, must not end unfinished. Whoever stops cancels.
+   */
   after(delayMs: number, task: () => void): () => void;
 }
 
@@ -18,7 +21,6 @@ export const SYSTEM_SCHEDULER: Scheduler = {
   },
   after: (delayMs, task) => {
     const timer = setTimeout(task, delayMs);
-    timer.unref();
     return () => clearTimeout(timer);
   },
 };

@@ -1,17 +1,10 @@
 /** Three members over an in-memory network: what a driver adds to the core, end to end. The simulator goes further. */
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { CHANGE } from "../../src/raft/index.ts";
 import { SnapshotState, TestCluster, until } from "./cluster-support.ts";
 import { reasonOf } from "./support.ts";
-
-// The members' timers keep no process alive; a test that waits for them has to.
-let alive: NodeJS.Timeout;
-before(() => {
-  alive = setInterval(() => {}, 1000);
-});
-after(() => clearInterval(alive));
 
 test("three members elect one leader, and what it acknowledges is applied by all", async () => {
   const cluster = await TestCluster.start();
