@@ -35,8 +35,6 @@ export const SECTOR_BYTES = 512;
 export const LOG_ID_BYTES = 8;
 /** A vote is a node id; ids are far shorter. */
 export const VOTE_MAX_BYTES = 128;
-/** Header of one entry in a body: u32 payload bytes first, so that entries can be counted off without the codec. */
-const ENTRY_HEADER_BYTES = 16;
 
 export const FRAME_KIND = {
   entries: 1,
@@ -256,23 +254,6 @@ export function countZeroSectors(
     start = sectorEnd;
   }
   return zeroSectors;
-}
-
-/** Bytes that the first `count` entries of a body take, or -1 when the body ends before. */
-export function entriesByteLength(body: Uint8Array, count: number): number {
-  let offset = 0;
-  for (let i = 0; i < count; i++) {
-    if (offset + ENTRY_HEADER_BYTES > body.length) return -1;
-    // Byte by byte: a DataView per call would cost more than the usual body of one entry.
-    const payloadBytes =
-      (body[offset] as number) |
-      ((body[offset + 1] as number) << 8) |
-      ((body[offset + 2] as number) << 16) |
-      ((body[offset + 3] as number) << 24);
-    if (payloadBytes < 0) return -1;
-    offset += ENTRY_HEADER_BYTES + Math.ceil(payloadBytes / 8) * 8;
-  }
-  return offset <= body.length ? offset : -1;
 }
 
 const ZEROS = new Uint8Array(64 * 1024);

@@ -8,7 +8,6 @@ export {
   type OpenMode,
   type WriteDone,
 } from "../files/index.ts";
-export { entriesByteLength } from "./format.ts";
 export type { AppendBatch, LogBase, SuffixCut } from "./group-buffer.ts";
 export { formatLogRecord, inspectLog, type LogRecord, type LogVisitor } from "./inspect.ts";
 export { acquireDirectoryLock, type DirectoryLock } from "./lock.ts";

@@ -7,12 +7,12 @@
 
 import { HearthError, type Scheduler } from "../base/index.ts";
 import { type FileSystem, type DiskFile, OPEN_MODE, readWhole } from "../files/index.ts";
+import { entriesByteLength } from "../protocol/index.ts";
 import type { Batch } from "../raft/index.ts";
 import { damaged, readFailed } from "./errors.ts";
 import {
   batchKindOf,
   createFrameHeader,
-  entriesByteLength,
   FRAME_HEADER_BYTES,
   type FrameHeader,
   holdsEntries,

@@ -110,6 +110,7 @@ export {
   COMMAND_VERSION,
   type CommandName,
   endEntry,
+  entriesByteLength,
   ENTRY_HEADER_BYTES,
   type EntryVisitor,
   iterateEntries,

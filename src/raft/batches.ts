@@ -1,7 +1,12 @@
 /** Making and cutting batches. Batches are immutable: cutting makes new ones over the same bytes. */
 
 import { assert } from "../base/index.ts";
-import { COMMAND, COMMAND_VERSION, ENTRY_HEADER_BYTES } from "../protocol/index.ts";
+import {
+  COMMAND,
+  COMMAND_VERSION,
+  entriesByteLength,
+  ENTRY_HEADER_BYTES,
+} from "../protocol/index.ts";
 import { encodeMembershipBody } from "./codec/index.ts";
 import { type Batch, BATCH_KIND, type Membership } from "./types.ts";
 
@@ -71,13 +76,7 @@ export function sliceBatch(batch: Batch, firstIndex: number, lastIndex: number):
 
 /** Where the entry begins that follows `count` entries from `offset` on. */
 function offsetAfter({ body, bodyBytes }: Batch, offset: number, count: number): number {
-  let at = offset;
-  for (let i = 0; i < count; i++) {
-    assert(at + ENTRY_HEADER_BYTES <= bodyBytes, "A batch has fewer entries than its count");
-    const low = (body[at] as number) | ((body[at + 1] as number) << 8);
-    const high = (body[at + 2] as number) | ((body[at + 3] as number) << 8);
-    at += ENTRY_HEADER_BYTES + Math.ceil((low + high * 0x1_0000) / 8) * 8;
-  }
-  assert(at <= bodyBytes, "A batch has fewer bytes than its entries");
-  return at;
+  const takenBytes = entriesByteLength(body.subarray(offset, bodyBytes), count);
+  assert(takenBytes >= 0, "A batch has fewer entries than its count");
+  return offset + takenBytes;
 }

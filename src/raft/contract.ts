@@ -25,7 +25,7 @@ export interface Raft {
   /** Appends to the leader's log. `nowMs` is the wall clock; log time is clamped so that it never decreases. */
   propose(entries: ProposedEntries, nowMs: number): ProposeOutcome;
   /** Entry 1 of a new cluster: an empty log, this member among the voters, the same call with equal members on each. */
-  bootstrap(members: readonly Member[], nowMs: number): void;
+  bootstrap(members: readonly Member[]): void;
   changeMembership(changes: readonly MembershipChange[], nowMs: number): ProposeOutcome;
   /** Hands leadership to `to`; ends by itself after an election timeout. Answers why it cannot, or null. */
   transfer(to: NodeId): string | null;

@@ -131,7 +131,6 @@ export class RaftCore implements Raft, Core {
     return { ok: true, firstIndex, term, appendedAtMs };
   }
 
-  /** The time is not used: the entry has to come out the same on every member. */
   bootstrap(members: readonly Member[]): void {
     const { state } = this;
     const { log, options } = state;

@@ -6,7 +6,15 @@ import { raiseCommit } from "./commit.ts";
 import { firstConflict, lastWithTermAtMost, termAt } from "./raft-log.ts";
 import { becomeFollower, membershipChanged } from "./roles.ts";
 import { type Core, type CoreState, drop } from "./state.ts";
-import { type Append, type Batch, type Heartbeat, MESSAGE, type NodeId, ROLE } from "./types.ts";
+import {
+  type Append,
+  type AppendReply,
+  type Batch,
+  type Heartbeat,
+  MESSAGE,
+  type NodeId,
+  ROLE,
+} from "./types.ts";
 import {
   appendDurably,
   holdForTerm,
@@ -44,16 +52,20 @@ export function handleAppend(core: Core, message: Append): void {
   const matched = Math.max(lastNew, state.commitIndex);
   raiseCommit(state, Math.min(message.commitIndex, matched));
   if (state.abstains) noteMatch(state, message, matched);
-  holdReply(state, {
-    kind: MESSAGE.appendReply,
-    from: state.options.nodeId,
-    to: message.from,
-    term: state.term,
-    isRejected: false,
-    index: matched,
-    hintIndex: 0,
-    hintTerm: 0,
-  });
+  acceptAppend(state, message.from, matched);
+}
+
+/** The log matches the leader's up to `index`: told when it is durable. */
+export function acceptAppend(state: CoreState, to: NodeId, index: number): void {
+  answerAppend(state, to, { isRejected: false, index, ...NO_HINT });
+}
+
+type AppendAnswer = Pick<AppendReply, "isRejected" | "index" | "hintIndex" | "hintTerm">;
+const NO_HINT = { hintIndex: 0, hintTerm: 0 } as const;
+
+function answerAppend(state: CoreState, to: NodeId, answer: AppendAnswer): void {
+  const { term, options } = state;
+  holdReply(state, { kind: MESSAGE.appendReply, from: options.nodeId, to, term, ...answer });
 }
 
 /** Takes over what is missing; entries go only where the terms differ. Answers whether the configuration changed. */
@@ -84,16 +96,8 @@ export function rejectAppend(
 ): void {
   const { log } = state;
   const hintIndex = lastWithTermAtMost(log, previousIndex, previousTerm);
-  holdReply(state, {
-    kind: MESSAGE.appendReply,
-    from: state.options.nodeId,
-    to,
-    term: state.term,
-    isRejected: true,
-    index: previousIndex,
-    hintIndex,
-    hintTerm: Math.max(0, termAt(log, hintIndex)),
-  });
+  const hintTerm = Math.max(0, termAt(log, hintIndex));
+  answerAppend(state, to, { isRejected: true, index: previousIndex, hintIndex, hintTerm });
 }
 
 export function handleHeartbeat(core: Core, message: Heartbeat): void {
@@ -118,16 +122,7 @@ export function handleHeartbeat(core: Core, message: Heartbeat): void {
 
 /** The sender is behind our term: it has to hear of it, or it would never take us along (DESIGN.md 12). */
 export function answerOldLeader(state: CoreState, to: NodeId): void {
-  holdReply(state, {
-    kind: MESSAGE.appendReply,
-    from: state.options.nodeId,
-    to,
-    term: state.term,
-    isRejected: true,
-    index: 0,
-    hintIndex: 0,
-    hintTerm: 0,
-  });
+  answerAppend(state, to, { isRejected: true, index: 0, ...NO_HINT });
 }
 
 // -- abstention (DESIGN.md 36-38) ----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ export {
   joinPieces,
   membershipProblem,
 } from "./codec/index.ts";
+export { sliceBatch } from "./batches.ts";
 export type { Raft } from "./contract.ts";
 export {
   type Append,

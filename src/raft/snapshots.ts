@@ -2,19 +2,19 @@
 
 import { assert } from "../base/index.ts";
 import { raiseCommit } from "./commit.ts";
-import { recogniseLeader } from "./follower.ts";
+import { acceptAppend, recogniseLeader } from "./follower.ts";
 import { compactLog, replaceLog, termAt } from "./raft-log.ts";
 import { membershipChanged } from "./roles.ts";
 import type { Core, CoreState } from "./state.ts";
 import { MESSAGE, type NodeId, type SnapshotChunk, type SnapshotMeta } from "./types.ts";
-import { holdForTerm, holdReply, installDurably, lowerDurable } from "./work.ts";
+import { holdForTerm, installDurably, lowerDurable } from "./work.ts";
 
 export function handleSnapshotChunk(core: Core, message: SnapshotChunk): void {
   const { state } = core;
   if (!recogniseLeader(core, message.from)) return;
   const { meta, chunk, bytes, from, term } = message;
   // All of it is here already: the leader may go on behind it.
-  if (meta.index <= state.commitIndex) return acceptThrough(state, from, state.commitIndex);
+  if (meta.index <= state.commitIndex) return acceptAppend(state, from, state.commitIndex);
   const { receiving } = state;
   if (receiving === null || receiving.meta.id !== meta.id) {
     // An echo of what was replaced: an older snapshot of the same leader.
@@ -52,9 +52,9 @@ export function chunkStored(
   if (nextChunk < meta.chunkCount) return replyChunk(state, leader, meta, nextChunk, false);
   state.receiving = null;
   // Appends may have overtaken it.
-  if (meta.index <= state.commitIndex) return acceptThrough(state, leader, state.commitIndex);
+  if (meta.index <= state.commitIndex) return acceptAppend(state, leader, state.commitIndex);
   install(state, receiving.meta);
-  acceptThrough(state, leader, meta.index);
+  acceptAppend(state, leader, meta.index);
 }
 
 /** Committed by a quorum elsewhere, so true in every term. A log that does not contain it goes (DESIGN.md 34). */
@@ -73,19 +73,6 @@ function install(state: CoreState, meta: SnapshotMeta): void {
   state.snapshot = meta;
   raiseCommit(state, meta.index);
   membershipChanged(state);
-}
-
-function acceptThrough(state: CoreState, to: NodeId, index: number): void {
-  holdReply(state, {
-    kind: MESSAGE.appendReply,
-    from: state.options.nodeId,
-    to,
-    term: state.term,
-    isRejected: false,
-    index,
-    hintIndex: 0,
-    hintTerm: 0,
-  });
 }
 
 function replyChunk(

@@ -18,6 +18,7 @@ import type {
   Role,
   SnapshotMeta,
 } from "./types.ts";
+import { createOutput } from "./output.ts";
 import { type PROGRESS, ROLE } from "./types.ts";
 import { createWork, type WorkState } from "./work-state.ts";
 
@@ -199,15 +200,7 @@ export function createState(options: RaftOptions, start: RaftStart, random: Rand
     installIndex: 0,
     leading: null,
     reads: { newestId: 0, grantedId: 0, requestId: random(), request: null },
-    outbox: {
-      send: [],
-      append: [],
-      reads: [],
-      chunks: [],
-      storeChunks: [],
-      load: [],
-      hasChanged: true,
-    },
+    outbox: { ...createOutput(), hasChanged: true },
     needsPump: false,
     droppedMessages: 0,
   };

@@ -1,8 +1,6 @@
 /** Parts of runs of batches. Frames of the log may hold more entries than what is asked for. */
 
-import { assert } from "../base/index.ts";
-import { entriesByteLength } from "../log/index.ts";
-import type { Batch } from "../raft/index.ts";
+import { type Batch, sliceBatch } from "../raft/index.ts";
 
 /** The entries of the batches up to `lastIndex`. */
 export function batchesThrough(batches: readonly Batch[], lastIndex: number): readonly Batch[] {
@@ -10,7 +8,7 @@ export function batchesThrough(batches: readonly Batch[], lastIndex: number): re
   for (const batch of batches) {
     const count = Math.min(batch.count, lastIndex - batch.firstIndex + 1);
     if (count <= 0) break;
-    taken.push(count === batch.count ? batch : firstEntries(batch, count));
+    taken.push(sliceBatch(batch, batch.firstIndex, batch.firstIndex + count - 1));
   }
   return taken;
 }
@@ -34,10 +32,4 @@ export function batchesFrom(
     if (end > start && bytes > maxBytes) break;
   }
   return batchesThrough(batches.slice(start, end), lastIndex);
-}
-
-function firstEntries(batch: Batch, count: number): Batch {
-  const bodyBytes = entriesByteLength(batch.body, count);
-  assert(bodyBytes > 0, `The batch at ${batch.firstIndex} does not hold ${count} entries`);
-  return { ...batch, count, bodyBytes };
 }

@@ -50,17 +50,25 @@ import type {
   StateMachine,
 } from "./types.ts";
 
-export interface LoopModules {
+/** What a member is made of; the simulator swaps the clock, the scheduler, the network and what the others stand on. */
+export interface MemberModules {
+  /** Opened; the replica closes it in `stop`. */
   readonly log: DurableLog;
   readonly stateMachine: StateMachine;
   readonly transport: PeerTransport;
+  /** Null: this member takes and receives no snapshots, and its log is never cut. */
   readonly snapshots: SnapshotStore | null;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
+  /** For the election timeouts. */
   readonly random: RandomU32;
   readonly logger: Logger;
-  readonly stats: ReplicaStats;
+  /** Called after every change of what reader threads may see, on the main thread. */
   readonly publish: (state: PublishedState) => void;
+}
+
+export interface LoopModules extends MemberModules {
+  readonly stats: ReplicaStats;
   /** Called after every piece that was applied. */
   readonly onProgress: () => void;
   /** Final. */

@@ -4,29 +4,20 @@
  *   opening -> replaying -> ready -> stopping -> stopped          any of them -> failed
  */
 
-import {
-  assert,
-  type Clock,
-  type HearthError,
-  type Logger,
-  type Scheduler,
-  toHearthError,
-} from "../base/index.ts";
-import { type DurableLog, entriesByteLength } from "../log/index.ts";
+import { assert, type HearthError, toHearthError } from "../base/index.ts";
+import { entriesByteLength } from "../protocol/index.ts";
 import {
   type MembershipChange,
   type NodeId,
   PROPOSE_REFUSAL,
   type ProposeOutcome,
   type RaftCore,
-  type RandomU32,
   ROLE,
 } from "../raft/index.ts";
 import { NO_REJECTIONS } from "./answers.ts";
 import { refused } from "./errors.ts";
-import { MemberLoop } from "./loop.ts";
+import { type MemberModules, MemberLoop } from "./loop.ts";
 import { assertReplicaOptions, type ReplicaOptions } from "./options.ts";
-import type { PeerTransport, SnapshotStore } from "./ports.ts";
 import { findStart } from "./start.ts";
 import {
   createReplicaStats,
@@ -34,28 +25,13 @@ import {
   type Phase,
   type Proposal,
   type ProposeDone,
-  type PublishedState,
   type ReadIndexDone,
   type RefusalReason,
   type ReplicaStats,
   type ReplicaStatus,
-  type StateMachine,
 } from "./types.ts";
 
-export interface ReplicaModules {
-  /** Opened; the replica closes it in `stop`. */
-  readonly log: DurableLog;
-  readonly stateMachine: StateMachine;
-  readonly transport: PeerTransport;
-  /** Null: this member takes and receives no snapshots, and its log is never cut. */
-  readonly snapshots: SnapshotStore | null;
-  readonly clock: Clock;
-  readonly scheduler: Scheduler;
-  /** For the election timeouts. */
-  readonly random: RandomU32;
-  readonly logger: Logger;
-  /** Called after every change of what reader threads may see, on the main thread. */
-  readonly publish: (state: PublishedState) => void;
+export interface ReplicaModules extends MemberModules {
   /** Called once when the node cannot go on: the process must end (exit 74 for a failed log write). */
   readonly onFatal: (error: HearthError) => void;
 }

@@ -3,6 +3,7 @@
 import { assert, Prng } from "../../../src/base/index.ts";
 import {
   type Batch,
+  createOutput,
   type Member,
   type Message,
   type Output,
@@ -49,7 +50,7 @@ class MemoryCluster {
       const view = { slice: (): null => null };
       const core = new RaftCore(options, EMPTY_START, view, () => random.nextU32());
       core.bootstrap(members);
-      const seat = { core, out: emptyOutput(), appliedIndex: 0 };
+      const seat = { core, out: createOutput(), appliedIndex: 0 };
       this.#places.set(id, seat);
       return seat;
     });
@@ -81,18 +82,6 @@ class MemoryCluster {
   #deliver(message: Message): void {
     this.#places.get(message.to)?.core.step(message);
   }
-}
-
-function emptyOutput(): Output {
-  return {
-    send: [],
-    append: [],
-    reads: [],
-    chunks: [],
-    storeChunks: [],
-    load: [],
-    hasChanged: false,
-  };
 }
 
 function prepare(seed: number): PreparedCase {

@@ -110,6 +110,23 @@ export function appendAddBlockEntry(
   return endEntry(sink, start);
 }
 
+/** Bytes that the first `count` entries of a body take, or -1 when the body ends before. */
+export function entriesByteLength(body: Uint8Array, count: number): number {
+  let offset = 0;
+  for (let i = 0; i < count; i++) {
+    if (offset + ENTRY_HEADER_BYTES > body.length) return -1;
+    // Byte by byte: a DataView per call would cost more than the usual body of one entry.
+    const payloadBytes =
+      (body[offset] as number) |
+      ((body[offset + 1] as number) << 8) |
+      ((body[offset + 2] as number) << 16) |
+      ((body[offset + 3] as number) << 24);
+    if (payloadBytes < 0) return -1;
+    offset += ENTRY_HEADER_BYTES + Math.ceil(payloadBytes / 8) * 8;
+  }
+  return offset <= body.length ? offset : -1;
+}
+
 /**
  * Visits the entries in body[0, bodyBytes) and returns how many there are.
  *
