@@ -87,6 +87,9 @@ export const ENTRY_POINTS: readonly string[] = [
   // Run by the simulator today; the node mounts them with peers (peer messages, snapshots of the real state).
   "src/raft/codec/index.ts",
   "src/snapshot/index.ts",
+  // The network between members and what operators ask of it: interfaces first, the node mounts them next.
+  "src/cluster/index.ts",
+  "src/service/cluster/index.ts",
 ];
 
 /** Packages of `dependencies` that src does not import yet, with the reason. */

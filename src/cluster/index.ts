@@ -1,0 +1,13 @@
+export {
+  type AnswerPeer,
+  type NodeAddresses,
+  type NodeIntroduction,
+  PEER_CALL,
+  type PeerAnswer,
+  type PeerCall,
+  type PeerHandler,
+  type PeerLinkStatus,
+  type PeerNetwork,
+  type PeerRequest,
+  type PeerTarget,
+} from "./types.ts";

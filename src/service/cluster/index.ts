@@ -1,0 +1,9 @@
+export type {
+  ChangeGuard,
+  ChangeResult,
+  ClusterControl,
+  ClusterView,
+  MemberReport,
+  MemberView,
+  Suffrage,
+} from "./types.ts";
