@@ -13,6 +13,14 @@ export {
   type HttpRequestRecord,
   type HttpServerOptions,
 } from "./http-server.ts";
+export { changeRoutes, type ChangeRouteModules } from "./change-routes.ts";
+export {
+  clusterRoutes,
+  type ClusterControlSource,
+  type ClusterRouteModules,
+  type MemberEntry,
+} from "./cluster-routes.ts";
+export { ACTION_HEADER } from "./foreign-page.ts";
 export { landingRoute } from "./landing.ts";
 export { metadataRoutes, type MetadataClientSource } from "./metadata-routes.ts";
 export { metricsRoute } from "./metrics-route.ts";

@@ -18,6 +18,11 @@ export function readJsonObject(request: AdminRequest): JsonObject {
   return value as JsonObject;
 }
 
+/** The same, but nothing at all is an object without fields. */
+export function readOptionalJsonObject(request: AdminRequest): JsonObject {
+  return request.body.length === 0 ? {} : readJsonObject(request);
+}
+
 function decodeBody(body: Uint8Array): string {
   if (body.length === 0) throw invalidArgument("bad_json", "The body is empty; send a JSON object");
   try {
@@ -95,6 +100,13 @@ export function integerField(object: JsonObject, name: string, whenAbsent: numbe
   if (typeof number !== "number" || !Number.isInteger(number))
     throw wrongType(name, "a whole number", value);
   return number;
+}
+
+export function booleanField(object: JsonObject, name: string): boolean {
+  const value = field(object, name);
+  if (value === undefined) return false;
+  if (typeof value !== "boolean") throw wrongType(name, "true or false", value);
+  return value;
 }
 
 export function objectField(object: JsonObject, name: string): JsonObject | undefined {

@@ -2,7 +2,7 @@
  * The metastore's operations as HTTP/JSON, with the field names of proto3 JSON (spec index-and-query, 1). The command
  * line runs on these; bulk work and anything hot belongs to the binary protocol.
  */
-import { HearthError, invalidArgument, parseDuration } from "../base/index.ts";
+import { HearthError, invalidArgument } from "../base/index.ts";
 import type { ReadConsistency, ReadOptions } from "../client/index.ts";
 import { type BlockMeta, blockMetaFromJson, blockMetaToJson } from "../protocol/index.ts";
 import {
@@ -15,6 +15,7 @@ import {
   textField,
   textListField,
 } from "./json-input.ts";
+import { readTimeout } from "./query-input.ts";
 import { json } from "./responses.ts";
 import type { AdminRequest, AdminResponse, MetadataClient, PlanBatchView, Route } from "./types.ts";
 
@@ -26,8 +27,6 @@ export interface MetadataRouteOptions {
 /** Null until a reader thread can serve: the routes exist from the first second and say so. */
 export type MetadataClientSource = () => MetadataClient | null;
 
-/** Longer budgets are refused: the request would outlive every proxy on its way. */
-const TIMEOUT_MAX_MS = 5 * 60_000;
 /** Blocks of one write; the wire has its own bounds in bytes. */
 const BLOCKS_PER_WRITE_MAX = 10_000;
 
@@ -189,14 +188,7 @@ class MetadataApi {
   }
 
   #timeoutOf(request: AdminRequest): number {
-    const written = request.query.get("timeout");
-    if (written === null) return this.#options.defaultTimeoutMs;
-    const parsed = parseDuration(written);
-    if (!parsed.ok) throw invalidArgument("bad_timeout", `timeout: ${parsed.reason}`);
-    if (parsed.value <= 0 || parsed.value > TIMEOUT_MAX_MS) {
-      throw invalidArgument("bad_timeout", `timeout: ${written} is not between 1ms and 5m`);
-    }
-    return parsed.value;
+    return readTimeout(request, this.#options.defaultTimeoutMs);
   }
 }
 

@@ -3,6 +3,7 @@
  * right ones, and each request a bounded `route` label for the metrics.
  */
 import { HearthError, type Logger, isHearthError, suggest } from "../base/index.ts";
+import { refuseForeignOrigin } from "./foreign-page.ts";
 import { errorResponse } from "./responses.ts";
 import type { AdminHandler, AdminRequest, AdminResponse, Route } from "./types.ts";
 
@@ -54,6 +55,7 @@ export class Router {
     const path = (matches[0] as Match).route.path;
     if (match === undefined) return { response: methodNotAllowed(request, matches), route: path };
     try {
+      if (method !== "GET") refuseForeignOrigin(request);
       return { response: await match.handle(request, match.parameters), route: match.route.path };
     } catch (error) {
       if (!isHearthError(error)) {

@@ -33,7 +33,7 @@ export type AdminHandler = (
 
 /** One route, as data: the landing page, the 404 suggestions, the metrics and the reference page read it. */
 export interface Route {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   /** `{name}` stands for one segment; `{name...}`, only last, for the rest of the path. */
   readonly path: string;
   /** One sentence without a final period. */

@@ -1,3 +1,15 @@
+export type {
+  ChangeGuard,
+  ChangeResult,
+  ClusterControl,
+  ClusterView,
+  MemberReport,
+  MemberView,
+  SnapshotControl,
+  SnapshotTaken,
+  SnapshotView,
+  Suffrage,
+} from "./cluster/index.ts";
 export { type InspectAnswer, Inspector, type TombstonePort } from "./inspect.ts";
 export {
   ENTRY_OUTCOMES,

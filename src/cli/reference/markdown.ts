@@ -3,6 +3,9 @@
  * with what is committed; `node dist/src/cli/reference/write.js docs/reference` writes them anew.
  */
 import {
+  ACTION_HEADER,
+  changeRoutes,
+  clusterRoutes,
   Health,
   healthRoutes,
   landingRoute,
@@ -20,7 +23,7 @@ import {
   type Setting,
   yamlPath,
 } from "../../config/index.ts";
-import { formatCount } from "../../base/index.ts";
+import { formatCount, SILENT_LOGGER } from "../../base/index.ts";
 import { LIMITS, OPCODES } from "../../protocol/index.ts";
 import { METRIC_CATALOG, type MetricSpec } from "../../metrics/index.ts";
 import { type CommandSpec, EXIT_MEANINGS } from "../command.ts";
@@ -162,6 +165,9 @@ function httpPage(): string {
     '{"error":{"code":"invalid_argument","message":"...","next":"...","leader":null,"requestId":"..."}}',
     "```",
     "",
+    `Requests that a web page of another origin sends are refused, unless they only read. What changes the cluster needs`,
+    `\`content-type: application/json\`, or the header \`${ACTION_HEADER}: 1\` where there is no body.`,
+    "",
     ...table(["method", "path", "what it does"], rows),
   ]);
 }
@@ -178,6 +184,13 @@ function documentedRoutes(): Route[] {
     metricsRoute({ expose: nothing }),
     ...healthRoutes(health),
     ...statusRoutes({ status: nothing, buildInfo, configYaml: nothing, health, nowMs: nothing }),
+    ...clusterRoutes({ control: nothing, nowMs: nothing, clockMs: nothing }),
+    ...changeRoutes({
+      control: nothing,
+      snapshots: nothing,
+      logger: SILENT_LOGGER,
+      nowMs: nothing,
+    }),
     ...metadataRoutes({ defaultTimeoutMs: 0 }, nothing),
   ];
 }

@@ -1,7 +1,9 @@
 /** The HTTP face of a node: routes from every module that has some, on one bounded listener. */
 import {
   AdminHttpServer,
+  changeRoutes,
   type CheckOutcome,
+  clusterRoutes,
   Health,
   healthRoutes,
   type HttpRequestRecord,
@@ -17,6 +19,7 @@ import {
 import type { Logger } from "../../base/index.ts";
 import { type Config, configHash, configYaml, type LoadResult } from "../../config/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
+import type { ClusterControl, SnapshotControl } from "../../service/index.ts";
 import type { NodeState } from "./node-state.ts";
 
 export interface AdminServerModules {
@@ -27,6 +30,10 @@ export interface AdminServerModules {
   readonly state: NodeState;
   /** Null until reader threads serve. */
   readonly client: () => MetadataClient | null;
+  /** Null until the node knows which cluster it belongs to. */
+  readonly cluster: () => ClusterControl | null;
+  /** Null until the state can be written down. */
+  readonly snapshots: () => SnapshotControl | null;
 }
 
 export class AdminServer {
@@ -61,7 +68,8 @@ export class AdminServer {
   }
 
   #routes(config: Config): Route[] {
-    const { metrics, loaded, version, state, client } = this.#modules;
+    const { metrics, loaded, version, state, client, cluster, snapshots, logger } = this.#modules;
+    const nowMs = (): number => Date.now();
     const routes: Route[] = [];
     routes.push(
       landingRoute({
@@ -76,8 +84,10 @@ export class AdminServer {
         buildInfo: { version, revision: "", branch: "", goVersion: `node ${process.version}` },
         configYaml: (view) => configYaml(loaded.values, view),
         health: this.#health,
-        nowMs: () => Date.now(),
+        nowMs,
       }),
+      ...clusterRoutes({ control: cluster, nowMs, clockMs: () => performance.now() }),
+      ...changeRoutes({ control: cluster, snapshots, logger, nowMs }),
       ...metadataRoutes({ defaultTimeoutMs: config.listener.defaultTimeoutMs }, client),
     );
     return routes;
@@ -120,10 +130,12 @@ function isGood(result: CheckOutcome["result"]): boolean {
   return result.state !== "failed";
 }
 
+const KNOWN_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "DELETE"]);
+
 function countRequest(metrics: MetricRegistry, record: HttpRequestRecord): void {
   const { method, route, status, durationMs } = record;
   // A made-up method must not make a series.
-  const known = method === "GET" || method === "POST" || method === "HEAD" ? method : "other";
+  const known = KNOWN_METHODS.has(method) ? method : "other";
   const labels = { method: known, route, status_code: String(status), ws: "false" };
   metrics.observe("pyroscope_request_duration_seconds", durationMs / 1_000, labels);
 }

@@ -34,6 +34,7 @@ import {
   SERVER_DEFAULTS,
   type ServerOptions,
 } from "../../server/index.ts";
+import type { ClusterControl, SnapshotControl } from "../../service/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../state/index.ts";
 import { AdminServer } from "./admin-server.ts";
 import { collectDatabase, collectLog, collectReplica, collectState } from "./collectors.ts";
@@ -72,6 +73,8 @@ interface Parts {
   pool?: ReaderPool;
   poller?: ReaderMetricsPoller;
   client?: HearthClient;
+  cluster?: ClusterControl;
+  snapshots?: SnapshotControl;
 }
 
 const START_STEPS = 7;
@@ -167,6 +170,8 @@ export class HearthNode {
       logger: this.#logger.child("http"),
       state: this.state,
       client: () => this.#parts.client ?? null,
+      cluster: () => this.#parts.cluster ?? null,
+      snapshots: () => this.#parts.snapshots ?? null,
     });
     this.#parts.admin = admin;
     this.state.httpListening(await admin.listen());

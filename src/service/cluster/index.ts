@@ -5,5 +5,8 @@ export type {
   ClusterView,
   MemberReport,
   MemberView,
+  SnapshotControl,
+  SnapshotTaken,
+  SnapshotView,
   Suffrage,
 } from "./types.ts";

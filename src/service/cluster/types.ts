@@ -101,3 +101,34 @@ export interface ClusterControl {
     wish: { readonly serverId: string | null; readonly timeoutMs: number } & ChangeGuard,
   ): Promise<ChangeResult>;
 }
+
+// -- snapshots of this node ----------------------------------------------------------------------------------------
+
+/** A complete, verified snapshot on the asked node's disk. */
+export interface SnapshotView {
+  /** Names this very file: two snapshots of one index differ. */
+  readonly id: string;
+  /** Last log index in it, and its term. */
+  readonly index: number;
+  readonly term: number;
+  readonly sizeBytes: number;
+  /** Unix ms; null where that is not known. */
+  readonly takenAtMs: number | null;
+}
+
+export interface SnapshotTaken {
+  /** False when the newest snapshot holds everything already: that is success. */
+  readonly changed: boolean;
+  /** One sentence for people. */
+  readonly text: string;
+  /** The newest one afterwards; null after a dry run on a node without any. */
+  readonly snapshot: SnapshotView | null;
+}
+
+/** Snapshots that the asked node keeps; each node has its own. */
+export interface SnapshotControl {
+  /** Newest first. */
+  list(): readonly SnapshotView[];
+  /** Takes one now and waits until it was read back. With `dryRun`: says what would be done. */
+  take(wish: { readonly dryRun: boolean; readonly signal: AbortSignal }): Promise<SnapshotTaken>;
+}
