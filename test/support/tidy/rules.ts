@@ -107,4 +107,5 @@ export const TEST_TOOLS: readonly string[] = [
   "test/mutants/main.ts",
   "test/crashpoints/main.ts",
   "test/crashpoints/bitrot.ts",
+  "test/chaos/main.ts",
 ];

@@ -1,0 +1,28 @@
+/** What a fault is: it breaks the cluster again and again while clients work, and lets it heal each time. */
+
+import type { Prng } from "../../../src/base/index.ts";
+import type { TestCluster } from "../../support/cluster/index.ts";
+import type { Violation } from "../history.ts";
+import type { Load } from "../load/load.ts";
+
+export interface FaultContext {
+  readonly cluster: TestCluster;
+  readonly load: Load;
+  readonly random: Prng;
+  /** Counts something that has really happened; what a fault lists as `coverage` must not stay at zero. */
+  count(name: string, by?: number): void;
+  /** Time without service, ms: from the fault to the first acknowledged write that began after it. */
+  noteRecovery(durationMs: number): void;
+  noteViolation(violation: Violation): void;
+  say(text: string): void;
+}
+
+export interface Fault {
+  readonly name: string;
+  /** One sentence, for --help. */
+  readonly about: string;
+  /** Counters that must be above zero at the end of a run. */
+  readonly coverage: readonly string[];
+  /** One round: wait until all is well, break, see what goes on, heal. */
+  round(context: FaultContext, round: number): Promise<void>;
+}

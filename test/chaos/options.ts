@@ -1,0 +1,88 @@
+/** The command line of `npm run chaos`. */
+
+import { parseArgs } from "node:util";
+import { FAULTS } from "./faults/index.ts";
+
+export interface ChaosOptions {
+  readonly seed: number;
+  readonly nodeCount: number;
+  readonly fault: string;
+  readonly times: number;
+  readonly workload: Workload;
+  /** Answered strong reads to reach before the run ends; 0: as many as come. */
+  readonly reads: number;
+  readonly clientCount: number;
+  readonly readerThreads: number;
+  /** The directory is not removed, also after a pass. */
+  readonly keep: boolean;
+}
+
+export const WORKLOADS = ["mixed", "reads"] as const;
+export type Workload = (typeof WORKLOADS)[number];
+
+const NODES_MAX = 7;
+const SEED_MAX = 2 ** 31;
+
+export const USAGE = `npm run chaos -- [options]: real server processes, faults, and checks of what clients saw
+  --fault NAME       ${FAULTS.map(({ name, about }) => `${name}: ${about}`).join("\n                     ")}
+  --times N          rounds of the fault, 5
+  --workload NAME    mixed (writes and reads) or reads
+  --reads N          go on until so many strong reads were answered
+  --nodes N          3
+  --clients N        32
+  --reader-threads N per node, 2
+  --seed N           what is drawn; timing is not repeated
+  --keep             keep directories and the history`;
+
+/** Errors: throws with a sentence for a value that makes no sense. */
+export function parseOptions(argv: readonly string[]): ChaosOptions | null {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      fault: { type: "string", default: "kill-leader" },
+      times: { type: "string", default: "5" },
+      workload: { type: "string", default: "mixed" },
+      reads: { type: "string", default: "0" },
+      nodes: { type: "string", default: "3" },
+      clients: { type: "string", default: "32" },
+      "reader-threads": { type: "string", default: "2" },
+      seed: { type: "string" },
+      keep: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return null;
+  if (!FAULTS.some(({ name }) => name === values.fault)) {
+    const names = FAULTS.map(({ name }) => name).join(", ");
+    throw new Error(`--fault ${values.fault} is unknown; there are ${names}`);
+  }
+  const workload = WORKLOADS.find((name) => name === values.workload);
+  if (workload === undefined) throw new Error(`--workload is one of ${WORKLOADS.join(", ")}`);
+  const seed = values.seed ?? String(Math.floor(Math.random() * SEED_MAX));
+  return {
+    seed: whole("seed", seed, 0, SEED_MAX),
+    nodeCount: whole("nodes", values.nodes, 1, NODES_MAX),
+    fault: values.fault,
+    times: whole("times", values.times, 0, 100_000),
+    workload,
+    reads: whole("reads", values.reads, 0, 100_000_000),
+    clientCount: whole("clients", values.clients, 1, 1_000),
+    readerThreads: whole("reader-threads", values["reader-threads"], 1, 8),
+    keep: values.keep,
+  };
+}
+
+function whole(name: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new Error(`--${name} is "${text}", must be a whole number from ${least} to ${most}`);
+}
+
+/** The command that draws the same again. */
+export function replayLine(options: ChaosOptions): string {
+  const { fault, times, workload, reads, nodeCount, clientCount, readerThreads, seed } = options;
+  return (
+    `npm run chaos -- --fault ${fault} --times ${times} --workload ${workload} --reads ${reads} ` +
+    `--nodes ${nodeCount} --clients ${clientCount} --reader-threads ${readerThreads} --seed ${seed}`
+  );
+}

@@ -1,0 +1,166 @@
+/**
+ * One run: start a cluster, let clients work, break it round by round, let it heal, and check everything that was seen
+ * against the history, the index of every node and the logs of all.
+ */
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Prng } from "../../src/base/index.ts";
+import { TestCluster } from "../support/cluster/index.ts";
+import { checkBlindly } from "./checks/blind-check.ts";
+import { checkFinalStates, readFinalState } from "./checks/final-check.ts";
+import { checkByIndex } from "./checks/index-check.ts";
+import { auditLogs, type LoggedWrites, readLoggedWrites } from "./checks/log-audit.ts";
+import { FAULTS } from "./faults/index.ts";
+import { settle } from "./faults/rounds.ts";
+import type { Fault, FaultContext } from "./faults/types.ts";
+import type { Violation } from "./history.ts";
+import { Load, type LoadOptions } from "./load/load.ts";
+import type { ChaosOptions, Workload } from "./options.ts";
+import { type RunFacts, type Verdict, verdictOf } from "./verdict.ts";
+
+/** Shapes of the load by workload. */
+const WORKLOAD_SHAPES: Readonly<
+  Record<Workload, Pick<LoadOptions, "writeShare" | "thinkMaxMs"> & { writerShare: number }>
+> = {
+  // Pauses keep two cores from being what is tested.
+  mixed: { writerShare: 1, writeShare: 0.5, thinkMaxMs: 12 },
+  reads: { writerShare: 0.25, writeShare: 0.5, thinkMaxMs: 2 },
+};
+const TIMEOUT_MS = 1_500;
+const FAULT_STREAM = 1;
+const PROGRESS_MS = 10_000;
+
+export async function runChaos(options: ChaosOptions): Promise<Verdict> {
+  const startedAtMs = performance.now();
+  const directory = mkdtempSync(join(tmpdir(), "hearth-chaos-"));
+  const fault = FAULTS.find(({ name }) => name === options.fault) as Fault;
+  const cluster = await TestCluster.create({
+    directory,
+    nodeCount: options.nodeCount,
+    flags: [`-hearth.reader-threads=${options.readerThreads}`, "-log.level=info"],
+  });
+  const facts: RunFacts = {
+    counters: new Map(),
+    recoveriesMs: [],
+    violations: [],
+    logEntries: 0,
+    keysChecked: 0,
+  };
+  let load: Load | null = null;
+  try {
+    await cluster.start();
+    say(`${options.nodeCount} nodes are ready, seed ${options.seed}`);
+    load = new Load(loadOptions(options), cluster.nodes);
+    load.start();
+    await breakIt(fault, { options, cluster, load, facts });
+    await finish(cluster, load, facts);
+  } catch (error) {
+    load?.stop().catch(() => {});
+    const text = `${(error as Error).message}\n${lastWords(cluster)}`;
+    facts.violations.push({ check: "run", text });
+  } finally {
+    await cluster.killAll();
+  }
+  const verdict = verdictOf({ options, fault, load, facts, elapsedMs: since(startedAtMs) });
+  const isKept = options.keep || verdict.verdict === "fail";
+  if (isKept) keepEvidence(directory, cluster, load);
+  else rmSync(directory, { recursive: true, force: true });
+  return verdict;
+}
+
+function loadOptions(options: ChaosOptions): LoadOptions {
+  const { writerShare, ...shape } = WORKLOAD_SHAPES[options.workload];
+  const { seed, clientCount } = options;
+  const writerCount = Math.max(1, Math.round(clientCount * writerShare));
+  return { seed, clientCount, writerCount, timeoutMs: TIMEOUT_MS, ...shape };
+}
+
+interface Running {
+  readonly options: ChaosOptions;
+  readonly cluster: TestCluster;
+  readonly load: Load;
+  readonly facts: RunFacts;
+}
+
+async function breakIt(fault: Fault, { options, cluster, load, facts }: Running): Promise<void> {
+  const context: FaultContext = {
+    cluster,
+    load,
+    random: new Prng(options.seed, FAULT_STREAM),
+    count: (name, by = 1) => facts.counters.set(name, (facts.counters.get(name) ?? 0) + by),
+    noteRecovery: (durationMs) => facts.recoveriesMs.push(durationMs),
+    noteViolation: (violation) => facts.violations.push(violation),
+    say,
+  };
+  const progress = setInterval(() => {
+    say(`${load.reads.length} reads, ${load.writes.length} writes so far`);
+  }, PROGRESS_MS);
+  try {
+    for (let round = 1; ; round++) {
+      const isEnough = round > options.times && load.reads.length >= options.reads;
+      if (isEnough || facts.violations.length > 0 || load.violations.length > 0) break;
+      await fault.round(context, round);
+    }
+    await settle(context);
+  } finally {
+    clearInterval(progress);
+  }
+}
+
+const CONVERGE_LIMIT_MS = 30_000;
+
+/** Everything is healed: no more load, and every node has to show the same. */
+async function finish(cluster: TestCluster, load: Load, facts: RunFacts): Promise<void> {
+  await load.stop();
+  say("reading the final state of every node");
+  const nodes = cluster.nodes.filter((node) => node.isRunning);
+  await Promise.all(nodes.map((node) => node.waitUntilReady(CONVERGE_LIMIT_MS)));
+  const states = await Promise.all(nodes.map((node) => readFinalState(node, load.keys.count)));
+  facts.violations.push(...checkFinalStates(states, load.history));
+  const exits = await Promise.all(nodes.map((node) => node.stop()));
+  exits.forEach(({ code, signal }, i) => {
+    if (code === 0) return;
+    const text = `${nodes[i]?.serverId} ends with ${signal ?? code}`;
+    facts.violations.push({ check: "orderly-stop", text });
+  });
+  say("checking the logs and the history");
+  // One after the other: a log of minutes is held in memory while it is read.
+  const logs: LoggedWrites[] = [];
+  for (const node of nodes) logs.push(await readLoggedWrites(node.serverId, node.walDirectory));
+  const audit = auditLogs(logs, load.writes);
+  facts.logEntries = audit.entries;
+  const blind = checkBlindly(load.history);
+  facts.keysChecked = blind.keysWithReads;
+  const found: readonly Violation[] = [
+    ...audit.violations,
+    ...blind.violations,
+    ...checkByIndex(load.history),
+  ];
+  facts.violations.push(...found);
+}
+
+const LAST_WORDS_CHARS = 3_000;
+
+function lastWords(cluster: TestCluster): string {
+  return cluster.nodes
+    .map(({ serverId, output }) => `--- ${serverId}\n${output.slice(-LAST_WORDS_CHARS)}`)
+    .join("\n");
+}
+
+function keepEvidence(directory: string, cluster: TestCluster, load: Load | null): void {
+  for (const { serverId, output } of cluster.nodes) {
+    writeFileSync(join(directory, `${serverId}.log`), output);
+  }
+  if (load !== null) writeFileSync(join(directory, "history.json"), JSON.stringify(load.history));
+  say(`kept: ${directory}`);
+}
+
+function since(startedAtMs: number): number {
+  return performance.now() - startedAtMs;
+}
+
+function say(text: string): void {
+  process.stderr.write(`[chaos] ${text}\n`);
+}

@@ -1,0 +1,2 @@
+export { TestCluster, type TestClusterOptions } from "./test-cluster.ts";
+export { type NodeExit, type NodePorts, type NodeStatus, TestNode } from "./test-node.ts";
