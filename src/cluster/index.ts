@@ -1,3 +1,16 @@
+export type { MessageCodec } from "./codec.ts";
+export { PEER_LIMITS } from "./limits.ts";
+export {
+  CLOSE_REASONS,
+  type CloseReason,
+  createPeerNetworkStats,
+  type PeerNetworkStats,
+  REFUSAL_REASONS,
+  type RefusalReason,
+} from "./metrics.ts";
+export { PEER_DEFAULTS, type PeerOptions } from "./options.ts";
+export { type LookUpHost, lookUpHost, type PeerSockets, TCP_SOCKETS } from "./sockets.ts";
+export { createPeerNetwork, type PeerModules, TcpPeerNetwork } from "./transport/network.ts";
 export {
   type AnswerPeer,
   type NodeAddresses,

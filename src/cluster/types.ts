@@ -88,6 +88,12 @@ export interface PeerHandler {
   /** The connection to a peer was lost, or its queue overflowed and was closed: messages may be missing. */
   onUnreachable(peer: NodeId): void;
   onRequest(request: PeerRequest, answer: AnswerPeer): void;
+  /**
+   * A node has made its connection to this one, or said something new of itself. It meant this very node: whoever looks
+   * for another at this address does not get that far. So a node without a cluster learns here which one counts it among
+   * its members (`clusterId` not empty), and answers with `introduce` once it has stored that.
+   */
+  onIntroduced?(introduction: NodeIntroduction): void;
 }
 
 /** Whom a request is for: a member by its id, or whoever answers at an address (before membership is known). */

@@ -88,6 +88,13 @@ export class SnapshotState extends FakeState {
   }
 }
 
+/** What a member needs to know of the cluster that it is started in. */
+export interface ClusterSetting {
+  readonly options: Partial<ReplicaOptions>;
+  readonly members: readonly Member[];
+  readonly network: { transport(id: NodeId): PeerTransport };
+}
+
 export class TestMember {
   readonly member: Member;
   readonly disk = new MemoryDisk();
@@ -106,7 +113,7 @@ export class TestMember {
     return this.member.id;
   }
 
-  async start(cluster: TestCluster): Promise<void> {
+  async start(cluster: ClusterSetting): Promise<void> {
     this.log = await DurableLog.open(LOG_OPTIONS, { files: this.disk, logger: SILENT_LOGGER });
     const snapshots = await SnapshotFiles.open(
       { ...SNAPSHOT_DEFAULTS, directory: this.directory, chunkBytes: 512 },
