@@ -24,7 +24,7 @@ export const EXIT_MEANINGS: Readonly<Record<ExitCode, string>> = {
   2: "wrong use or wrong configuration; nothing was tried",
   3: "no node reachable in time",
   4: "it worked, and the answer is bad: unhealthy, differences found, check failed",
-  5: "refused: confirmation, rights, unsafe state",
+  5: "refused: confirmation, rights, two leaders seen, unsafe state",
   74: "(server) a durable write failed; a restart lets a healthy disk go on",
   130: "interrupted; a second Ctrl-C stops at once",
 };
@@ -60,6 +60,13 @@ export interface CommandSpec {
   readonly takesServerFlags?: boolean;
   /** Talks to a node: the flags that say which one apply. */
   readonly usesNode?: boolean;
+  /** Longest wait where the flag and the variable are absent, as text; 5s when left out. */
+  readonly timeout?: string;
+  /**
+   * It changes something: `mild` does it, `moderate` asks or takes --yes, `severe` takes only --confirm=<name>. All of
+   * them have --dry-run.
+   */
+  readonly danger?: "mild" | "moderate" | "severe";
   /** Name and version of the JSON it prints with --json. */
   readonly schema?: string;
   readonly examples: readonly Example[];
@@ -111,6 +118,11 @@ export interface Terminal {
   talk(text: string): void;
   /** Replaces the current line of stderr; only where `isTalkTty`. */
   redraw(text: string): void;
+  /** Empties the screen of stdout; only where `isOutTty`. */
+  clear(): void;
+  /** Asks a person and resolves with the answer; null where nobody can answer, or nothing was typed at all. */
+  ask(question: string, signal: AbortSignal): Promise<string | null>;
+  readonly isOutTty: boolean;
   readonly isTalkTty: boolean;
   readonly hasColor: boolean;
   /** Resolves when all data has left the process: exiting before it would cut a pipe. */

@@ -19,6 +19,20 @@ export class UnreachableError extends Error {
   }
 }
 
+/** Not done, though it could be: a person has to say more, or the cluster is not in a state for it. */
+export class RefusedError extends Error {
+  override readonly name = "RefusedError";
+  /** What would happen, or what was seen: one line each. */
+  readonly plan: readonly string[];
+  readonly next: string | null;
+
+  constructor(message: string, plan: readonly string[], next: string | null) {
+    super(message);
+    this.plan = plan;
+    this.next = next;
+  }
+}
+
 /** Prints a failure to stderr and returns the exit code. */
 export function reportFailure(error: unknown, isJson: boolean, terminal: Terminal): ExitCode {
   const code = exitCodeOf(error);
@@ -30,6 +44,7 @@ export function reportFailure(error: unknown, isJson: boolean, terminal: Termina
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof UsageError) return EXIT.misuse;
   if (error instanceof UnreachableError) return EXIT.unreachable;
+  if (error instanceof RefusedError) return EXIT.refused;
   if (isAbort(error)) return EXIT.interrupted;
   if (!isHearthError(error)) return EXIT.failed;
   switch (error.code) {
@@ -37,6 +52,7 @@ export function exitCodeOf(error: unknown): ExitCode {
       return EXIT.misuse;
     case "permission_denied":
     case "unauthenticated":
+    case "failed_precondition":
       return EXIT.refused;
     default:
       return EXIT.failed;
@@ -58,13 +74,15 @@ export class InterruptedError extends Error {
 
 function failureLines(error: unknown): string[] {
   const message = error instanceof Error ? error.message : String(error);
-  const lines = [`hearth: ${message}`];
+  const lines = [`hearth: ${error instanceof RefusedError ? "refused: " : ""}${message}`];
   if (error instanceof UnreachableError) {
     const width = Math.max(...error.attempts.map(({ endpoint }) => endpoint.length));
     lines.push(
       ...error.attempts.map(({ endpoint, reason }) => `  ${endpoint.padEnd(width)}  ${reason}`),
     );
   }
+  if (error instanceof RefusedError)
+    lines.push(...error.plan.map((line, i) => `  ${i === 0 ? "plan " : "     "}  ${line}`));
   if (isHearthError(error) && error.leader !== null) {
     lines.push(`  leader ${error.leader.id} at ${error.leader.address}`);
   }
@@ -74,9 +92,12 @@ function failureLines(error: unknown): string[] {
 }
 
 function nextOf(error: unknown): string | null {
-  if (error instanceof UsageError || error instanceof UnreachableError || isHearthError(error))
-    return error.next;
-  return null;
+  const hasNext =
+    error instanceof UsageError ||
+    error instanceof UnreachableError ||
+    error instanceof RefusedError ||
+    isHearthError(error);
+  return hasNext ? error.next : null;
 }
 
 function failureObject(error: unknown): object {
@@ -89,6 +110,8 @@ function describe(error: unknown): Pick<HearthError, "code" | "requestId" | "lea
   if (error instanceof UsageError) return { code: "invalid_argument", requestId: "", leader: null };
   if (error instanceof UnreachableError)
     return { code: "unavailable", requestId: "", leader: null };
+  if (error instanceof RefusedError)
+    return { code: "failed_precondition", requestId: "", leader: null };
   if (isAbort(error)) return { code: "cancelled", requestId: "", leader: null };
   return toHearthError(error);
 }

@@ -1,6 +1,7 @@
 /** Flags of every command, as data, and their values. */
 import { parseDuration } from "../base/index.ts";
 import {
+  type CommandSpec,
   type FlagSpec,
   type GlobalFlags,
   type ParsedFlags,
@@ -30,6 +31,24 @@ export const NODE_FLAGS: readonly FlagSpec[] = [
   },
 ];
 
+/** Of commands that change something. */
+const DRY_RUN_FLAG: FlagSpec = { name: "dry-run", help: "Say what would happen, and do nothing" };
+const YES_FLAG: FlagSpec = { name: "yes", help: "Do not ask" };
+
+/** What a command takes for itself, the flags of changing something among it. */
+export function ownFlags({ flags, danger }: CommandSpec): FlagSpec[] {
+  if (danger === undefined) return [...flags];
+  return danger === "severe" ? [...flags, DRY_RUN_FLAG] : [...flags, DRY_RUN_FLAG, YES_FLAG];
+}
+
+/** Where a command asks nodes: which ones, and how long it waits. */
+export function nodeFlags({ usesNode, timeout }: CommandSpec): FlagSpec[] {
+  if (usesNode !== true) return [];
+  if (timeout === undefined) return [...NODE_FLAGS];
+  const whenAbsent = `HEARTH_TIMEOUT, else ${timeout}`;
+  return NODE_FLAGS.map((flag) => (flag.name === "timeout" ? { ...flag, whenAbsent } : flag));
+}
+
 /** Of every command. */
 export const OUTPUT_FLAGS: readonly FlagSpec[] = [
   { name: "json", help: "Print JSON; errors become JSON on stderr" },
@@ -46,6 +65,7 @@ export const OUTPUT_FLAGS: readonly FlagSpec[] = [
 
 /** Errors: UsageError naming the flag or the variable. */
 export function readGlobals(
+  spec: CommandSpec,
   flags: ParsedFlags,
   environment: Readonly<Record<string, string | undefined>>,
 ): GlobalFlags {
@@ -57,7 +77,9 @@ export function readGlobals(
     endpoints: readEndpoints(flags, environment),
     isJson: flags.has("json"),
     isQuiet: flags.has("quiet"),
-    timeoutMs: readTimeout(flags, environment),
+    timeoutMs: readTimeout(
+      flags.text("timeout") ?? environment.HEARTH_TIMEOUT ?? spec.timeout ?? DEFAULT_TIMEOUT,
+    ),
     progress: progress as ProgressMode,
   };
 }
@@ -81,11 +103,7 @@ function normalizeEndpoint(written: string): string {
   return address.replace(/\/+$/, "");
 }
 
-function readTimeout(
-  flags: ParsedFlags,
-  environment: Readonly<Record<string, string | undefined>>,
-): number {
-  const written = flags.text("timeout") ?? environment.HEARTH_TIMEOUT ?? DEFAULT_TIMEOUT;
+function readTimeout(written: string): number {
   const parsed = parseDuration(written);
   if (!parsed.ok) throw new UsageError(`--timeout: ${parsed.reason}`);
   if (parsed.value <= 0) throw new UsageError("--timeout must be more than 0");

@@ -1,5 +1,6 @@
 /** Help, generated from the data of the commands. Lines fit 100 columns; no colours, so that it can be compared. */
 import { type CommandSpec, commandName, EXIT_MEANINGS, type FlagSpec } from "./command.ts";
+import { ownFlags } from "./global-flags.ts";
 import { allFlags } from "./parse.ts";
 
 const LINE_WIDTH = 100;
@@ -45,8 +46,9 @@ export function commandHelp(spec: CommandSpec): string {
   const lines = [`${spec.summary}`, "", `usage  ${usageLine(spec)}`];
   if (spec.details !== undefined) lines.push("", ...wrap(spec.details, LINE_WIDTH));
   const globalNames = new Set(allFlags(spec).map((flag) => flag.name));
-  for (const flag of spec.flags) globalNames.delete(flag.name);
-  if (spec.flags.length > 0) lines.push("", "flags", ...flagLines(spec.flags));
+  const own = ownFlags(spec);
+  for (const flag of own) globalNames.delete(flag.name);
+  if (own.length > 0) lines.push("", "flags", ...flagLines(own));
   const general = allFlags(spec).filter((flag) => globalNames.has(flag.name));
   lines.push("", "general flags", ...flagLines(general));
   lines.push("", "examples");

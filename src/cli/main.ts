@@ -98,7 +98,7 @@ async function execute(spec: CommandSpec, input: MainInput, prepared: Prepared):
     operands,
     flags,
     serverArguments: prepared.serverArguments,
-    globals: readGlobals(flags, input.environment),
+    globals: readGlobals(spec, flags, input.environment),
     terminal: input.terminal,
     environment: input.environment,
     signal: input.signal,

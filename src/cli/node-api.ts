@@ -23,7 +23,7 @@ export interface NodeAnswer {
 }
 
 export interface NodeRequest {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   readonly path: string;
   readonly body?: string;
 }
@@ -61,6 +61,11 @@ export class NodeApi {
     throw refusalOf(answer);
   }
 
+  /** The same, for one node alone. */
+  at(endpoint: string, timeoutMs: number = this.#options.timeoutMs): NodeApi {
+    return new NodeApi({ ...this.#options, endpoints: [endpoint], timeoutMs });
+  }
+
   /** The first answer of any status. Errors: UnreachableError when no node answers. */
   async ask(request: NodeRequest): Promise<NodeAnswer> {
     const attempts: { endpoint: string; reason: string }[] = [];
@@ -94,10 +99,9 @@ function send(
     accept: "application/json",
     connection: "close",
   };
-  if (body !== null) {
-    headers["content-type"] = "application/json";
-    headers["content-length"] = body.length;
-  }
+  // Also where there is no body: no web page of another origin can send this type unasked, and nodes insist on it.
+  if (request.method !== "GET") headers["content-type"] = "application/json";
+  if (body !== null) headers["content-length"] = body.length;
   return new Promise((resolve, reject) => {
     const outgoing = start(url, { method: request.method, headers, signal }, (incoming) => {
       readAnswer(incoming).then(

@@ -8,7 +8,7 @@ import {
   type ParsedFlags,
   UsageError,
 } from "./command.ts";
-import { NODE_FLAGS, OUTPUT_FLAGS } from "./global-flags.ts";
+import { nodeFlags, OUTPUT_FLAGS, ownFlags } from "./global-flags.ts";
 
 /** Longest path first, so that `query blocks` wins over `query`. */
 export function findCommand(
@@ -53,7 +53,7 @@ export function unknownCommand(
 
 /** Every flag a command takes, its own first. */
 export function allFlags(spec: CommandSpec): FlagSpec[] {
-  return [...spec.flags, ...(spec.usesNode === true ? NODE_FLAGS : []), ...OUTPUT_FLAGS];
+  return [...ownFlags(spec), ...nodeFlags(spec), ...OUTPUT_FLAGS];
 }
 
 export interface ParsedArguments {

@@ -1,4 +1,5 @@
 /** The process's own streams behind the Terminal interface: the only place of the command line that writes. */
+import { createInterface } from "node:readline/promises";
 import type { Terminal } from "./command.ts";
 
 export function processTerminal(isColorForbidden: boolean): Terminal {
@@ -14,8 +15,25 @@ export function processTerminal(isColorForbidden: boolean): Terminal {
     out: (text) => void process.stdout.write(`${text}\n`),
     talk: (text) => void process.stderr.write(`${text}\n`),
     redraw: (text) => void process.stderr.write(`\r\u001b[K${text}`),
+    clear: () => void process.stdout.write("\u001b[H\u001b[2J\u001b[3J"),
+    ask,
+    isOutTty: process.stdout.isTTY === true,
     isTalkTty,
     hasColor: process.stdout.isTTY === true && !isPlain,
     flush: () => new Promise((resolve) => process.stdout.write("", () => resolve())),
   };
+}
+
+/** Without a terminal on both sides nobody is asked: a script would hang, or answer what it did not read. */
+async function ask(question: string, signal: AbortSignal): Promise<string | null> {
+  if (process.stdin.isTTY !== true || process.stderr.isTTY !== true) return null;
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  const closed = new Promise<null>((resolve) => lines.once("close", () => resolve(null)));
+  // In raw mode a Ctrl-C reaches readline, not the process.
+  lines.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
+  try {
+    return await Promise.race([lines.question(question, { signal }), closed]);
+  } finally {
+    lines.close();
+  }
 }

@@ -65,9 +65,18 @@ describe("health and status", () => {
     checks: [],
   };
 
+  /** A node that knows of no members. */
+  function alone(status: () => object): Parameters<typeof withNode>[0] {
+    return ({ url }) => {
+      if (url === "/api/v1/status") return { body: status() };
+      const error = { code: "unavailable", message: "not yet", next: null, leader: null };
+      return { status: 503, body: { error } };
+    };
+  }
+
   it("status is one screen", async () => {
     await withNode(
-      () => ({ body: NODE }),
+      alone(() => NODE),
       async ({ endpoint }) => {
         const said = await hearth(["status", "--endpoint", endpoint]);
         assert.equal(said.code, 0);
@@ -76,10 +85,10 @@ describe("health and status", () => {
           [
             "cluster 8f1c2a04  healthy: 1 of 1 voter up, can lose 0",
             "leader  hearth-0  term 7",
-            "NODE      ROLE    STATE  VERSION    APPLIED  LAG  READERS     DISK      UP",
-            "hearth-0  leader  ready  1.4.0    4,812,090    5      3/3  1.3 GiB  1h 12m",
+            "NODE      ROLE    STATE  VERSION    APPLIED  LAG  CONTACT     DISK",
+            "hearth-0  leader  ready  1.4.0    4,812,090    -        -  1.3 GiB",
             "index   1,204,551 blocks, 12,045,510 datasets, 1.2 GiB on disk",
-            "listens http 0.0.0.0:4040, websocket 0.0.0.0:4041 (uws)",
+            "asked   hearth-0: http 0.0.0.0:4040, websocket 0.0.0.0:4041 (uws)",
           ].join("\n"),
         );
       },
@@ -99,7 +108,7 @@ describe("health and status", () => {
       listener: null,
     };
     await withNode(
-      () => ({ body: starting }),
+      alone(() => starting),
       async ({ endpoint }) => {
         const said = await hearth(["status", "--endpoint", endpoint]);
         assert.equal(said.code, 4);
@@ -110,9 +119,9 @@ describe("health and status", () => {
             "  ! hearth-0: starting: opening the log",
             `    next: ${endpoint}/ready?verbose lists every check`,
             "leader  none known",
-            "NODE      ROLE  STATE     VERSION  APPLIED  LAG  READERS  DISK      UP",
-            "hearth-0  ?     starting  1.4.0          ?    ?      3/3     ?  1h 12m",
-            "listens http 0.0.0.0:4040, websocket not listening yet",
+            "NODE      ROLE  STATE     VERSION  APPLIED  LAG  CONTACT  DISK",
+            "hearth-0  ?     starting  1.4.0          ?    ?        -     ?",
+            "asked   hearth-0: http 0.0.0.0:4040, websocket not listening yet",
           ].join("\n"),
         );
       },
@@ -122,7 +131,7 @@ describe("health and status", () => {
   it("--wait asks until it is ready", async () => {
     let asked = 0;
     await withNode(
-      () => ({ body: asked++ === 0 ? { ...NODE, state: "not ready", problem: "x" } : NODE }),
+      alone(() => (asked++ === 0 ? { ...NODE, state: "not ready", problem: "x" } : NODE)),
       async ({ endpoint }) => {
         assert.equal((await hearth(["status", "--wait", "--endpoint", endpoint])).code, 0);
         assert.equal(asked, 2);

@@ -2,12 +2,16 @@
 import type { CommandSpec } from "../command.ts";
 import type { HelpSection } from "../help.ts";
 import { BLOCK_COMMANDS } from "./block.ts";
+import { MEMBER_COMMANDS } from "./member.ts";
 import { NODE_COMMANDS } from "./node.ts";
 import { QUERY_COMMANDS } from "./query.ts";
+import { SNAPSHOT_COMMANDS } from "./snapshot.ts";
 import { TOOL_COMMANDS } from "./tool.ts";
 
 export const COMMANDS: readonly CommandSpec[] = [
   ...NODE_COMMANDS,
+  ...MEMBER_COMMANDS,
+  ...SNAPSHOT_COMMANDS,
   ...BLOCK_COMMANDS,
   ...QUERY_COMMANDS,
   ...TOOL_COMMANDS,
@@ -15,6 +19,7 @@ export const COMMANDS: readonly CommandSpec[] = [
 
 export const HELP_SECTIONS: readonly HelpSection[] = [
   { title: "node", groups: ["server", "status", "health"] },
+  { title: "cluster", groups: ["member", "leader", "snapshot"] },
   { title: "data", groups: ["block", "query", "tenant"] },
   {
     title: "configuration and tools",

@@ -23,17 +23,30 @@ export const NODE_COMMANDS: readonly CommandSpec[] = [
   },
   {
     path: ["status"],
-    summary: "One screen of truth about a node",
+    summary: "One screen of truth: every member, what is wrong, and what to do about it",
     operandCount: [0, 0],
-    details: "Exits with 4 when the node answers but is not ready.",
-    flags: [{ name: "wait", help: "Wait until the node is ready, as long as --timeout allows" }],
+    details:
+      "Any node answers, also without a quorum; it asks the others and says how old each piece is. Exits with 4 when not " +
+      "all is well. Further endpoints are asked for their own word, which shows members that the first one cannot reach.",
+    flags: [
+      { name: "watch", help: "Again every 2 s until Ctrl-C; with --json one object per line" },
+      {
+        name: "wait",
+        help: "Wait until the asked node is ready, as long as --timeout allows; then only that decides the exit code",
+      },
+    ],
     usesNode: true,
     schema: "hearth/status/v1",
     examples: [
-      { command: "hearth status", comment: "the node on this machine" },
+      { command: "hearth status", comment: "ask the node on this machine" },
+      {
+        command: "hearth status --endpoint http://10.0.3.5:4040 --endpoint http://10.0.3.6:4040",
+        comment: "the first that answers, with the second's own view",
+      },
+      { command: "hearth status --watch", comment: "during an upgrade" },
       { command: "hearth status --wait --timeout 60s", comment: "in a start script" },
     ],
-    exitCodes: [0, 2, 3, 4],
+    exitCodes: [0, 2, 3, 4, 5, 130],
     load: () => import("./run/status.ts"),
   },
   {

@@ -28,7 +28,7 @@ import { LIMITS, OPCODES } from "../../protocol/index.ts";
 import { METRIC_CATALOG, type MetricSpec } from "../../metrics/index.ts";
 import { type CommandSpec, EXIT_MEANINGS } from "../command.ts";
 import { COMMANDS } from "../commands/catalog.ts";
-import { NODE_FLAGS, OUTPUT_FLAGS } from "../global-flags.ts";
+import { NODE_FLAGS, OUTPUT_FLAGS, ownFlags } from "../global-flags.ts";
 import { usageLine } from "../help.ts";
 
 const GENERATED =
@@ -92,12 +92,14 @@ function commandSection(spec: CommandSpec): string[] {
     "```",
   ];
   if (spec.details !== undefined) lines.push("", spec.details);
-  if (spec.flags.length > 0) lines.push("", ...flagTable(spec.flags));
+  const flags = ownFlags(spec);
+  if (flags.length > 0) lines.push("", ...flagTable(flags));
   lines.push("", "```sh");
   for (const example of spec.examples) lines.push(`# ${example.comment}`, example.command);
   lines.push("```", "");
   const schema = spec.schema === undefined ? "" : ` JSON schema: \`${spec.schema}\`.`;
-  lines.push(`Exit codes: ${spec.exitCodes.join(", ")}.${schema}`);
+  const wait = spec.timeout === undefined ? "" : ` Without \`--timeout\` it waits ${spec.timeout}.`;
+  lines.push(`Exit codes: ${spec.exitCodes.join(", ")}.${schema}${wait}`);
   return lines;
 }
 
