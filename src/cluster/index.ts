@@ -1,4 +1,18 @@
 export type { MessageCodec } from "./codec.ts";
+export {
+  type PeerValue,
+  type PeerValueProblem,
+  parsePeerValue,
+} from "./discovery/peer-value.ts";
+export {
+  type BootstrapPeer,
+  type PeerResolver,
+  RESOLVE_PEERS_TIMEOUT_MS,
+  type ResolvedPeers,
+  type ResolvePeersOptions,
+  resolveBootstrapPeers,
+  SYSTEM_PEER_RESOLVER,
+} from "./discovery/resolve-peers.ts";
 export { PEER_LIMITS } from "./limits.ts";
 export {
   CLOSE_REASONS,
@@ -10,6 +24,7 @@ export {
 } from "./metrics.ts";
 export { PEER_DEFAULTS, type PeerOptions } from "./options.ts";
 export { type LookUpHost, lookUpHost, type PeerSockets, TCP_SOCKETS } from "./sockets.ts";
+export { type HostPort, tryParseAddress } from "./transport/address.ts";
 export { createPeerNetwork, type PeerModules, TcpPeerNetwork } from "./transport/network.ts";
 export {
   type AnswerPeer,
