@@ -2,9 +2,11 @@ export {
   INDEX_DATABASE_DEFAULTS,
   IndexDatabase,
   type IndexDatabaseOptions,
-  type OpenOutcome,
   type ScanVisitor,
+  VALUE_MAX_BYTES,
 } from "./open.ts";
+export { SCRATCH_KEY } from "./environment.ts";
+export type { OpenOutcome } from "./generations.ts";
 export {
   APPLIED_RECORD,
   DICTIONARY_EPOCH_MS,

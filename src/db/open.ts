@@ -1,25 +1,38 @@
 /**
- * The LMDB environment: opening, reading, writing. The only importer of lmdb.
+ * The index database: opening, reading, writing, and changing to another generation of its content.
  *
  * Durability comes from the log: the environment runs without syncs (a five-put transaction costs 22 us instead of
  * 437 us). It survives a crash of the process, since the map belongs to the kernel; after an unclean stop of the
- * machine it may be damaged without a sign, so it carries the boot id it was opened under and is deleted when that
- * changed and no clean stop was recorded. Whoever opens it then replays the log from the beginning.
+ * machine it may be damaged without a sign, and is thrown away (generations.ts). Whoever opens it then begins anew.
  */
 
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { open, type RootDatabase } from "lmdb";
 import { assert } from "../base/index.ts";
-import { TABLES, type TableName } from "./tables.ts";
+import { Environment, type ReadTransaction, type Table } from "./environment.ts";
+import {
+  claimGeneration,
+  createGeneration,
+  type OpenOutcome,
+  recordCleanStop,
+  recordGeneration,
+  removeGeneration,
+  trustedGeneration,
+} from "./generations.ts";
+import type { TableName } from "./tables.ts";
 
 export interface IndexDatabaseOptions {
   /** Directory of the environment; created when missing. */
   readonly directory: string;
   /** Address space reserved for the map, bytes. Not memory: a hole that may never be reached. */
   readonly mapSizeBytes: number;
-  /** Worker threads open for reading only by convention; the writer also keeps the trust marks. */
-  readonly role: "writer" | "reader";
+  /**
+   * Worker threads open for reading only by convention; the writer also keeps the trust marks. A filler writes a
+   * generation that nobody reads yet.
+   */
+  readonly role: "writer" | "reader" | "filler";
+  /** For readers and fillers: which content to open; left out, the one that the trust mark names. */
+  readonly generation?: number | undefined;
+  /** For readers: the content in force now, asked at the begin of every read transaction. Costs a load. */
+  readonly generationInForce?: (() => number) | undefined;
 }
 
 export const INDEX_DATABASE_DEFAULTS = {
@@ -27,19 +40,15 @@ export const INDEX_DATABASE_DEFAULTS = {
   mapSizeBytes: 64 * 1024 ** 3,
 } as const;
 
-/** Why an environment was not reused, for the log line of the start. */
-export type OpenOutcome = "created" | "reused" | "discarded_unclean_machine_stop";
-
 /** LMDB hands out values below this size through one scratch buffer per thread; we never store larger ones. */
-const VALUE_MAX_BYTES = 8 * 1024 * 1024;
+export const VALUE_MAX_BYTES = 8 * 1024 * 1024;
 
 /** Made once: the option object of every AddBlock's put. */
 const NO_OVERWRITE = { noOverwrite: true } as const;
+const APPEND = { append: true } as const;
 
 /** Called per row of a scan; key and value are borrowed until it returns. False ends the scan. */
 export type ScanVisitor = (key: Uint8Array, valueBytes: number) => boolean;
-
-type ReadTransaction = ReturnType<RootDatabase["useReadTransaction"]>;
 
 /** How the package ends a transaction whose body returned a thenable. */
 interface OpenWrite {
@@ -47,20 +56,13 @@ interface OpenWrite {
   abort(error: unknown): void;
 }
 
+function wantedGeneration(options: IndexDatabaseOptions): number {
+  const { directory, generation, generationInForce } = options;
+  return generation ?? generationInForce?.() ?? trustedGeneration(directory);
+}
+
 /** Handed to LMDB to end a transaction without effect; it throws it back. */
 const ABORTED = new Error("The transaction was given up");
-
-/** What we call of a table; the package's own types know neither read options of getBinaryFast nor noOverwrite. */
-interface Table {
-  getBinaryFast(
-    key: Uint8Array,
-    options?: { transaction: ReadTransaction },
-  ): Uint8Array | undefined;
-  getRange(options: object): Iterable<{ key: Uint8Array }>;
-  putSync(key: Uint8Array, value: Uint8Array, options?: { noOverwrite: boolean }): boolean;
-  removeSync(key: Uint8Array): boolean;
-  getStats(): object;
-}
 
 /**
  * One thread's handle on the environment.
@@ -71,14 +73,18 @@ interface Table {
 export class IndexDatabase {
   readonly directory: string;
   readonly outcome: OpenOutcome;
-  /** Views over the scratch buffer. Borrowed: valid until the next read. */
+  /** Views over the scratch buffer. Borrowed: valid until the next read. The same for every generation. */
   readonly u8: Uint8Array;
   readonly i32: Int32Array;
   readonly u32: Uint32Array;
   readonly f64: Float64Array;
-  readonly #root: RootDatabase<Uint8Array, string>;
-  readonly #tables: Record<TableName, Table>;
+  readonly #mapSizeBytes: number;
   readonly #role: IndexDatabaseOptions["role"];
+  readonly #generationInForce: (() => number) | undefined;
+  #environment: Environment;
+  #tables: Record<TableName, Table>;
+  #content: object = {};
+  #generation: number;
   /** Number of the current or last read transaction: what was read under one number was one state. */
   readNumber = 0;
   #scanValueBytes = 0;
@@ -91,58 +97,75 @@ export class IndexDatabase {
   }
 
   private constructor(options: IndexDatabaseOptions) {
-    assert(
-      options.mapSizeBytes > 0,
-      "mapSizeBytes must be positive: a negative map size crashes LMDB",
-    );
-    this.directory = options.directory;
-    this.#role = options.role;
-    mkdirSync(options.directory, { recursive: true });
-    this.outcome = options.role === "writer" ? prepareDirectory(options.directory) : "reused";
-    this.#root = open<Uint8Array, string>({
-      path: join(options.directory, DATA_DIRECTORY),
-      mapSize: options.mapSizeBytes,
-      // Measured: rows of a few hundred bytes scan 28 % faster than at 4 KiB and the file is 1.15x the payload.
-      pageSize: 16_384,
-      maxDbs: TABLES.length + 4,
-      maxReaders: 126,
-      noSync: true,
-      overlappingSync: false,
-      encoding: "binary",
+    const { directory, mapSizeBytes, role } = options;
+    assert(mapSizeBytes > 0, "mapSizeBytes must be positive: a negative map size crashes LMDB");
+    this.directory = directory;
+    this.#mapSizeBytes = mapSizeBytes;
+    this.#role = role;
+    this.#generationInForce = options.generationInForce;
+    const claimed = role === "writer" ? claimGeneration(directory) : null;
+    this.outcome = claimed?.outcome ?? "reused";
+    this.#generation = claimed?.generation ?? wantedGeneration(options);
+    if (role === "filler") createGeneration(directory, this.#generation);
+    this.#environment = this.#openEnvironment(this.#generation);
+    this.#tables = this.#environment.tables;
+    const { scratch } = this.#environment;
+    this.u8 = new Uint8Array(scratch);
+    this.i32 = new Int32Array(scratch);
+    this.u32 = new Uint32Array(scratch);
+    this.f64 = new Float64Array(scratch);
+  }
+
+  #openEnvironment(generation: number): Environment {
+    const { directory } = this;
+    return new Environment({
+      directory,
+      generation,
+      mapSizeBytes: this.#mapSizeBytes,
+      mayPrepare: this.#role !== "reader",
+      onScanned: (valueBytes) => {
+        this.#scanValueBytes = valueBytes;
+      },
     });
-    this.#tables = {} as Record<TableName, Table>;
-    for (const name of TABLES) this.#tables[name] = this.#openTable(name);
-    const buffer = this.#scratchBuffer();
-    this.u8 = new Uint8Array(buffer);
-    this.i32 = new Int32Array(buffer);
-    this.u32 = new Uint32Array(buffer);
-    this.f64 = new Float64Array(buffer);
   }
 
-  #openTable(name: TableName): Table {
-    // The decoder looks at the value where LMDB put it: no copy, no object per row.
-    const decode = (_bytes: Uint8Array, options: number | { end: number }): number => {
-      this.#scanValueBytes = typeof options === "number" ? options : options.end;
-      return 0;
-    };
-    return this.#root.openDB<number, Uint8Array>({
-      name,
-      keyEncoding: "binary",
-      encoder: { encode: (value: unknown) => value as Uint8Array, decode },
-    } as never) as unknown as Table;
+  /** Which content this is; a snapshot that takes the place of the state makes the next one. */
+  get generation(): number {
+    return this.#generation;
   }
 
-  /** The one buffer per thread that every short value is read into. */
-  #scratchBuffer(): ArrayBuffer {
-    const table = this.#tables.meta;
-    const key = new TextEncoder().encode("scratch");
-    if (this.#role === "writer") {
-      this.#root.transactionSync(() => table.putSync(key, new Uint8Array(8)));
-    }
-    const value = table.getBinaryFast(key);
-    assert(value !== undefined, `Cannot read ${this.directory}: the writer has not prepared it`);
-    assert(value.byteOffset === 0, "LMDB no longer reads values to offset 0 of its scratch buffer");
-    return value.buffer as ArrayBuffer;
+  /** An object per generation opened here: what was remembered under another one has other ids. */
+  get content(): object {
+    return this.#content;
+  }
+
+  /**
+   * Goes over to another generation, which must be complete: what is read from now on is its content. The writer's
+   * trust mark changes with it, so that a crash leaves the one or the other. Not inside a transaction.
+   *
+   * Errors: what LMDB says when the new one cannot be opened; nothing has changed then. Resolves when the old one is
+   *   closed on this thread.
+   */
+  useGeneration(generation: number): Promise<void> {
+    if (generation === this.#generation) return Promise.resolve();
+    assert(this.#transaction === null, "A read transaction is open on this thread");
+    assert(this.#openWrite === null, "A write transaction is open");
+    const next = this.#openEnvironment(generation);
+    assert(next.scratch === this.u8.buffer, "LMDB no longer reads into one buffer per thread");
+    if (this.#role === "writer") recordGeneration(this.directory, generation);
+    const before = this.#environment;
+    this.#environment = next;
+    this.#tables = next.tables;
+    this.#content = {};
+    this.#generation = generation;
+    this.readNumber++;
+    return before.close();
+  }
+
+  /** Writer only: removes a generation that no thread uses any more. */
+  removeGeneration(generation: number): Promise<void> {
+    assert(this.#role === "writer" && generation !== this.#generation, "That generation is in use");
+    return removeGeneration(this.directory, generation);
   }
 
   /**
@@ -152,8 +175,10 @@ export class IndexDatabase {
   beginRead(): void {
     assert(this.#transaction === null, "A read transaction is already open on this thread");
     this.readNumber++;
-    this.#root.resetReadTxn();
-    this.#transaction = this.#root.useReadTransaction();
+    const generation = this.#generationInForce?.() ?? this.#generation;
+    // Nothing waits for the old one to be closed: it has no transaction on this thread.
+    if (generation !== this.#generation) void this.useGeneration(generation);
+    this.#transaction = this.#environment.beginRead();
     this.#getOptions = { transaction: this.#transaction };
   }
 
@@ -185,7 +210,7 @@ export class IndexDatabase {
   /** Runs `body` as one write transaction: all of it or, when it throws, nothing. Writer only. */
   write<T>(body: () => T): T {
     this.#assertCanWrite();
-    return this.#root.transactionSync(body);
+    return this.#environment.root.transactionSync(body);
   }
 
   /**
@@ -201,7 +226,7 @@ export class IndexDatabase {
         this.#openWrite = { commit, abort };
       },
     };
-    this.#root.transactionSync(() => untilEnded);
+    this.#environment.root.transactionSync(() => untilEnded);
     assert(this.#openWrite !== null, "LMDB no longer keeps a transaction open for a thenable");
   }
 
@@ -229,7 +254,7 @@ export class IndexDatabase {
   }
 
   #assertCanWrite(): void {
-    assert(this.#role === "writer", "Only the writer may write");
+    assert(this.#role !== "reader", "Only the writer may write");
     assert(this.#openWrite === null, "A write transaction is already open");
     assert(
       this.#transaction === null,
@@ -243,6 +268,15 @@ export class IndexDatabase {
     assert(this.#tables[table].putSync(key, value), `LMDB did not store a value in ${table}`);
   }
 
+  /** Inside `write`: the same for a key above every key of the table: faster, and it fills pages. */
+  append(table: TableName, key: Uint8Array, value: Uint8Array): void {
+    assert(value.length <= VALUE_MAX_BYTES, `Cannot store ${value.length} bytes in ${table}`);
+    assert(
+      this.#tables[table].putSync(key, value, APPEND),
+      `The key is not above those of ${table}`,
+    );
+  }
+
   /** Inside `write`: false, and nothing changed, when the key is there already. */
   putNew(table: TableName, key: Uint8Array, value: Uint8Array): boolean {
     assert(value.length <= VALUE_MAX_BYTES, `Cannot store ${value.length} bytes in ${table}`);
@@ -254,14 +288,9 @@ export class IndexDatabase {
     return this.#tables[table].removeSync(key);
   }
 
-  /** Bytes of the data file. */
+  /** Bytes of the data file. Cheap. */
   fileSizeBytes(): number {
-    const stats = this.#root.getStats() as {
-      mapSize?: number;
-      lastPageNumber?: number;
-      pageSize?: number;
-    };
-    return (stats.lastPageNumber ?? 0) * (stats.pageSize ?? 16_384);
+    return this.#environment.fileSizeBytes();
   }
 
   /** Rows per table, for `hearth data inspect` and the metrics. */
@@ -280,51 +309,8 @@ export class IndexDatabase {
   /** Closes; the writer syncs and records a clean stop, so that the next start may trust what it finds. */
   async close(): Promise<void> {
     if (this.#openWrite !== null) this.abortWrite();
-    if (this.#role === "writer") await this.#root.flushed;
-    await this.#root.close();
-    if (this.#role === "writer") writeMark(this.directory, { bootId: bootId(), clean: true });
-  }
-}
-
-const DATA_DIRECTORY = "lmdb";
-const MARK_FILE = "trust.json";
-
-interface TrustMark {
-  readonly bootId: string;
-  readonly clean: boolean;
-}
-
-function prepareDirectory(directory: string): OpenOutcome {
-  const mark = readMark(directory);
-  const isTrusted = mark !== null && (mark.clean || mark.bootId === bootId());
-  if (!isTrusted) rmSync(join(directory, DATA_DIRECTORY), { recursive: true, force: true });
-  mkdirSync(join(directory, DATA_DIRECTORY), { recursive: true });
-  writeMark(directory, { bootId: bootId(), clean: false });
-  if (isTrusted) return "reused";
-  return mark === null ? "created" : "discarded_unclean_machine_stop";
-}
-
-function readMark(directory: string): TrustMark | null {
-  try {
-    const parsed: unknown = JSON.parse(readFileSync(join(directory, MARK_FILE), "utf8"));
-    const mark = parsed as Partial<TrustMark>;
-    if (typeof mark.bootId !== "string" || typeof mark.clean !== "boolean") return null;
-    return { bootId: mark.bootId, clean: mark.clean };
-  } catch {
-    // Missing or unreadable both mean: nothing vouches for this directory.
-    return null;
-  }
-}
-
-function writeMark(directory: string, mark: TrustMark): void {
-  writeFileSync(join(directory, MARK_FILE), `${JSON.stringify(mark)}\n`, { flush: true });
-}
-
-/** Changes with every boot of the machine; where the kernel does not say, nothing is trusted over a restart. */
-function bootId(): string {
-  try {
-    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  } catch {
-    return `unknown-${process.pid}-${Date.now()}`;
+    if (this.#role === "writer") await this.#environment.root.flushed;
+    await this.#environment.close();
+    if (this.#role === "writer") recordCleanStop(this.directory, this.#generation);
   }
 }

@@ -15,9 +15,12 @@
  * | 5-7   | commitIndex  | main   | all     | counter; stored before appliedIndex, so applied <= commit for readers  |
  * | 8-10  | appliedIndex | main   | all     | counter; stored after the LMDB transaction that holds it was committed |
  * | 11    | demand       | all    | main    | 1 from a strong read until main takes it; Atomics.notify at the change |
+ * | 12    | generation   | main   | all     | Atomics.store before the publish of the first index that it holds      |
  *
  * Main may acknowledge what its open transaction holds and commit it later: the demand asks for it now. It is raised
  * before the reader looks at the database, and taken before main commits.
+ *
+ * The generation says which content of the index is in force (src/db): another one after a snapshot took its place.
  *
  * A counter is a non-decreasing integer below 2^53 in three words: high, low, high copy. There is no 53-bit atomic
  * without BigInt (which allocates), so one writer and many readers agree by order, without waiting:
@@ -38,7 +41,8 @@ const TERM = 2;
 const COMMIT_INDEX = 5;
 const APPLIED_INDEX = 8;
 const DEMAND = 11;
-const WORDS = 12;
+const GENERATION = 12;
+const WORDS = 13;
 
 const FLAG_LEADER = 1;
 const FLAG_READS_GRANTED = 2;
@@ -100,6 +104,19 @@ export class SharedState {
     Atomics.store(this.#words, FLAGS, flags);
     Atomics.add(this.#words, WAKE_COUNT, 1);
     Atomics.notify(this.#words, WAKE_COUNT);
+  }
+
+  /** Main thread only: readers go over to it when their next read begins. */
+  setGeneration(generation: number): void {
+    assert(
+      generation >= 0 && generation <= 0x7fff_ffff,
+      `Generation ${generation} is out of range`,
+    );
+    Atomics.store(this.#words, GENERATION, generation);
+  }
+
+  get generation(): number {
+    return Atomics.load(this.#words, GENERATION);
   }
 
   get term(): number {

@@ -147,6 +147,13 @@ export class StateMachine {
     return this.#counters.garbage > 0;
   }
 
+  /** Another state stands in the database: nothing of the one before may stay in memory. Not while entries are staged. */
+  reload(): void {
+    assert(!this.#db.isWriteOpen, "Entries are staged");
+    this.#forget();
+    this.#load();
+  }
+
   #applyBatch(
     batch: CommittedBatch,
     position: number,

@@ -29,13 +29,13 @@ const COUNTER_FIELDS = [
 export type CounterField = (typeof COUNTER_FIELDS)[number];
 
 /** Bump when an older or newer layout of any table cannot be read: the index is then rebuilt from the log. */
-const LAYOUT_VERSION = 2;
+export const INDEX_LAYOUT_VERSION = 2;
 
 /** Ids are u32 in keys. */
 const ID_MAX = 0xffff_fffe;
 
 export class Counters implements Record<CounterField, number> {
-  layoutVersion = LAYOUT_VERSION;
+  layoutVersion = INDEX_LAYOUT_VERSION;
   /** Next tenant id; 0 is the anonymous owner. */
   nextTenant = 1;
   nextOrdinal = 1;
@@ -63,10 +63,10 @@ export class Counters implements Record<CounterField, number> {
   load(db: IndexDatabase): void {
     const bytes = db.get("meta", META_KEYS.counters);
     const stored = bytes < 0 ? [] : Array.from(db.f64.subarray(0, bytes / 8));
-    if (stored.length > 0 && stored[0] !== LAYOUT_VERSION) {
+    if (stored.length > 0 && stored[0] !== INDEX_LAYOUT_VERSION) {
       throw new HearthError(
         "failed_precondition",
-        `Cannot use the index database: its layout is ${stored[0]}, this version reads ${LAYOUT_VERSION}`,
+        `Cannot use the index database: its layout is ${stored[0]}, this version reads ${INDEX_LAYOUT_VERSION}`,
         { reason: "index_layout", next: "Delete the index directory; it is rebuilt from the log" },
       );
     }

@@ -4,6 +4,15 @@ export { type CounterField, Counters } from "./counters.ts";
 export { partitionStartOf } from "./index/block-index.ts";
 export { PARTITION_SEC, STATE_LIMITS } from "./limits.ts";
 export { REJECTIONS, type Rejection, StateMetrics } from "./metrics.ts";
+export type { ImageErrorReason } from "./snapshot/errors.ts";
+export {
+  COMPRESSIONS,
+  type Compression,
+  IMAGE_DEFAULTS,
+  type ImageOptions,
+} from "./snapshot/options.ts";
+export type { ImageSource } from "./snapshot/image-source.ts";
+export { StateSnapshots, type StateSnapshotModules } from "./snapshot/state-snapshots.ts";
 export { STATE_DEFAULTS, type StateOptions } from "./options.ts";
 export { type ListedTombstone, listTombstones, tombstoneExists } from "./tombstones/read.ts";
 export { type StoredTombstone, tombstoneName } from "./tombstones/rows.ts";

@@ -7,7 +7,8 @@
 export const LAYERS: readonly (readonly string[])[] = [
   ["base"],
   // session: a library over an abstract store, below the state machine that uses it.
-  ["protocol", "db", "files", "metrics", "session"],
+  // tasks: threads for whole tasks, knows none of them.
+  ["protocol", "db", "files", "metrics", "session", "tasks"],
   ["raft", "log", "snapshot", "state", "read", "cluster", "storage", "client"],
   ["replica"],
   ["service", "leader"],
@@ -34,7 +35,8 @@ export const RAFT_TYPE_IMPORTERS: readonly string[] = ["log", "snapshot", "clust
 export const WALLS: Readonly<Record<string, readonly string[]>> = {
   lmdb: ["src/db/"],
   "prom-client": ["src/metrics/"],
-  piscina: ["src/read/pool.ts"],
+  piscina: ["src/tasks/"],
+  "@bokuweb/zstd-wasm": ["src/state/snapshot/"],
   "uWebSockets.js": ["src/server/"],
   ws: ["src/server/", "src/client/"],
   flatbuffers: ["src/protocol/"],
@@ -84,6 +86,9 @@ export const ENTRY_POINTS: readonly string[] = [
   "src/client/index.ts",
   // Its name is put together at run time, so that it starts from sources and from dist/.
   "src/server/reader-thread.ts",
+  // Tasks, started by name in threads.
+  "src/state/snapshot/take-thread.ts",
+  "src/state/snapshot/fill-thread.ts",
   // Run by the simulator today; the node mounts them with peers (peer messages, snapshots of the real state).
   "src/raft/codec/index.ts",
   "src/snapshot/index.ts",
@@ -94,7 +99,8 @@ export const ENTRY_POINTS: readonly string[] = [
 
 /** Packages of `dependencies` that src does not import yet, with the reason. */
 export const UNUSED_DEPENDENCIES: Readonly<Record<string, string>> = {
-  piscina: "comes with the compaction planner, which is its first user",
+  "@bokuweb/zstd-wasm":
+    "loaded by require in src/state/snapshot/zstd.ts, and only where Node.js has no zstd",
 };
 
 /** Commands and threads of test/, started by scripts/run-tool.mjs, by a test or by one another. */
