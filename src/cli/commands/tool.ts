@@ -103,8 +103,8 @@ export const TOOL_COMMANDS: readonly CommandSpec[] = [
   },
   {
     path: ["data", "inspect"],
-    summary: "Look into the log or the index of a stopped node",
-    operands: "log|index",
+    summary: "Look into the log, the snapshots or the index of a stopped node",
+    operands: "log|snapshot|index",
     operandCount: [1, 1],
     details: "Reads only. The node must be stopped: a running one changes what is being read.",
     flags: [
@@ -112,11 +112,11 @@ export const TOOL_COMMANDS: readonly CommandSpec[] = [
         name: "dir",
         value: "DIRECTORY",
         whenAbsent: "the directory of the default settings",
-        help: "Value of metastore.raft.dir (log) or metastore.data-dir (index)",
+        help: "Value of metastore.raft.dir (log), metastore.raft.snapshots-dir (snapshot) or metastore.data-dir (index)",
       },
       {
         name: "verify",
-        help: "Check every record of the index against the others; reads all of it",
+        help: "Check every record of the index against the others, or all data of the snapshots; reads all of it",
       },
     ],
     schema: "hearth/data-inspect/v1",
@@ -124,6 +124,10 @@ export const TOOL_COMMANDS: readonly CommandSpec[] = [
       {
         command: "hearth data inspect log --dir ./data/v2/metastore/raft",
         comment: "segments, terms and the end of the log",
+      },
+      {
+        command: "hearth data inspect snapshot --verify",
+        comment: "which snapshots are there, and are they what was written?",
       },
       { command: "hearth data inspect index", comment: "rows and bytes per table" },
       { command: "hearth data inspect index --verify", comment: "is it sound?" },

@@ -5,22 +5,35 @@ import { loadConfig } from "../../../config/index.ts";
 import type { IndexDatabase } from "../../../db/index.ts";
 import type { VerifyReport } from "../../../state/index.ts";
 import { type CommandContext, EXIT, type ExitCode, UsageError } from "../../command.ts";
+import type { SnapshotRecord } from "../../../snapshot/index.ts";
 import { formatTable } from "../../table.ts";
+import { formatTime } from "../../times.ts";
 
-export async function run(context: CommandContext): Promise<ExitCode> {
-  const what = context.operands[0];
-  if (what !== "log" && what !== "index") {
-    throw new UsageError(`"${what}" is not one of log, index`);
-  }
-  const directory = findDirectory(context, what);
-  return what === "log" ? inspectTheLog(context, directory) : inspectTheIndex(context, directory);
+const INSPECTORS = {
+  log: inspectTheLog,
+  index: inspectTheIndex,
+  snapshot: inspectTheSnapshots,
+} as const;
+type Inspected = keyof typeof INSPECTORS;
+
+/** Where each lies, by the setting that says so. */
+const DIRECTORY_SETTINGS: Readonly<Record<Inspected, string>> = {
+  log: "metastore.raft.dir",
+  index: "metastore.data-dir",
+  snapshot: "metastore.raft.snapshots-dir",
+};
+
+export function run(context: CommandContext): Promise<ExitCode> {
+  const what = context.operands[0] ?? "";
+  if (!(what in INSPECTORS))
+    throw new UsageError(`"${what}" is not one of ${Object.keys(INSPECTORS).join(", ")}`);
+  return INSPECTORS[what as Inspected](context, findDirectory(context, what as Inspected));
 }
 
 /** The settings of this shell say where a node of this machine keeps its data. */
-function findDirectory({ flags, environment }: CommandContext, what: "log" | "index"): string {
-  const { config } = loadConfig({ argv: [], environment, checkMachine: false });
-  const fromSettings = what === "log" ? config?.node.logDirectory : config?.node.dataDirectory;
-  const directory = flags.text("dir") ?? fromSettings ?? "";
+function findDirectory({ flags, environment }: CommandContext, what: Inspected): string {
+  const { values } = loadConfig({ argv: [], environment, checkMachine: false });
+  const directory = flags.text("dir") ?? String(values.get(DIRECTORY_SETTINGS[what]) ?? "");
   if (existsSync(directory)) return directory;
   throw new UsageError(`There is no directory "${directory}"`, "Name it with --dir");
 }
@@ -98,4 +111,50 @@ function checkLines(check: VerifyReport): string[] {
     ...problems.map((problem) => `  ! ${problem}`),
     "next: delete the index directory while the node is stopped; the next start rebuilds it from the log",
   ];
+}
+
+async function inspectTheSnapshots(
+  { globals, spec, terminal, flags }: CommandContext,
+  directory: string,
+): Promise<ExitCode> {
+  if (!existsSync(`${directory}/snapshots`)) {
+    throw new UsageError(
+      `"${directory}" holds no snapshots`,
+      `Name ${DIRECTORY_SETTINGS.snapshot} with --dir`,
+    );
+  }
+  const { inspectSnapshots } = await import("../../../snapshot/index.ts");
+  const records = await inspectSnapshots({ directory, verifiesData: flags.has("verify") });
+  if (globals.isJson) {
+    terminal.out(JSON.stringify({ schema: spec.schema, directory, snapshots: records }));
+  } else {
+    for (const line of formatTable(SNAPSHOT_COLUMNS, records.map(snapshotCells)))
+      terminal.out(line);
+  }
+  const problems = records.filter(({ kind }) => kind === "problem");
+  if (problems.length === 0) return EXIT.done;
+  const count = `${problems.length} ${problems.length === 1 ? "snapshot is" : "snapshots are"}`;
+  terminal.talk(`${count} damaged; the next start puts them aside and uses an older one`);
+  return EXIT.bad;
+}
+
+const SNAPSHOT_COLUMNS = [
+  { title: "NAME", align: "left" },
+  { title: "LOG INDEX", align: "right" },
+  { title: "TERM", align: "right" },
+  { title: "SIZE", align: "right" },
+  { title: "LOG TIME", align: "left" },
+  { title: "VOTERS", align: "right" },
+  { title: "STATE", align: "left" },
+] as const;
+
+function snapshotCells(record: SnapshotRecord): (string | number | null)[] {
+  const { name, kind } = record;
+  if (kind === "problem") return [name, null, null, null, null, null, `DAMAGED: ${record.what}`];
+  if (kind !== "snapshot") return [name, null, null, null, null, null, kind];
+  const { index, term, sizeBytes, appendedAtMs, membership } = record.meta;
+  const { voters } = membership.membership;
+  const state = record.isDataVerified ? "sound, all data read" : "complete";
+  const size = formatBytes(sizeBytes);
+  return [name, index, term, size, formatTime(appendedAtMs), voters.length, state];
 }
