@@ -23,6 +23,7 @@ export {
   ULID_TEXT_LENGTH,
   ulidTimeMs,
 } from "./ulid.ts";
+export { PrefixViews } from "./prefix-views.ts";
 export { Prng } from "./prng.ts";
 export { nextTurn, type Scheduler, SYSTEM_SCHEDULER } from "./scheduler.ts";
 export { suggest } from "./suggest.ts";

@@ -7,7 +7,8 @@ export const ULID_TEXT_LENGTH = 26;
 export const ULID_BYTES = 16;
 
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-const VALUES = new Int8Array(256).fill(-1);
+/** A plain array: once a buffer was transferred or detached in a thread, each load of a typed one is checked for that. */
+const VALUES: number[] = new Array<number>(256).fill(-1);
 for (let i = 0; i < ALPHABET.length; i++) VALUES[ALPHABET.charCodeAt(i)] = i;
 
 /** The characters of the text that is being decoded. */

@@ -6,7 +6,7 @@
  * machine it may be damaged without a sign, and is thrown away (generations.ts). Whoever opens it then begins anew.
  */
 
-import { assert } from "../base/index.ts";
+import { assert, PrefixViews } from "../base/index.ts";
 import { Environment, type ReadTransaction, type Table } from "./environment.ts";
 import {
   claimGeneration,
@@ -78,6 +78,7 @@ export class IndexDatabase {
   readonly i32: Int32Array;
   readonly u32: Uint32Array;
   readonly f64: Float64Array;
+  readonly #scratch: ArrayBuffer;
   readonly #mapSizeBytes: number;
   readonly #role: IndexDatabaseOptions["role"];
   readonly #generationInForce: (() => number) | undefined;
@@ -87,6 +88,7 @@ export class IndexDatabase {
   #generation: number;
   /** Number of the current or last read transaction: what was read under one number was one state. */
   readNumber = 0;
+  readonly #values = new PrefixViews();
   #scanValueBytes = 0;
   #transaction: ReadTransaction | null = null;
   #openWrite: OpenWrite | null = null;
@@ -110,6 +112,7 @@ export class IndexDatabase {
     this.#environment = this.#openEnvironment(this.#generation);
     this.#tables = this.#environment.tables;
     const { scratch } = this.#environment;
+    this.#scratch = scratch;
     this.u8 = new Uint8Array(scratch);
     this.i32 = new Int32Array(scratch);
     this.u32 = new Uint32Array(scratch);
@@ -193,6 +196,11 @@ export class IndexDatabase {
   get(table: TableName, key: Uint8Array): number {
     const value = this.#tables[table].getBinaryFast(key, this.#getOptions);
     return value === undefined ? -1 : value.length;
+  }
+
+  /** The value of `bytes` bytes that was read last. Borrowed: valid until the next read. */
+  value(bytes: number): Uint8Array {
+    return this.#values.of(this.#scratch, bytes);
   }
 
   has(table: TableName, key: Uint8Array): boolean {

@@ -1,6 +1,5 @@
 export type { ReadCounters } from "./engine/explain.ts";
-export type { BlockListParams, TenantStats } from "./engine/lookups.ts";
-export type { EntryAsker } from "./engine/entry-emitter.ts";
+export type { BlockAsker, BlockListParams, TenantStats } from "./engine/lookups.ts";
 export type { ChunkSink } from "./engine/plan-emitter.ts";
 export { type Checkpoint, QueryEngine, type QueryParams } from "./engine/query-engine.ts";
 export { compileSelector, type LabelPairs, type Matcher, Selector } from "./engine/selector.ts";

@@ -12,6 +12,10 @@
  *    published applied index merely says when to look again.
  * 3. A transaction may serve every read of one turn of the event loop whose grant it has reached: being opened before
  *    the request arrived does not matter, containing the granted index does.
+ * 4. While the wake count stands where it stood before an earlier read of the turn was granted, that grant covers a
+ *    later read too. Main publishes an index, which moves the count last, before it acknowledges the write: one that was
+ *    acknowledged before the later read came would have moved it. So does a publish that withdraws the right to grant;
+ *    that a read slips in between its first word and its last is as if it had come before it.
  *
  * Nothing here polls. A read waits for a round or for a publish, both of which wake it.
  */
@@ -84,6 +88,8 @@ export class ReadService {
   #isTransactionOpen = false;
   /** Applied index of the open transaction. */
   #transactionIndex = 0;
+  /** While nothing was published since this wake count, the open transaction may serve strong reads: rule 4. */
+  #coveredWakeCount = -1;
   /** Waiting for the next round to main. */
   #nextRound: GrantWaiter[] = [];
   /** Reads in rounds under way. */
@@ -103,6 +109,19 @@ export class ReadService {
     return this.#nextRound.length + this.#inRounds + this.#parked.length;
   }
 
+  /**
+   * True when a read that came now may be answered now, from the transaction that is then open: its caller answers it
+   * before it returns, or hands what that throws to `failed`. For reads that come by the hundred thousand: `run` does
+   * the same for a closure and an object more. False: `run` it, which waits.
+   */
+  maybeBegin(level: ReadLevel): boolean {
+    if (this.#isTransactionOpen) {
+      if (level === "local" || this.#modules.progress.wakeCount === this.#coveredWakeCount)
+        return true;
+    }
+    return !this.#isClosed && this.#tryReach(level);
+  }
+
   /** Answers at once when it can, else when it may. */
   run(level: ReadLevel, reply: Reply, body: ReadBody): void {
     const task = { reply, body };
@@ -116,6 +135,17 @@ export class ReadService {
       return;
     }
     this.#askMain({ reply, done: (index) => this.#execute(task, index) });
+  }
+
+  /** A read that was begun has thrown. */
+  failed(reply: Reply, error: unknown): void {
+    // It may have left a cursor behind: the next read starts afresh.
+    this.#endTransaction();
+    const failure = toHearthError(error);
+    if (failure.code === "internal" || failure.code === "data_loss") {
+      this.#modules.logger.error("read failed", { error: failure.message });
+    }
+    reply.fail(failure);
   }
 
   /** Tells the index that a strong read would have to reach now, and its term. */
@@ -151,14 +181,25 @@ export class ReadService {
       }
       task.body();
     } catch (error) {
-      // A failed body may have left a cursor behind: the next read starts afresh.
-      this.#endTransaction();
-      const failure = toHearthError(error);
-      if (failure.code === "internal" || failure.code === "data_loss") {
-        this.#modules.logger.error("read failed", { error: failure.message });
-      }
-      task.reply.fail(failure);
+      this.failed(task.reply, error);
     }
+  }
+
+  /** Opens a transaction that may serve the level, if there is one now. What goes wrong here is for `run` to tell. */
+  #tryReach(level: ReadLevel): boolean {
+    const { progress } = this.#modules;
+    // Taken before the grant: a publish in between must not be covered by it.
+    const wakeCount = progress.wakeCount;
+    const granted = level === "local" ? 0 : progress.tryGrantRead();
+    if (granted < 0) return false;
+    try {
+      if (this.#openTransaction() < granted && this.#renewTransaction() < granted) return false;
+    } catch {
+      this.#endTransaction();
+      return false;
+    }
+    if (level === "strong") this.#coveredWakeCount = wakeCount;
+    return true;
   }
 
   /** The transaction of this turn: opening one per read would cost a fifth of a point read. */
@@ -183,6 +224,7 @@ export class ReadService {
   readonly #endTransaction = (): void => {
     if (!this.#isTransactionOpen) return;
     this.#isTransactionOpen = false;
+    this.#coveredWakeCount = -1;
     this.#modules.transactions.endRead();
   };
 

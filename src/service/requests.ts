@@ -38,8 +38,7 @@ export interface QueryPort {
   /** The asker may be sent entry chunks instead. */
   getBlockMetadata(
     request: BlockIdsRequest,
-    sink: ChunkSink,
-    asker: Pick<Reply, "dictionaries" | "entries">,
+    asker: Pick<Reply, "chunk" | "dictionaries" | "entries">,
   ): void;
   getTenants(): readonly string[];
   getTenant(name: string): TenantStats;
@@ -138,9 +137,17 @@ export class RequestService {
   #getBlockMetadata(frame: Uint8Array, reply: Reply): void {
     const request = decodeBlockListRequest(frame, FRAME_HEADER_BYTES);
     const { reads, engine } = this.#modules;
-    reads.run(levelOf(request.consistency), reply, () => {
-      engine.getBlockMetadata(request, (chunk, isLast) => reply.chunk(chunk, isLast), reply);
-    });
+    const level = levelOf(request.consistency);
+    if (reads.maybeBegin(level)) {
+      try {
+        engine.getBlockMetadata(request, reply);
+      } catch (error) {
+        reads.failed(reply, error);
+      }
+      return;
+    }
+    const kept = { ...request, ids: request.ids.slice() };
+    reads.run(level, reply, () => engine.getBlockMetadata(kept, reply));
   }
 
   #getTenants(payload: Uint8Array, reply: Reply): void {

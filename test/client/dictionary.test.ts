@@ -61,7 +61,7 @@ function entryChunk(sink: ByteSink): void {
   words[27] = 1;
   words[(112 + 24) / 4] = 9;
   const writer = new EntryChunkWriter();
-  writer.addEntry(DICTIONARY, { u8: entry, i32: words }, 160);
+  writer.addEntry(DICTIONARY, entry);
   sink.append(writer.finish(42).subarray(CHUNK_HEADROOM_BYTES));
 }
 

@@ -22,7 +22,7 @@ import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../../src/read/index.ts";
 import { NO_PEERS, REPLICA_DEFAULTS, Replica } from "../../src/replica/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
 import { seededRandom } from "../log/support/log-harness.ts";
-import { blockList } from "../support/engine.ts";
+import { blockList, planAsker } from "../support/engine.ts";
 import { addBlocksBody, BLOCKS_PER_RUN, blockId, SHARD } from "./blocks.ts";
 
 const [directory = "", firstText = "", seedText = "", checkPath = "-"] = process.argv.slice(2);
@@ -45,10 +45,11 @@ function missingBlocks(
     const numbers = Array.from({ length: count }, (_, i) => first + i);
     const found = new Set<string>();
     db.beginRead();
-    engine.getBlockMetadata(blockList("", SHARD, numbers.map(blockId)), (chunk) => {
+    const take = (chunk: Uint8Array): void => {
       const reader = new PlanChunkReader(chunk);
       for (let i = 0; i < reader.blockCount; i++) found.add(reader.block(i).id);
-    });
+    };
+    engine.getBlockMetadata(blockList("", SHARD, numbers.map(blockId)), planAsker(take));
     db.endRead();
     missing.push(...numbers.filter((number) => !found.has(blockId(number))));
   }

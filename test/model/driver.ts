@@ -27,6 +27,7 @@ import {
   type Engine,
   inRead,
   openEngine,
+  planAsker,
 } from "../support/engine.ts";
 import type { PlainQuery, PlainStats } from "./naive-index.ts";
 import type { PlainCompaction, Stamp, WriteOperation } from "./operations.ts";
@@ -116,7 +117,9 @@ export class Driver {
 
   getBlocks(tenant: string, shard: number, blocks: readonly string[]): BlockMeta[] {
     return this.#read(({ queries }) =>
-      collectBlocks((sink) => queries.getBlockMetadata(blockList(tenant, shard, blocks), sink)),
+      collectBlocks((sink) =>
+        queries.getBlockMetadata(blockList(tenant, shard, blocks), planAsker(sink)),
+      ),
     );
   }
 

@@ -38,8 +38,7 @@ function encode(metas: readonly BlockMeta[]): { records: Uint8Array; chunk: Uint
     const keys = Uint32Array.from(meta.datasets.keys());
     const { tenant, createdBy } = meta;
     const bytes = entries.write(new BlockReader().reset(wireOf(meta)), { tenant, createdBy, keys });
-    const source = { u8: bytes, i32: new Int32Array(bytes.slice().buffer) };
-    writer.addEntry(DICTIONARY + block, source, bytes.length);
+    writer.addEntry(DICTIONARY + block, bytes);
   }
   const records = sent.takeRecords();
   assert.ok(records !== null);

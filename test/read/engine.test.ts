@@ -4,6 +4,7 @@ import { isHearthError } from "../../src/base/index.ts";
 import { KeyBuffer } from "../../src/db/index.ts";
 import { PlanChunkReader } from "../../src/protocol/index.ts";
 import { QueryEngine } from "../../src/read/index.ts";
+import { planAsker } from "../support/engine.ts";
 import { blockOf, HOUR, isCode, NOON, service, TestIndex, ulid } from "./support.ts";
 
 let index: TestIndex;
@@ -72,7 +73,7 @@ describe("GetBlockMetadata", () => {
     const sink = (): void => assert.fail("chunk of a refused request");
     index.read((engine) => {
       assert.throws(
-        () => engine.getBlockMetadata(null, sink),
+        () => engine.getBlockMetadata(null, planAsker(sink)),
         isCode("invalid_argument", "missing_block_list"),
       );
     });

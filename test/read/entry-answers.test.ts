@@ -45,15 +45,15 @@ class Peer {
       assert.equal(isEnded, false, "a chunk after the last one");
       isEnded = isLast;
     };
-    const sink = (chunk: Uint8Array, isLast: boolean): void => {
-      take(isLast);
-      this.chunks.plan++;
-      for (const block of new PlanChunkReader(chunk.slice())) found.push(block.toBlockMeta());
-    };
     const asker = {
       peer: this,
       get dictionaries(): SentDictionaries | null {
         return this.peer.dictionaries;
+      },
+      chunk: (chunk: Uint8Array, isLast: boolean): void => {
+        take(isLast);
+        this.chunks.plan++;
+        for (const block of new PlanChunkReader(chunk.slice())) found.push(block.toBlockMeta());
       },
       entries: (chunk: Uint8Array, isLast: boolean): void => {
         take(isLast);
@@ -71,7 +71,7 @@ class Peer {
         assert.equal(reader.datasetCount, datasets);
       },
     };
-    index.read((engine) => engine.getBlockMetadata(blockList(tenant, shard, blocks), sink, asker));
+    index.read((engine) => engine.getBlockMetadata(blockList(tenant, shard, blocks), asker));
     assert.equal(isEnded, true, "no last chunk");
     return found;
   }

@@ -19,7 +19,7 @@ import {
 } from "../../src/protocol/index.ts";
 import { QueryEngine, type QueryEngineOptions, type QueryParams } from "../../src/read/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
-import { blockList } from "../support/engine.ts";
+import { blockList, planAsker } from "../support/engine.ts";
 
 export interface DatasetSpec {
   readonly tenant?: string;
@@ -191,7 +191,9 @@ export class TestIndex {
 
   get(tenant: string, shard: number, blocks: readonly string[]): BlockMeta[] {
     return this.read((engine) =>
-      collectPlan((sink) => engine.getBlockMetadata(blockList(tenant, shard, blocks), sink)),
+      collectPlan((sink) =>
+        engine.getBlockMetadata(blockList(tenant, shard, blocks), planAsker(sink)),
+      ),
     );
   }
 }

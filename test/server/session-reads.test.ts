@@ -15,10 +15,13 @@ import {
   frame,
   greeted,
   helloFrame,
+  lookUpFrame,
   nextTurn,
   only,
   queryFrame,
   tenantPayload,
+  ULID_A,
+  ULID_B,
 } from "./support.ts";
 
 describe("reads", () => {
@@ -81,6 +84,67 @@ describe("reads", () => {
     bench.progress.publish(6);
     await nextTurn();
     assert.equal(only(bench).error, null);
+  });
+
+  test("look-ups of one turn share a grant until something is published", async () => {
+    const bench = greeted();
+    bench.progress.grant = 5;
+    bench.engine.applied = 5;
+    bench.session.message(lookUpFrame(1));
+    bench.session.message(lookUpFrame(2));
+    assert.deepEqual(
+      bench.connection.take().map((answer) => answer.requestId),
+      [1, 2],
+    );
+    assert.equal(bench.progress.grants, 1, "one grant for both");
+    // A write is acknowledged in the middle of the turn, which the open transaction does not have.
+    bench.progress.grant = 6;
+    bench.progress.publish(5);
+    bench.session.message(lookUpFrame(3));
+    assert.equal(
+      bench.connection.take().length,
+      0,
+      "the grant before the publish covers no later read",
+    );
+    bench.engine.applied = 6;
+    bench.progress.publish(6);
+    await nextTurn();
+    assert.equal(only(bench).requestId, 3);
+  });
+
+  test("a grant that was withdrawn in the middle of a turn covers no later look-up", async () => {
+    const bench = greeted();
+    bench.session.message(lookUpFrame(1));
+    assert.equal(only(bench).requestId, 1);
+    bench.progress.grant = -1;
+    bench.progress.publish(0);
+    bench.session.message(lookUpFrame(2));
+    assert.equal(bench.connection.take().length, 0);
+    await nextTurn();
+    bench.main.rounds[0]?.({ ok: true, index: 0, term: 1 });
+    assert.equal(only(bench).requestId, 2);
+  });
+
+  test("a look-up that waits keeps its ids while others are decoded", async () => {
+    const bench = greeted();
+    bench.progress.grant = 5;
+    bench.session.message(lookUpFrame(1, ULID_A));
+    bench.session.message(lookUpFrame(2, ULID_B));
+    bench.engine.applied = 5;
+    bench.progress.publish(5);
+    await nextTurn();
+    assert.deepEqual(bench.engine.lookedUp, [ULID_A, ULID_B]);
+  });
+
+  test("a look-up that throws is answered with the error, and the next one in a new transaction", () => {
+    const bench = greeted();
+    bench.engine.failure = new HearthError("data_loss", "damaged", { reason: "damaged_entry" });
+    bench.session.message(lookUpFrame(1));
+    assertRefused(bench, "data_loss", "damaged_entry", 1);
+    bench.engine.failure = null;
+    bench.session.message(lookUpFrame(2));
+    assert.equal(only(bench).error, null);
+    assert.equal(bench.transactions.begun, 2);
   });
 
   test("reads of one turn share one round to main", async () => {

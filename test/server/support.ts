@@ -1,7 +1,7 @@
 /** Sessions in memory: a connection that keeps its frames, a main thread made of functions, an engine made of arrays. */
 
 import assert from "node:assert/strict";
-import { type HearthError, SILENT_LOGGER } from "../../src/base/index.ts";
+import { encodeUlid, type HearthError, SILENT_LOGGER, ULID_BYTES } from "../../src/base/index.ts";
 import {
   appendFrameHeader,
   type BlockMeta,
@@ -9,6 +9,7 @@ import {
   createFrameHeader,
   decodeErrorReply,
   encodeBlock,
+  encodeBlockListRequest,
   encodeHello,
   encodeQueryRequest,
   encodeTenantRequest,
@@ -145,7 +146,11 @@ export class FakeProgress {
   grant = 0;
   readonly #wakers: (() => void)[] = [];
 
+  /** How often a grant was asked for. */
+  grants = 0;
+
   tryGrantRead(): number {
+    this.grants++;
     return this.grant;
   }
 
@@ -189,8 +194,13 @@ export class FakeEngine implements QueryPort {
     this.queryMetadata(request, sink, checkpoint);
   }
 
-  getBlockMetadata(request: unknown, sink: ChunkSink): void {
-    this.queryMetadata(request, sink);
+  /** Ids of all look-ups. */
+  readonly lookedUp: string[] = [];
+
+  getBlockMetadata(request: { ids: Uint8Array }, asker: { chunk: ChunkSink }): void {
+    for (let at = 0; at < request.ids.length; at += ULID_BYTES)
+      this.lookedUp.push(encodeUlid(request.ids, at));
+    this.queryMetadata(request, (chunk, isLast) => asker.chunk(chunk, isLast));
   }
 
   getTenants(): string[] {
@@ -211,6 +221,8 @@ export interface Bench {
   readonly session: Session;
   readonly main: FakeMain;
   readonly progress: FakeProgress;
+  /** Read transactions. */
+  readonly transactions: { readonly begun: number };
   readonly engine: FakeEngine;
   readonly counters: ThreadCounters;
   readonly writes: WriteService;
@@ -235,8 +247,15 @@ export function createBench(overrides: Partial<ServerOptions> = {}): Bench {
       clock.nowMs += ms;
     },
   };
+  const transactions = {
+    begun: 0,
+    beginRead: () => {
+      transactions.begun++;
+    },
+    endRead: () => {},
+  };
   const reads = new ReadService(options, {
-    transactions: { beginRead: () => {}, endRead: () => {} },
+    transactions,
     appliedIndex: () => engine.appliedIndex(),
     progress,
     main,
@@ -269,6 +288,7 @@ export function createBench(overrides: Partial<ServerOptions> = {}): Bench {
     ...connect(),
     main,
     progress,
+    transactions,
     engine,
     counters,
     writes,
@@ -348,6 +368,24 @@ export const helloFrame = (requestId = 1, dictionaryMaxBytes = 0): Uint8Array =>
 
 export const queryFrame = (requestId: number, parts: Partial<FrameParts> = {}): Uint8Array =>
   frame({ opcode: OP.query_metadata, requestId, payload: queryPayload(), ...parts });
+
+export const ULID_A = "01HQZX5T8M0000000000000001";
+export const ULID_B = "01HQZX5T8M0000000000000002";
+
+/** A look-up of one block. */
+export const lookUpFrame = (requestId: number, id = ULID_A): Uint8Array =>
+  frame({
+    opcode: OP.get_block_metadata,
+    requestId,
+    payload: encoded((sink) =>
+      encodeBlockListRequest(sink, {
+        tenant: "a",
+        shard: 1,
+        blocks: [id],
+        consistency: "strong",
+      }),
+    ),
+  });
 
 export function queryPayload(selector = "{}"): Uint8Array {
   return encoded((sink) =>

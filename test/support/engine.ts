@@ -1,5 +1,6 @@
 /** State machine and query engine over one database in this process: what tests drive when no server is needed. */
 
+import assert from "node:assert/strict";
 import { SILENT_LOGGER } from "../../src/base/index.ts";
 import { IndexDatabase } from "../../src/db/index.ts";
 import {
@@ -12,6 +13,7 @@ import {
   PlanChunkReader,
 } from "../../src/protocol/index.ts";
 import {
+  type BlockAsker,
   type ChunkSink,
   QUERY_ENGINE_DEFAULTS,
   QueryEngine,
@@ -81,5 +83,12 @@ export function blockList(
 ): BlockIdsRequest {
   const sink = new ByteSink();
   encodeBlockListRequest(sink, { tenant, shard, blocks, consistency: "strong" });
-  return decodeBlockListRequest(sink.copy());
+  const list = decodeBlockListRequest(sink.copy());
+  return { ...list, ids: list.ids.slice() };
+}
+
+/** An asker that keeps no dictionaries: it gets plan chunks. */
+export function planAsker(chunk: ChunkSink): BlockAsker {
+  const entries = (): never => assert.fail("entries for an asker without dictionaries");
+  return { dictionaries: null, chunk, entries };
 }

@@ -154,21 +154,22 @@ export class FlatReader {
   }
 
   /**
-   * Block ids of a vector of strings, ULID_BYTES each, in one array. Bounded like `texts`; refuses
-   * what is no canonical ULID.
+   * Block ids of a vector of strings, ULID_BYTES each, in one array: `known` if it has their length,
+   * else a new one. Bounded like `texts`; refuses what is no canonical ULID.
    */
-  ulids(field: number, countMax: number, what: string): Uint8Array {
+  ulids(field: number, known: Uint8Array, countMax: number, what: string): Uint8Array {
     if (!this.vector(field, 4, 4)) return NO_BYTES;
     const { vectorOffset, vectorCount } = this;
     checkCount(vectorCount, countMax, what);
-    const ids = new Uint8Array(vectorCount * ULID_BYTES);
+    const bytes = vectorCount * ULID_BYTES;
+    const ids = known.length === bytes ? known : new Uint8Array(bytes);
     const { u8 } = this.views;
     for (let i = 0; i < vectorCount; i++) {
       this.#openVector(this.#target(vectorOffset + 4 * i), 1, 1);
-      const { vectorOffset: start, vectorCount: bytes } = this;
+      const { vectorOffset: start, vectorCount: length } = this;
       const isUlid =
-        bytes === ULID_TEXT_LENGTH && tryDecodeUlidBytes(u8, start, ids, i * ULID_BYTES);
-      if (!isUlid) throw idError(what, readText(u8, start, start + Math.min(bytes, 40)));
+        length === ULID_TEXT_LENGTH && tryDecodeUlidBytes(u8, start, ids, i * ULID_BYTES);
+      if (!isUlid) throw idError(what, readText(u8, start, start + Math.min(length, 40)));
     }
     return ids;
   }

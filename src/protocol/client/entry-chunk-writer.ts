@@ -7,6 +7,7 @@
  * ```
  */
 
+import { PrefixViews } from "../../base/index.ts";
 import { ByteSink } from "../bytes/sink.ts";
 import { CHUNK_HEADROOM_BYTES } from "./chunk-columns.ts";
 
@@ -20,6 +21,7 @@ export class EntryChunkWriter {
   /** The chunk so far; entries stand in it at multiples of 8. Borrowed. */
   readonly sink = new ByteSink();
   blockCount = 0;
+  readonly #views = new PrefixViews();
 
   constructor() {
     this.reset();
@@ -34,15 +36,15 @@ export class EntryChunkWriter {
     return this.sink.length - CHUNK_HEADROOM_BYTES;
   }
 
-  /** Copies the entry at the start of `source` to the end of the chunk; returns where it begins in the sink. */
-  addEntry(dictionary: number, source: { u8: Uint8Array; i32: Int32Array }, bytes: number): number {
+  /** Copies an entry to the end of the chunk; returns where it begins in the sink. */
+  addEntry(dictionary: number, entry: Uint8Array): number {
     const { sink } = this;
+    const bytes = entry.length;
     const padded = (bytes + 7) & ~7;
     sink.reserve(ENTRY_CHUNK_BLOCK_BYTES + padded);
     sink.appendWords(padded, dictionary);
     const offset = sink.length;
-    if (bytes > LOOP_MAX_BYTES) sink.u8.set(source.u8.subarray(0, bytes), offset);
-    else copyWords(sink.i32, offset >>> 2, source.i32, (bytes + 3) >>> 2);
+    sink.u8.set(entry, offset);
     if (padded > bytes) sink.u8.fill(0, offset + bytes, offset + padded);
     sink.length = offset + padded;
     this.blockCount++;
@@ -64,13 +66,6 @@ export class EntryChunkWriter {
     sink.f64[CHUNK_HEADROOM_BYTES >>> 3] = appliedIndex;
     sink.u32[(CHUNK_HEADROOM_BYTES + 8) >>> 2] = blockCount;
     sink.u32[(CHUNK_HEADROOM_BYTES + 12) >>> 2] = 0;
-    return sink.view();
+    return this.#views.of(sink.buffer, sink.length);
   }
-}
-
-/** Up to here a loop over words is cheaper than making a view for a native copy. */
-const LOOP_MAX_BYTES = 1024;
-
-function copyWords(target: Int32Array, to: number, source: Int32Array, count: number): void {
-  for (let i = 0; i < count; i++) target[to + i] = source[i] as number;
 }

@@ -57,8 +57,8 @@ export class EntryEmitter {
   }
 
   /** False when this answer has to be made of plan chunks. */
-  tryBegin(asker: EntryAsker | null, appliedIndex: number): boolean {
-    const dictionaries = asker?.dictionaries ?? null;
+  tryBegin(asker: EntryAsker, appliedIndex: number): boolean {
+    const { dictionaries } = asker;
     this.#dictionaries = dictionaries;
     if (dictionaries === null) return false;
     this.#asker = asker;
@@ -81,7 +81,7 @@ export class EntryEmitter {
     const writer = this.#writer;
     if (writer.byteLength >= chunkBytes && !this.#tryNextChunk()) return false;
     const dictionaries = this.#dictionaries as SentDictionaries;
-    const offset = writer.addEntry(dictionary.id, this.#db, bytes);
+    const offset = writer.addEntry(dictionary.id, this.#db.value(bytes));
     this.#entry.bind(writer.sink);
     this.#entry.reset(offset, bytes);
     if (!this.#tryAddRecords(dictionaries, dictionary)) {

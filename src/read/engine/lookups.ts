@@ -8,7 +8,7 @@ import { dataLoss } from "./data-loss.ts";
 import type { DictionaryCache } from "./dictionary.ts";
 import type { ReadCounters } from "./explain.ts";
 import type { EntryAsker, EntryEmitter } from "./entry-emitter.ts";
-import type { ChunkSink, PlanEmitter } from "./plan-emitter.ts";
+import type { PlanEmitter } from "./plan-emitter.ts";
 
 /** What GetBlockMetadata asks for. */
 export interface BlockListParams {
@@ -19,12 +19,18 @@ export interface BlockListParams {
   readonly ids: Uint8Array;
 }
 
-/** Where the blocks of a list go. */
-export interface BlockAnswer {
-  readonly sink: ChunkSink;
-  /** Gets entry chunks instead, as long as it can take them. */
-  readonly asker: EntryAsker | null;
+/** Where the blocks of a list go: entry chunks as long as it can take them, else plan chunks. */
+export interface BlockAsker extends EntryAsker {
+  /** Takes a plan chunk, borrowed until it returns. */
+  chunk(chunk: Uint8Array, isLast: boolean): void;
+}
+
+/** The part of an answer that is made of plan chunks. */
+interface PlanAnswer {
+  readonly asker: BlockAsker;
   readonly appliedIndex: number;
+  /** Of the ids: where this part begins. */
+  readonly offset: number;
 }
 
 /** What GetTenant says (index-and-query 9.2). */
@@ -57,15 +63,15 @@ export class Lookups {
   }
 
   /** Sends the blocks that exist: whole, in request order, repeats included. */
-  sendBlocks(list: BlockListParams, answer: BlockAnswer): void {
+  sendBlocks(list: BlockListParams, asker: BlockAsker, appliedIndex: number): void {
     const { entries } = this.#modules;
-    if (!entries.tryBegin(answer.asker, answer.appliedIndex)) {
-      this.#sendPlan(list, 0, answer);
+    if (!entries.tryBegin(asker, appliedIndex)) {
+      this.#sendPlan(list, { asker, appliedIndex, offset: 0 });
       return;
     }
     try {
-      const rest = this.#sendEntries(list);
-      if (rest < list.ids.length) this.#sendPlan(list, rest, answer);
+      const offset = this.#sendEntries(list);
+      if (offset < list.ids.length) this.#sendPlan(list, { asker, appliedIndex, offset });
     } catch (error) {
       entries.abort();
       throw error;
@@ -90,11 +96,11 @@ export class Lookups {
   }
 
   /** Sends the blocks from `offset` of the ids on as plan chunks. */
-  #sendPlan(list: BlockListParams, offset: number, answer: BlockAnswer): void {
+  #sendPlan(list: BlockListParams, { asker, appliedIndex, offset }: PlanAnswer): void {
     const { catalog, emitter } = this.#modules;
     const { ids } = list;
     const tenant = catalog.findTenant(list.tenant);
-    emitter.begin(answer.sink, answer.appliedIndex);
+    emitter.begin((chunk, isLast) => asker.chunk(chunk, isLast), appliedIndex);
     for (let at = offset; at < ids.length; at += ULID_BYTES) {
       const shard = this.#findShard(tenant, list, at);
       if (shard !== null) this.#writeBlock(shard, ids, at);

@@ -9,11 +9,11 @@ import { LIMITS } from "../../protocol/index.ts";
 import { QUERY_ENGINE_DEFAULTS, type QueryEngineOptions } from "../options.ts";
 import { Catalog } from "./candidates.ts";
 import { DictionaryCache } from "./dictionary.ts";
-import { type EntryAsker, EntryEmitter } from "./entry-emitter.ts";
+import { EntryEmitter } from "./entry-emitter.ts";
 import { createReadCounters, type ReadCounters } from "./explain.ts";
 import { LabelRows } from "./label-rows.ts";
 import { type LabelsQueryModules, runLabelsQuery } from "./labels-query.ts";
-import { type BlockListParams, Lookups, type TenantStats } from "./lookups.ts";
+import { type BlockAsker, type BlockListParams, Lookups, type TenantStats } from "./lookups.ts";
 import { type ChunkSink, PlanEmitter } from "./plan-emitter.ts";
 import { PlanQuery, type PreparedQuery } from "./plan-query.ts";
 import { Resolver } from "./resolver.ts";
@@ -135,23 +135,23 @@ export class QueryEngine {
   }
 
   /**
-   * Streams the blocks of a list that exist, whole and in its order: as PlanChunks to the sink, or as entry chunks to
-   * an asker that can take them. No list is a bad argument.
+   * Streams the blocks of a list that exist, whole and in its order: as entry chunks while the asker takes them, else
+   * as PlanChunks. No list is a bad argument.
    */
-  getBlockMetadata(
-    list: BlockListParams | null | undefined,
-    sink: ChunkSink,
-    asker: EntryAsker | null = null,
-  ): void {
+  getBlockMetadata(list: BlockListParams | null | undefined, asker: BlockAsker): void {
     if (list === null || list === undefined) {
       throw invalidArgument(
         "missing_block_list",
         "Cannot look up blocks: the list of blocks is missing",
       );
     }
-    this.#read(() => {
-      this.#lookups.sendBlocks(list, { sink, asker, appliedIndex: this.#appliedIndex });
-    });
+    this.#begin();
+    try {
+      this.#lookups.sendBlocks(list, asker, this.#appliedIndex);
+    } catch (error) {
+      this.#noteFailure(error);
+      throw error;
+    }
   }
 
   /** All owners but the anonymous one, in bytes order. */
@@ -165,15 +165,23 @@ export class QueryEngine {
   }
 
   #read<T>(body: () => T): T {
-    const appliedIndex = this.appliedIndex();
-    this.#catalog.beginQuery(appliedIndex);
-    this.#dictionaries.beginQuery(appliedIndex);
+    this.#begin();
     try {
       return body();
     } catch (error) {
-      if (isHearthError(error) && error.code === "data_loss") this.counters.dataLosses++;
+      this.#noteFailure(error);
       throw error;
     }
+  }
+
+  #begin(): void {
+    const appliedIndex = this.appliedIndex();
+    this.#catalog.beginQuery(appliedIndex);
+    this.#dictionaries.beginQuery(appliedIndex);
+  }
+
+  #noteFailure(error: unknown): void {
+    if (isHearthError(error) && error.code === "data_loss") this.counters.dataLosses++;
   }
 }
 

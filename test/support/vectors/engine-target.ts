@@ -28,6 +28,7 @@ import {
   type Engine,
   inRead,
   openEngine,
+  planAsker,
 } from "../engine.ts";
 import { toCommittedBatch } from "../entries.ts";
 import type {
@@ -87,7 +88,7 @@ class EngineTarget implements VectorTarget {
   async getBlocks(tenant: string, shard: number, blocks: readonly string[]): Promise<BlockMeta[]> {
     const request = blockList(tenant, shard, blocks);
     return this.#read(({ queries }) =>
-      collectBlocks((chunks) => queries.getBlockMetadata(request, chunks)),
+      collectBlocks((chunks) => queries.getBlockMetadata(request, planAsker(chunks))),
     );
   }
 
