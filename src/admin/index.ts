@@ -24,8 +24,14 @@ export { ACTION_HEADER } from "./foreign-page.ts";
 export { landingRoute } from "./landing.ts";
 export { metadataRoutes, type MetadataClientSource } from "./metadata-routes.ts";
 export { metricsRoute } from "./metrics-route.ts";
-export { nodeChecks, type NodePhase, type NodeView } from "./readiness.ts";
+export {
+  nodeChecks,
+  type NodePhase,
+  type NodeView,
+  type SeatView,
+  type VoterView,
+} from "./readiness.ts";
 export { errorBody, statusCodes, statusOfCode } from "./responses.ts";
 export { Router } from "./router.ts";
-export { type BuildInfo, type NodeStatus, statusRoutes } from "./status-routes.ts";
+export { type BuildInfo, type NodeStatus, nodeStatusBody, statusRoutes } from "./status-routes.ts";
 export type { AdminHandler, AdminRequest, AdminResponse, MetadataClient, Route } from "./types.ts";

@@ -8,6 +8,8 @@ import { CHECK_OK, type CheckResult, type HealthCheck } from "./health.ts";
 export type NodePhase =
   /** Before anything that can be counted: `doing` completes the sentence "starting: ...". */
   | { readonly kind: "starting"; readonly doing: string }
+  /** Others have to act: `text` is the whole sentence. */
+  | { readonly kind: "waiting"; readonly text: string }
   | {
       readonly kind: "replaying";
       readonly appliedIndex: number;
@@ -17,6 +19,20 @@ export type NodePhase =
   | { readonly kind: "running" }
   | { readonly kind: "stopping"; readonly doing: string; readonly leftMs: number };
 
+export interface VoterView {
+  readonly name: string;
+  readonly isReached: boolean;
+  readonly problem: string | null;
+}
+
+/** The node's seat in its cluster. */
+export type SeatView =
+  | { readonly kind: "member" }
+  /** It belongs to a cluster, and has not heard of its members yet. */
+  | { readonly kind: "expected"; readonly clusterId: string }
+  /** The newest configuration is without it. */
+  | { readonly kind: "removed"; readonly atIndex: number };
+
 /** What a node knows of itself at this moment. Durations are measured by a clock that never jumps. */
 export interface NodeView {
   readonly phase: NodePhase;
@@ -24,6 +40,15 @@ export interface NodeView {
   readonly leaderlessMs: number;
   readonly voterCount: number;
   readonly reachableVoterCount: number;
+  /** The voters but this node, and why those are silent that are; null: no problem known. */
+  readonly otherVoters: readonly VoterView[];
+  readonly seat: SeatView;
+  /** Entries that are missing here for a consistent read; null: none, or not known. */
+  readonly lag: { readonly entries: number; readonly entriesPerSec: number } | null;
+  /** Why no member can be added or reach this node; null: the peer port is open. */
+  readonly peerPortProblem: string | null;
+  /** A log write that hangs has cost this node the leadership. */
+  readonly hasGivenUpLeadership: boolean;
   /** A committed entry waits for its application; 0 when none does. */
   readonly applyPendingMs: number;
   /** First entry that waits. */
@@ -50,7 +75,9 @@ const READER_RESTART_MAX = 5;
 export function nodeChecks(view: () => NodeView): HealthCheck[] {
   return [
     { name: "phase", kind: "ready", check: () => checkPhase(view()) },
+    { name: "member", kind: "ready", check: () => checkMember(view()) },
     { name: "leader", kind: "ready", check: () => checkLeader(view()) },
+    { name: "peers", kind: "ready", check: () => checkPeers(view()) },
     { name: "log", kind: "ready", check: () => checkLog(view()) },
     { name: "readers", kind: "ready", check: () => checkReaders(view()) },
     { name: "consistent", kind: "ready", check: () => checkConsistent(view()) },
@@ -65,6 +92,8 @@ function checkPhase({ phase }: NodeView): CheckResult {
       return CHECK_OK;
     case "starting":
       return failed(`starting: ${phase.doing}`);
+    case "waiting":
+      return failed(phase.text);
     case "replaying": {
       const left = phase.lastIndex - phase.appliedIndex;
       const isRated = phase.entriesPerSec > 0 && left > 0;
@@ -78,16 +107,44 @@ function checkPhase({ phase }: NodeView): CheckResult {
   }
 }
 
+function checkMember({ phase, seat }: NodeView): CheckResult {
+  if (phase.kind !== "running" || seat.kind === "member") return CHECK_OK;
+  if (seat.kind === "removed")
+    return failed(`removed from the cluster at log index ${formatCount(seat.atIndex)}`);
+  return failed(`waiting for the leader of cluster ${seat.clusterId} to send its log`);
+}
+
 function checkLeader(view: NodeView): CheckResult {
   if (view.hasLeader || view.phase.kind !== "running") return CHECK_OK;
+  const { voterCount, reachableVoterCount, leaderlessMs } = view;
   return failed(
-    `no leader for ${seconds(view.leaderlessMs)}: reached ${view.reachableVoterCount} of ${view.voterCount} voters`,
+    `no leader for ${seconds(leaderlessMs)}: reached ${reachableVoterCount} of ${voterCount} voters${votersInWords(view)}`,
   );
 }
 
-function checkLog(view: NodeView): CheckResult {
-  if (view.logWritePendingMs < LOG_STALL_MS) return CHECK_OK;
-  return failed(`a log write is pending for ${formatDuration(view.logWritePendingMs)}`);
+/** Those that answer first, then the others with their reasons. */
+function votersInWords({ otherVoters }: NodeView): string {
+  const reached = otherVoters.filter(({ isReached }) => isReached).map(({ name }) => name);
+  const silent = otherVoters
+    .filter(({ isReached }) => !isReached)
+    .map(({ name, problem }) => `${name} ${problem ?? "gave no answer"}`);
+  const parts = [reached.join(", "), silent.join(", ")].filter((part) => part !== "");
+  return parts.length === 0 ? "" : ` (${parts.join("; ")})`;
+}
+
+function checkPeers({ peerPortProblem, otherVoters }: NodeView): CheckResult {
+  if (peerPortProblem !== null)
+    return { state: "warning", reason: `no peer port: ${peerPortProblem}` };
+  const silent = otherVoters.filter(({ isReached }) => !isReached);
+  if (silent.length === 0) return CHECK_OK;
+  const words = silent.map(({ name, problem }) => `${name} ${problem ?? "gives no answer"}`);
+  return { state: "warning", reason: words.join(", ") };
+}
+
+function checkLog({ logWritePendingMs, hasGivenUpLeadership }: NodeView): CheckResult {
+  if (logWritePendingMs < LOG_STALL_MS) return CHECK_OK;
+  const cost = hasGivenUpLeadership ? "; leadership was given up" : "";
+  return failed(`a log write is pending for ${formatDuration(logWritePendingMs)}${cost}`);
 }
 
 function checkReaders(view: NodeView): CheckResult {
@@ -104,11 +161,19 @@ function checkReaders(view: NodeView): CheckResult {
 
 function checkConsistent(view: NodeView): CheckResult {
   if (view.phase.kind !== "running") return CHECK_OK;
-  if (view.consistentMs === null) return failed("no entry of this term has been applied yet");
+  if (view.lag !== null) return failed(lagInWords(view.lag));
+  if (view.consistentMs === null) return failed("no read would be consistent yet");
   if (view.consistentMs >= view.minReadyMs) return CHECK_OK;
   return failed(
     `consistent for ${seconds(view.consistentMs)} of ${seconds(view.minReadyMs)} (metastore.min-ready-duration)`,
   );
+}
+
+function lagInWords({ entries, entriesPerSec }: NonNullable<NodeView["lag"]>): string {
+  const behind = `${formatCount(entries)} entries behind the leader`;
+  if (entriesPerSec < 1) return behind;
+  const left = seconds((entries / entriesPerSec) * 1_000);
+  return `${behind}, catching up at ${formatCount(Math.round(entriesPerSec))}/s, about ${left} left`;
 }
 
 function checkApply(view: NodeView): CheckResult {

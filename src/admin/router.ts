@@ -10,6 +10,8 @@ import type { AdminHandler, AdminRequest, AdminResponse, Route } from "./types.t
 export interface RouterModules {
   readonly routes: readonly Route[];
   readonly logger: Logger;
+  /** An error with the addresses that HTTP clients use; left out: as it is. */
+  readonly translate?: (error: HearthError) => HearthError;
 }
 
 export interface RoutedResponse {
@@ -35,9 +37,11 @@ const OTHER_ROUTE = "other";
 export class Router {
   readonly #compiled: readonly CompiledRoute[];
   readonly #logger: Logger;
+  readonly #translate: (error: HearthError) => HearthError;
 
   constructor(modules: RouterModules) {
     this.#logger = modules.logger;
+    this.#translate = modules.translate ?? ((error) => error);
     this.#compiled = modules.routes.map((route) => ({ route, segments: splitPath(route.path) }));
   }
 
@@ -65,7 +69,8 @@ export class Router {
           error: error instanceof Error ? (error.stack ?? error.message) : String(error),
         });
       }
-      return { response: errorResponse(error, request.requestId), route: match.route.path };
+      const told = isHearthError(error) ? this.#translate(error) : error;
+      return { response: errorResponse(told, request.requestId), route: match.route.path };
     }
   }
 

@@ -70,7 +70,7 @@ export function statusRoutes(modules: StatusModules): Route[] {
       method: "GET",
       path: "/api/v1/status",
       summary: "What this node knows of itself",
-      handle: () => json(200, statusBody(modules)),
+      handle: () => json(200, nodeStatusBody(modules)),
     },
     {
       method: "GET",
@@ -105,7 +105,12 @@ function readMode(request: AdminRequest): "all" | "diff" | "defaults" {
   throw invalidArgument("bad_mode", `mode: "${mode}" is not one of all, diff, defaults`);
 }
 
-function statusBody({ status, health, nowMs }: StatusModules): object {
+/** What GET /api/v1/status answers; other members ask for it, too. */
+export function nodeStatusBody({
+  status,
+  health,
+  nowMs,
+}: Pick<StatusModules, "status" | "health" | "nowMs">): object {
   const checks = (["live", "ready"] as const).flatMap((kind) =>
     health.evaluate(kind).map(({ name, result }) => ({
       kind,

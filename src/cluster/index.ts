@@ -27,6 +27,24 @@ export { type LookUpHost, lookUpHost, type PeerSockets, TCP_SOCKETS } from "./so
 export { type HostPort, tryParseAddress } from "./transport/address.ts";
 export { createPeerNetwork, type PeerModules, TcpPeerNetwork } from "./transport/network.ts";
 export {
+  decodeFoundNotice,
+  decodeJoinWish,
+  decodeJson,
+  decodeProbeAnswer,
+  encodeJson,
+  type FoundNotice,
+  type JoinWish,
+  memberOf,
+  type ProbeAnswer,
+} from "./bootstrap/calls.ts";
+export {
+  type ClusterBond,
+  Formation,
+  FORMATION_DEFAULTS,
+  type FormationModules,
+  type FormationOptions,
+} from "./bootstrap/formation.ts";
+export {
   type AnswerPeer,
   type NodeAddresses,
   type NodeIntroduction,

@@ -20,8 +20,18 @@ export interface Config {
     readonly dataDirectory: string;
     readonly logDirectory: string;
     readonly minReadyMs: number;
-    readonly expectPeers: number;
+  };
+  readonly cluster: {
+    /** host:port; an empty host is every interface. */
+    readonly bindAddress: string;
+    readonly advertiseAddress: string;
     readonly bootstrapPeers: readonly string[];
+    /** Nodes that form the cluster; 0: waits to be added. */
+    readonly expectPeers: number;
+    readonly isAutoJoin: boolean;
+    readonly applyTimeoutMs: number;
+    /** Entries; 0: no limit. */
+    readonly readIndexMaxDistance: number;
   };
   readonly listener: {
     readonly address: string;
@@ -81,8 +91,15 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
       dataDirectory: read.text("metastore.data-dir"),
       logDirectory: read.text("metastore.raft.dir"),
       minReadyMs: read.number("metastore.min-ready-duration"),
-      expectPeers: read.number("metastore.raft.bootstrap-expect-peers"),
+    },
+    cluster: {
+      bindAddress: read.text("metastore.raft.bind-address"),
+      advertiseAddress: read.text("metastore.raft.advertise-address"),
       bootstrapPeers: read.list("metastore.raft.bootstrap-peers"),
+      expectPeers: read.number("metastore.raft.bootstrap-expect-peers"),
+      isAutoJoin: read.boolean("metastore.raft.auto-join"),
+      applyTimeoutMs: read.number("metastore.raft.apply-timeout"),
+      readIndexMaxDistance: read.number("metastore.raft.read-index-max-distance"),
     },
     listener: {
       address: read.text("hearth.websocket-listen-address"),

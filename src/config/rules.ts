@@ -36,21 +36,33 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
-    settings: ["metastore.raft.bootstrap-expect-peers", "metastore.raft.bootstrap-peers"],
+    settings: [
+      "metastore.raft.bootstrap-expect-peers",
+      "metastore.raft.bootstrap-peers",
+      "metastore.raft.server-id",
+      "metastore.raft.auto-join",
+    ],
     severity: "error",
     check: checkPeerCount,
   },
   {
-    settings: ["metastore.raft.bootstrap-expect-peers"],
+    settings: ["metastore.raft.auto-join", "metastore.raft.bootstrap-peers"],
     severity: "error",
     check: (view) => {
-      const expected = view.get("metastore.raft.bootstrap-expect-peers");
-      if (expected === 1) return null;
-      return (
-        `bootstrap-expect-peers is ${expected}, but this version runs one node only and would start ` +
-        `${expected} clusters that know nothing of each other. Write 1`
-      );
+      const peers = view.get("metastore.raft.bootstrap-peers") as readonly string[];
+      if (view.get("metastore.raft.auto-join") !== true || peers.length > 0) return null;
+      return "metastore.raft.auto-join is on, but there is nobody to ask. Name members by metastore.raft.bootstrap-peers";
     },
+  },
+  {
+    settings: ["metastore.raft.bind-address"],
+    severity: "error",
+    check: (view) => checkAddress(view, "metastore.raft.bind-address", true),
+  },
+  {
+    settings: ["metastore.raft.advertise-address"],
+    severity: "error",
+    check: (view) => checkAddress(view, "metastore.raft.advertise-address", false),
   },
   {
     settings: ["server.http-listen-port", "hearth.websocket-listen-port"],
@@ -129,19 +141,33 @@ export const RULES: readonly Rule[] = [
 function checkPeerCount(view: RuleView): string | null {
   const peers = view.get("metastore.raft.bootstrap-peers") as readonly string[];
   const expected = Number(view.get("metastore.raft.bootstrap-expect-peers"));
+  // Who joins or is added only needs somebody to ask.
+  if (expected === 0 || view.get("metastore.raft.auto-join") === true) return null;
   // What a DNS name will resolve to is not known before the start; a single node needs no list at all.
-  if (peers.length === 0 || peers.some((peer) => peer.includes("+"))) return null;
-  const ids = new Set(peers.map(peerId));
-  if (ids.size === expected || ids.size + 1 === expected) return null;
+  if (peers.some((peer) => peer.includes("+"))) return null;
+  const ids = new Set([...peers.map(peerId), String(view.get("metastore.raft.server-id"))]);
+  if (ids.size === expected) return null;
   return (
-    `bootstrap-expect-peers is ${expected}, but bootstrap_peers and this node make ${ids.size + 1}. ` +
+    `bootstrap-expect-peers is ${expected}, but bootstrap_peers and this node make ${ids.size}. ` +
     "Name every node as host:port/server-id"
   );
 }
 
+/** The id of a static peer without one is its host. */
 function peerId(peer: string): string {
   const slash = peer.indexOf("/");
   return slash < 0 ? peer.replace(/:\d+$/, "") : peer.slice(slash + 1);
+}
+
+function checkAddress(view: RuleView, name: UsedSettingName, mayBeEmpty: boolean): string | null {
+  const address = String(view.get(name));
+  const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]]*):(\d{1,5})$/.exec(address);
+  const isGood =
+    match !== null &&
+    Number(match[2]) <= 65_535 &&
+    (mayBeEmpty || (match[1] !== "" && match[2] !== "0"));
+  if (isGood) return null;
+  return `${name}: "${address}" is not an address. Write host:port, for example hearth-0:9099`;
 }
 
 /** Magic numbers of statfs(2) for file systems that live in memory. */

@@ -3,6 +3,7 @@
  * ours begin with `hearth_` (ux, 5). The reference page, the tests and the registry read this one list. Names are a
  * contract with dashboards: new ones are appended, retired ones are listed as retired.
  */
+import { CLUSTER } from "./catalog-cluster.ts";
 import {
   COUNT_BUCKETS,
   DEFAULT_SECONDS_BUCKETS,
@@ -293,6 +294,7 @@ const PROCESS: readonly MetricSpec[] = [
 export const METRIC_CATALOG: readonly MetricSpec[] = [
   ...REQUESTS,
   ...RAFT,
+  ...CLUSTER,
   ...LOG_AND_STATE,
   ...PROCESS,
 ];

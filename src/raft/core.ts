@@ -278,7 +278,10 @@ export class RaftCore implements Raft, Core {
 
 /** No private method: `resume` makes cores without running the constructor. */
 function trimDone({ log, appliedIndex, options }: CoreState): void {
-  trimTail(log, Math.min(appliedIndex, log.durableIndex), options.tailMaxBytes);
+  // Who is alone is asked by nobody for what is applied.
+  const hasPeers = currentMembership(log).membership.members.length > 1;
+  const keepBytes = hasPeers ? options.tailMaxBytes : 0;
+  trimTail(log, Math.min(appliedIndex, log.durableIndex), keepBytes);
 }
 
 /** Questions and answers about a term that nobody is in yet. */

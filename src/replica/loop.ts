@@ -65,6 +65,8 @@ export interface MemberModules {
   readonly logger: Logger;
   /** Called after every change of what reader threads may see, on the main thread. */
   readonly publish: (state: PublishedState) => void;
+  /** Role, term, leader or members changed; before anything of the change leaves this member. */
+  readonly onChanged?: () => void;
 }
 
 export interface LoopModules extends MemberModules {
@@ -158,6 +160,7 @@ export class MemberLoop {
       onUnreachable: (peer) => this.#input(() => this.core.unreachable(peer)),
     });
     this.view.update(this.core);
+    this.#modules.onChanged?.();
     this.#ticker.start();
     this.#scheduleTurn();
   }
@@ -362,6 +365,7 @@ export class MemberLoop {
       const fields = { term: this.core.term, leader: leaderHint?.id ?? leader };
       this.#modules.logger.info(leader === "" ? "no leader" : "leader", fields);
     }
+    this.#modules.onChanged?.();
     this.announce();
   }
 

@@ -1,7 +1,12 @@
 /** What the driver asks of the configuration all the time, kept until the core says that something changed. */
 
 import type { LeaderHint } from "../base/index.ts";
-import type { Membership, NodeId, Raft } from "../raft/index.ts";
+import type { Membership, MembershipAt, NodeId, Raft } from "../raft/index.ts";
+
+const NO_MEMBERS: MembershipAt = {
+  index: 0,
+  membership: { members: [], voters: [], votersOutgoing: [], learners: [], learnersNext: [] },
+};
 
 export class MemberView {
   readonly #nodeId: NodeId;
@@ -11,6 +16,8 @@ export class MemberView {
   /** Nobody else decides: in no configuration that is in force is there another voter. */
   isSoleVoter = false;
   voters: readonly NodeId[] = [];
+  /** The newest configuration, committed or not. */
+  membership: MembershipAt = NO_MEMBERS;
 
   constructor(nodeId: NodeId) {
     this.#nodeId = nodeId;
@@ -21,6 +28,7 @@ export class MemberView {
     const { leader, membership } = core.status();
     const isNewLeader = leader !== this.leader;
     this.leader = leader;
+    this.membership = membership;
     this.leaderHint = hintOf(membership.membership, leader);
     const { voters, votersOutgoing } = membership.membership;
     this.voters = [...new Set([...voters, ...votersOutgoing])];

@@ -7,6 +7,7 @@
 import { assert, type HearthError, toHearthError } from "../base/index.ts";
 import { entriesByteLength } from "../protocol/index.ts";
 import {
+  type MembershipAt,
   type MembershipChange,
   type NodeId,
   PROPOSE_REFUSAL,
@@ -152,6 +153,21 @@ export class Replica {
   /** The core, from the start on: for checks that look inside. It must not be given input. */
   get core(): RaftCore | null {
     return this.#loop?.core ?? null;
+  }
+
+  /** The newest configuration, committed or not; null before the start. */
+  get membership(): MembershipAt | null {
+    return this.#loop?.view.membership ?? null;
+  }
+
+  /** Node id of the leader as far as this member knows; empty: none. */
+  get leader(): NodeId {
+    return this.#hasEnded() ? "" : (this.#loop?.view.leader ?? "");
+  }
+
+  /** Leads, and has applied an entry of its own term. */
+  get isServing(): boolean {
+    return this.#loop?.isServing ?? false;
   }
 
   /** Term of this member; 0 before the start. */

@@ -1,3 +1,12 @@
+export {
+  AddressBook,
+  Adoption,
+  Control,
+  FORWARD_DEFAULTS,
+  type MemberPort,
+  PeerRequests,
+  WriteForwarder,
+} from "./cluster/index.ts";
 export type {
   ChangeGuard,
   ChangeResult,

@@ -58,17 +58,17 @@ describe("precedence", () => {
     ];
     const { config } = load({ argv: argv2 });
     assert.equal(config?.logger.level, "warn");
-    assert.deepEqual(config?.node.bootstrapPeers, ["dns+a:1", "dns+b:1"]);
+    assert.deepEqual(config?.cluster.bootstrapPeers, ["dns+a:1", "dns+b:1"]);
   });
 
   it("a list of a stronger source replaces the weaker one as a whole", () => {
     const file = "metastore:\n  raft:\n    bootstrap_peers:\n      - dns+x:1\n      - dns+y:1\n";
-    assert.deepEqual(load({ yaml: file }).config?.node.bootstrapPeers, ["dns+x:1", "dns+y:1"]);
+    assert.deepEqual(load({ yaml: file }).config?.cluster.bootstrapPeers, ["dns+x:1", "dns+y:1"]);
     const { config } = load({
       yaml: file,
       environment: { HEARTH_METASTORE_RAFT_BOOTSTRAP_PEERS: "dns+z:1, dns+q:1" },
     });
-    assert.deepEqual(config?.node.bootstrapPeers, ["dns+z:1", "dns+q:1"]);
+    assert.deepEqual(config?.cluster.bootstrapPeers, ["dns+z:1", "dns+q:1"]);
   });
 
   it("an empty YAML value leaves the default", () => {
@@ -105,7 +105,7 @@ server:
       argv: ["-metastore.raft.bootstrap-expect-peers=3", "-metastore.raft.bootstrap-peers=b:1/b"],
     });
     assert.deepEqual(formatProblems(result), [
-      "test.yaml: 11 errors",
+      "test.yaml: 10 errors",
       "error    test.yaml:2:23             metastore.min_ready_duration: 15 has no unit. Write 15s, 15m or 15h",
       "error    test.yaml:4:5              metastore.raft.snapshot_treshold: unknown key. Did you mean snapshot_threshold?",
       "error    test.yaml:5:20             metastore.raft.apply_timeout: expected a single value",
@@ -115,7 +115,6 @@ server:
       "error    test.yaml:12:1             metastor: unknown key. Did you mean metastore?",
       "error    test.yaml:18:21            server.http_listen_port: 99999 is above the largest value 65535",
       "error    flag                       bootstrap-expect-peers is 3, but bootstrap_peers and this node make 2. Name every node as host:port/server-id",
-      "error    flag                       bootstrap-expect-peers is 3, but this version runs one node only and would start 3 clusters that know nothing of each other. Write 1",
       "error    test.yaml:7 + test.yaml:6  metastore.data-dir and metastore.raft.dir are the same directory. The index may be deleted, the log never: keep them apart",
     ]);
     assert.equal(result.config, null);
@@ -199,12 +198,39 @@ describe("rules", () => {
     assert.deepEqual(messages(load({ argv: chosen })), []);
   });
 
-  it("one node is what this version runs, in whatever way it is written", () => {
+  it("peers that are named and this node must make the expected number", () => {
     const peers = (...values: string[]): string[] =>
       values.map((value) => `-metastore.raft.bootstrap-peers=${value}`);
+    const three = ["-metastore.raft.bootstrap-expect-peers=3", "-metastore.raft.server-id=c"];
     assert.deepEqual(messages(load({ argv: peers("dnssrvnoa+_raft._tcp.x:9099") })), []);
     assert.deepEqual(messages(load({ argv: peers("localhost:9099/localhost:9099") })), []);
     assert.equal(messages(load({ argv: peers("a:9099/a", "b:9099/b") })).length, 1);
+    assert.deepEqual(messages(load({ argv: [...three, ...peers("a:9099/a", "b:9099/b")] })), []);
+    assert.equal(messages(load({ argv: three })).length, 1);
+    const waits = "-metastore.raft.bootstrap-expect-peers=0";
+    assert.deepEqual(messages(load({ argv: [waits] })), []);
+  });
+
+  it("who joins needs somebody to ask, and no number of nodes", () => {
+    const join = "-metastore.raft.auto-join";
+    assert.match(messages(load({ argv: [join] }))[0] ?? "", /there is nobody to ask/);
+    const argv = [join, "-metastore.raft.bootstrap-peers=a:9099/a"];
+    assert.deepEqual(messages(load({ argv })), []);
+    assert.equal(load({ argv }).config?.cluster.isAutoJoin, true);
+  });
+
+  it("addresses of members are host and port", () => {
+    for (const good of [":9099", "[::1]:9099", "a.b.c.:9099", "127.0.0.1:0"]) {
+      assert.deepEqual(
+        messages(load({ argv: [`-metastore.raft.bind-address=${good}`] })),
+        [],
+        good,
+      );
+    }
+    for (const bad of ["", "a", ":9099", "a:99999", "a:0", "::1:9099"]) {
+      const argv = [`-metastore.raft.advertise-address=${bad}`];
+      assert.match(messages(load({ argv }))[0] ?? "", /is not an address\. Write host:port/, bad);
+    }
   });
 
   it("a file of the log must hold the largest writes", () => {

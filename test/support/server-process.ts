@@ -13,6 +13,10 @@ export interface ServerOptions {
   readonly flags?: readonly string[];
   /** The longest wait for /ready. Starts take a fraction of it; a loaded machine may need more. */
   readonly readyLimitMs?: number;
+  /** Websocket and HTTP, to come back under the same addresses. Left out: free ones. */
+  readonly ports?: readonly [websocket: number, http: number];
+  /** False: returns at once, for a node that others have to wait for. */
+  readonly mustBeReady?: boolean;
 }
 
 export interface ServerProcess {
@@ -21,6 +25,8 @@ export interface ServerProcess {
   /** "http://127.0.0.1:port". */
   readonly httpUrl: string;
   readonly pid: number;
+  /** Signal or status once the process has ended, else null. */
+  readonly ended: string | number | null;
   /** SIGTERM; resolves with the exit status. */
   stop(): Promise<number | null>;
   /** SIGKILL: what is only in memory is gone. */
@@ -42,7 +48,7 @@ const OUTPUT_MAX_CHARS = 16_384;
 
 /** Starts a server and waits until it is ready. Errors: carries what the server said. */
 export async function startServer(options: ServerOptions): Promise<ServerProcess> {
-  const [port, httpPort] = await findFreePorts(2);
+  const [port, httpPort] = options.ports ?? (await findFreePorts(2));
   const child = spawn(
     process.execPath,
     [
@@ -54,7 +60,9 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
       `-hearth.websocket-listen-port=${port}`,
       `-metastore.data-dir=${join(options.directory, "data")}`,
       `-metastore.raft.dir=${join(options.directory, "raft")}`,
-      // A lone node of a test has nothing to wait for.
+      // Nobody looks for a lone node of a test.
+      "-metastore.raft.bind-address=127.0.0.1:0",
+      // And it has nothing to wait for.
       "-metastore.min-ready-duration=0s",
       ...(options.flags ?? []),
     ],
@@ -73,28 +81,29 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
     endpoint: `127.0.0.1:${port}`,
     httpUrl: `http://127.0.0.1:${httpPort}`,
     pid: child.pid as number,
+    get ended() {
+      return child.signalCode ?? child.exitCode;
+    },
     stop: () => end(child, "SIGTERM", exited),
     kill: async () => {
       await end(child, "SIGKILL", exited);
     },
     output: () => output,
   };
-  await waitUntilReady(server, child, options.readyLimitMs ?? READY_LIMIT_MS);
+  if (options.mustBeReady === false) return server;
+  await waitUntilReady(server, options.readyLimitMs ?? READY_LIMIT_MS);
   return server;
 }
 
-async function waitUntilReady(
+/** Errors: carries what the server said, when it ends or is not ready in time. */
+export async function waitUntilReady(
   server: ServerProcess,
-  child: ChildProcess,
-  limitMs: number,
+  limitMs = READY_LIMIT_MS,
 ): Promise<void> {
   const endAtMs = performance.now() + limitMs;
   for (;;) {
-    if (child.exitCode !== null || child.signalCode !== null) {
-      throw new Error(
-        `The server ended with ${child.signalCode ?? child.exitCode}:\n${server.output()}`,
-      );
-    }
+    if (server.ended !== null)
+      throw new Error(`The server ended with ${server.ended}:\n${server.output()}`);
     const answer = await fetch(`${server.httpUrl}/ready`).catch(() => null);
     if (answer?.status === 200) return;
     if (performance.now() > endAtMs) {

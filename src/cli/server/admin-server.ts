@@ -12,11 +12,13 @@ import {
   metadataRoutes,
   metricsRoute,
   nodeChecks,
+  type NodeStatus,
+  nodeStatusBody,
   type Route,
   Router,
   statusRoutes,
 } from "../../admin/index.ts";
-import type { Logger } from "../../base/index.ts";
+import type { HearthError, Logger } from "../../base/index.ts";
 import { type Config, configHash, configYaml, type LoadResult } from "../../config/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import type { ClusterControl, SnapshotControl } from "../../service/index.ts";
@@ -28,6 +30,8 @@ export interface AdminServerModules {
   readonly version: string;
   readonly logger: Logger;
   readonly state: NodeState;
+  /** An error with the addresses that HTTP clients use. */
+  readonly translate: (error: HearthError) => HearthError;
   /** Null until reader threads serve. */
   readonly client: () => MetadataClient | null;
   /** Null until the node knows which cluster it belongs to. */
@@ -45,7 +49,8 @@ export class AdminServer {
     const { state, metrics } = modules;
     this.#modules = modules;
     this.#health = new Health(nodeChecks(() => state.view()));
-    const router = new Router({ routes: this.#routes(config), logger: modules.logger });
+    const { logger, translate } = modules;
+    const router = new Router({ routes: this.#routes(config), logger, translate });
     const options = { ...config.http };
     this.#server = new AdminHttpServer(options, {
       router,
@@ -63,12 +68,17 @@ export class AdminServer {
     return this.#server.listen();
   }
 
+  /** What GET /api/v1/status answers, for other members. */
+  statusBody(): object {
+    return nodeStatusBody(this.#statusModules());
+  }
+
   close(graceMs: number): Promise<void> {
     return this.#server.close(graceMs);
   }
 
   #routes(config: Config): Route[] {
-    const { metrics, loaded, version, state, client, cluster, snapshots, logger } = this.#modules;
+    const { metrics, loaded, version, client, cluster, snapshots, logger } = this.#modules;
     const nowMs = (): number => Date.now();
     const routes: Route[] = [];
     routes.push(
@@ -80,17 +90,21 @@ export class AdminServer {
       metricsRoute(metrics),
       ...healthRoutes(this.#health),
       ...statusRoutes({
-        status: () => state.status(this.#problem()),
+        ...this.#statusModules(),
         buildInfo: { version, revision: "", branch: "", goVersion: `node ${process.version}` },
         configYaml: (view) => configYaml(loaded.values, view),
-        health: this.#health,
-        nowMs,
       }),
       ...clusterRoutes({ control: cluster, nowMs, clockMs: () => performance.now() }),
       ...changeRoutes({ control: cluster, snapshots, logger, nowMs }),
       ...metadataRoutes({ defaultTimeoutMs: config.listener.defaultTimeoutMs }, client),
     );
     return routes;
+  }
+
+  #statusModules(): Parameters<typeof nodeStatusBody>[0] {
+    const { state } = this.#modules;
+    const status = (): NodeStatus => state.status(this.#problem());
+    return { status, health: this.#health, nowMs: () => Date.now() };
   }
 
   #problem(): string | null {

@@ -1,9 +1,12 @@
 /** Gauges and counters that are cheaper to read at a scrape than to keep: one function per engine. */
+import { SYSTEM_SCHEDULER } from "../../base/index.ts";
+import type { PeerNetwork } from "../../cluster/index.ts";
 import type { IndexDatabase } from "../../db/index.ts";
 import { TABLES } from "../../db/index.ts";
 import type { DurableLog } from "../../log/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import type { Replica } from "../../replica/index.ts";
+import type { ClusterControl } from "../../service/index.ts";
 import type { StateMachine } from "../../state/index.ts";
 
 /** Adds what a total has grown by since the last scrape, so that it stays a counter of the registry. */
@@ -23,18 +26,24 @@ class Increases {
   }
 }
 
-export function collectReplica(metrics: MetricRegistry, replica: Replica): void {
+export function collectReplica(
+  metrics: MetricRegistry,
+  replica: Replica,
+  control: Pick<ClusterControl, "view">,
+): void {
+  const increases = new Increases(metrics);
   metrics.onCollect(() => {
     const status = replica.status();
     const isLeader = status.role === "leader" ? 1 : 0;
     metrics.clear("pyroscope_metastore_raft_state");
     metrics.set("pyroscope_metastore_raft_state", 1, {
-      state: isLeader === 1 ? "Leader" : "Follower",
+      state: RAFT_STATES[status.role],
     });
     metrics.set("hearth_raft_term", status.term);
     metrics.set("hearth_raft_has_leader", status.leader === null ? 0 : 1);
     metrics.set("hearth_raft_is_leader", isLeader);
-    const { voters, reachableVoters } = status;
+    const cluster = control.view();
+    const { voters, reachableVoters } = cluster;
     const majority = Math.floor(voters / 2) + 1;
     metrics.set("hearth_raft_voters", voters);
     metrics.set("hearth_raft_reachable_voters", reachableVoters);
@@ -45,8 +54,50 @@ export function collectReplica(metrics: MetricRegistry, replica: Replica): void 
     metrics.set("hearth_raft_proposals_pending", status.pendingProposals);
     metrics.set("hearth_raft_uncommitted_bytes", status.uncommittedBytes);
     metrics.set("hearth_log_oldest_pending_write_seconds", status.pendingWriteMs / 1_000);
+    metrics.set("hearth_raft_snapshot_index", status.snapshotIndex);
+    increases.take("hearth_raft_leader_changes_total", replica.stats.leaderChanges);
+    metrics.clear("hearth_raft_peer_lag_entries");
+    for (const { serverId: peer, lagEntries } of cluster.members) {
+      if (lagEntries !== null) metrics.set("hearth_raft_peer_lag_entries", lagEntries, { peer });
+    }
   });
 }
+
+const RAFT_STATES = {
+  follower: "Follower",
+  preCandidate: "Candidate",
+  candidate: "Candidate",
+  leader: "Leader",
+} as const;
+
+/** Links to the members and to whoever else is connected; a peer that is gone takes its series along. */
+export function collectPeers(metrics: MetricRegistry, network: Pick<PeerNetwork, "peers">): void {
+  const increases = new Increases(metrics);
+  metrics.onCollect(() => {
+    for (const name of PEER_GAUGES) metrics.clear(name);
+    for (const link of network.peers()) {
+      const peer = link.serverId;
+      metrics.set("hearth_raft_peer_connected", link.isConnected ? 1 : 0, { peer });
+      metrics.set("hearth_raft_peer_queued_bytes", link.queuedBytes, { peer });
+      if (link.lastContactAtMs !== null) {
+        const silentMs = SYSTEM_SCHEDULER.monotonicMs() - link.lastContactAtMs;
+        metrics.set("hearth_raft_peer_last_contact_seconds", silentMs / 1_000, { peer });
+      }
+      if (link.roundTripMs !== null)
+        metrics.set("hearth_raft_peer_rtt_seconds", link.roundTripMs / 1_000, { peer });
+      const labels = (direction: string) => ({ peer, direction });
+      increases.take("hearth_raft_peer_bytes_total", link.sentBytes, labels("sent"));
+      increases.take("hearth_raft_peer_bytes_total", link.receivedBytes, labels("received"));
+    }
+  });
+}
+
+const PEER_GAUGES = [
+  "hearth_raft_peer_connected",
+  "hearth_raft_peer_queued_bytes",
+  "hearth_raft_peer_last_contact_seconds",
+  "hearth_raft_peer_rtt_seconds",
+] as const;
 
 export function collectLog(metrics: MetricRegistry, log: DurableLog): void {
   const increases = new Increases(metrics);

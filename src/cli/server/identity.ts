@@ -2,31 +2,104 @@
  * Whose data a directory holds: the cluster's id, the node's name, and the id under which this very directory votes.
  * A directory mounted under the wrong node would bring two logs under one name, so a difference stops the start. A
  * wiped directory gets a new id: what its old self promised is gone, so it must not pass for it.
+ *
+ * The file is written before anything else is, and before anybody is told: whatever the log says later, the directory
+ * knows whose it is.
  */
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname } from "node:path";
 import { HearthError } from "../../base/index.ts";
-import { identityFile } from "./directories.ts";
+import { type ClusterBond, memberOf } from "../../cluster/index.ts";
+import type { Member } from "../../raft/index.ts";
+import { identityFile, logFilesDirectory } from "./directories.ts";
 
 export interface StoredIdentity {
-  /** Eight hexadecimal digits. */
+  /** Eight hexadecimal digits; empty until the node belongs to a cluster. */
   readonly clusterId: string;
   readonly serverId: string;
   /** Sixteen hexadecimal digits, made with the directory. */
   readonly nodeId: string;
+  /** First members of the cluster when this node is one of them; null: from before they were noted, it was alone. */
+  readonly founders: readonly Member[] | null;
 }
 
-/** Errors: `failed_precondition` when the directory belongs to another node, or its identity cannot be read. */
-export function claimIdentity(raftDirectory: string, serverId: string): StoredIdentity {
+/** The identity of this process's directory, and the moment at which it becomes part of a cluster. */
+export class Identity implements ClusterBond {
+  readonly joined: Promise<void>;
+  readonly #file: string;
+  #stored: StoredIdentity;
+  #resolveJoined: () => void = () => {};
+
+  constructor(file: string, stored: StoredIdentity) {
+    this.#file = file;
+    this.#stored = stored;
+    this.joined = new Promise((resolve) => {
+      this.#resolveJoined = resolve;
+    });
+    if (stored.clusterId !== "") this.#resolveJoined();
+  }
+
+  get clusterId(): string {
+    return this.#stored.clusterId;
+  }
+
+  get serverId(): string {
+    return this.#stored.serverId;
+  }
+
+  get nodeId(): string {
+    return this.#stored.nodeId;
+  }
+
+  get founders(): readonly Member[] | null {
+    return this.#stored.founders;
+  }
+
+  /** Errors: `failed_precondition` when it belongs to another cluster already. Repeating it is harmless. */
+  join(notice: { readonly clusterId: string; readonly founders: readonly Member[] }): void {
+    const { clusterId, founders } = notice;
+    if (this.clusterId === clusterId) return;
+    if (this.clusterId !== "") throw belongsToOther(this.#stored, clusterId);
+    this.#stored = store(this.#file, { ...this.#stored, clusterId, founders });
+    this.#resolveJoined();
+  }
+}
+
+function belongsToOther({ serverId, clusterId }: StoredIdentity, other: string): HearthError {
+  const message = `Cannot join cluster ${other}: the data of ${serverId} belongs to cluster ${clusterId}`;
+  return new HearthError("failed_precondition", message, {
+    reason: "other_cluster",
+    next: "Empty its directories if that data is not needed, and add it again",
+  });
+}
+
+/**
+ * Errors: `failed_precondition` when the directory belongs to another node, when its identity cannot be read, or when
+ * it is gone while the log is there.
+ */
+export function claimIdentity(raftDirectory: string, serverId: string): Identity {
   mkdirSync(raftDirectory, { recursive: true });
   const file = identityFile(raftDirectory);
   const stored = readIdentity(file);
   if (stored === null) {
-    return store(file, { clusterId: randomHex(4), serverId, nodeId: randomHex(8) });
+    if (hasLog(raftDirectory)) throw lostIdentity(file, raftDirectory);
+    const fresh = { clusterId: "", serverId, nodeId: randomHex(8), founders: null };
+    return new Identity(file, store(file, fresh));
   }
   if (stored.serverId === serverId) {
     // Written before nodes had ids of their own.
-    return stored.nodeId === "" ? store(file, { ...stored, nodeId: randomHex(8) }) : stored;
+    const isOld = stored.nodeId === "";
+    return new Identity(file, isOld ? store(file, { ...stored, nodeId: randomHex(8) }) : stored);
   }
   throw new HearthError(
     "failed_precondition",
@@ -38,14 +111,34 @@ export function claimIdentity(raftDirectory: string, serverId: string): StoredId
   );
 }
 
+/** A name for a new cluster. */
+export function newClusterId(): string {
+  return randomHex(4);
+}
+
 function randomHex(bytes: number): string {
   return randomBytes(bytes).toString("hex");
 }
 
-/** Written aside and renamed: a crash leaves no half of it. */
+function hasLog(raftDirectory: string): boolean {
+  try {
+    return readdirSync(logFilesDirectory(raftDirectory)).length > 0;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+}
+
+/** Written aside and renamed: a crash leaves no half of it. Durable when this returns. */
 function store(file: string, identity: StoredIdentity): StoredIdentity {
   writeFileSync(`${file}.new`, `${JSON.stringify(identity)}\n`, { flush: true });
   renameSync(`${file}.new`, file);
+  const directory = openSync(dirname(file), "r");
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
   return identity;
 }
 
@@ -60,9 +153,11 @@ function readIdentity(file: string): StoredIdentity | null {
   }
   try {
     const stored = JSON.parse(text) as Partial<StoredIdentity>;
-    const { clusterId, serverId, nodeId = "" } = stored;
-    if ([clusterId, serverId, nodeId].every((value) => typeof value === "string"))
-      return { clusterId, serverId, nodeId } as StoredIdentity;
+    const { clusterId, serverId, nodeId = "", founders = null } = stored;
+    if ([clusterId, serverId, nodeId].every((value) => typeof value === "string")) {
+      const members = founders === null ? null : founders.map(memberOf);
+      return { clusterId, serverId, nodeId, founders: members } as StoredIdentity;
+    }
   } catch {
     // Falls through: damage of any kind has one answer.
   }
@@ -71,7 +166,15 @@ function readIdentity(file: string): StoredIdentity | null {
     `Cannot read ${file}: it does not say whose data this is`,
     {
       reason: "bad_identity",
-      next: "Restore the file, or remove it if you are sure that the directory belongs to this node",
+      next: "Restore the file, or remove it and the log beside it if the data is not needed",
     },
   );
+}
+
+function lostIdentity(file: string, raftDirectory: string): HearthError {
+  const message = `Cannot use ${raftDirectory}: there is a log, but ${file}, which says whose it is, is gone`;
+  return new HearthError("failed_precondition", message, {
+    reason: "lost_identity",
+    next: "Restore the file; or empty the directory: alone it begins anew, as a member it is added again",
+  });
 }

@@ -14,3 +14,10 @@ function canListen(host: string): Promise<boolean> {
     server.listen({ host, port: 0 }, () => server.close(() => resolve(true)));
   });
 }
+
+/** host:port of a checked setting; an IPv6 host without its brackets, an empty one for every interface. */
+export function splitAddress(address: string): { readonly host: string; readonly port: number } {
+  const colon = address.lastIndexOf(":");
+  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
+  return { host, port: Number(address.slice(colon + 1)) };
+}

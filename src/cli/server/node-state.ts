@@ -2,19 +2,24 @@
  * What a node knows of itself, gathered as its parts come up: the view behind the health checks and the status page.
  * Everything is asked anew at each call; nothing here is kept but what no part knows.
  */
-import type { NodePhase, NodeStatus, NodeView } from "../../admin/index.ts";
+import type { NodePhase, NodeStatus, NodeView, SeatView } from "../../admin/index.ts";
 import type { Config } from "../../config/index.ts";
 import type { IndexDatabase } from "../../db/index.ts";
 import type { DurableLog } from "../../log/index.ts";
 import { SharedState } from "../../read/index.ts";
 import type { Replica } from "../../replica/index.ts";
 import type { ListeningAddress, ReaderPool } from "../../server/index.ts";
+import type { ClusterControl, ClusterView } from "../../service/index.ts";
 import type { StateMachine } from "../../state/index.ts";
+import type { ConsistencyWatch } from "./consistency.ts";
 
 /** What the poller of reader metrics knows beside the metrics. */
 export interface ReaderCounts {
   readonly connectionCount: number;
 }
+
+/** Probes come every few seconds: who led when the last one came led when the write began. */
+const LED_MARGIN_MS = 10_000;
 
 export class NodeState {
   readonly sharedState = SharedState.create();
@@ -28,6 +33,13 @@ export class NodeState {
   #stopDeadlineAtMs = 0;
   #httpPort: number | null = null;
   #address: ListeningAddress | null = null;
+  #control: Pick<ClusterControl, "view"> | null = null;
+  #consistency: ConsistencyWatch | null = null;
+  /** Why the peer port is not open; null: it is, or was not tried yet. */
+  peerPortProblem: string | null = null;
+  /** Some configuration of the log had this node among its members. */
+  #hasBeenMember = false;
+  #lastLedAtMs = Number.NEGATIVE_INFINITY;
   #replica: Replica | null = null;
   #log: DurableLog | null = null;
   #stateMachine: StateMachine | null = null;
@@ -55,9 +67,19 @@ export class NodeState {
     this.view();
   }
 
+  /** Others have to act before the start goes on. */
+  waiting(text: string): void {
+    this.#phase = { kind: "waiting", text };
+  }
+
   stopping(doing: string, timeoutMs: number): void {
     this.#stopDeadlineAtMs = performance.now() + timeoutMs;
     this.#phase = { kind: "stopping", doing, leftMs: timeoutMs };
+  }
+
+  /** The next part of the stop; its limit stays. */
+  stoppingBy(doing: string): void {
+    if (this.#phase.kind === "stopping") this.#phase = { ...this.#phase, doing };
   }
 
   httpListening(port: number): void {
@@ -73,9 +95,24 @@ export class NodeState {
     this.#log = log;
   }
 
-  attachReplica(replica: Replica): void {
+  attachControl(control: Pick<ClusterControl, "view">): void {
+    this.#control = control;
+  }
+
+  attachReplica(replica: Replica, hasBeenMember: boolean): void {
     this.#replica = replica;
+    this.#hasBeenMember = hasBeenMember;
     this.#replayStartedAtMs = performance.now();
+  }
+
+  attachConsistency(consistency: ConsistencyWatch): void {
+    this.#consistency = consistency;
+  }
+
+  /** Role, leader or members changed. */
+  memberChanged(): void {
+    const { isMember } = this.#seatOf(this.#control?.view() ?? null);
+    if (isMember) this.#hasBeenMember = true;
   }
 
   attachPool(pool: ReaderPool, address: ListeningAddress): void {
@@ -95,18 +132,30 @@ export class NodeState {
   view(): NodeView {
     const nowMs = performance.now();
     const replica = this.#replica?.status() ?? null;
-    const isServing =
-      replica?.phase === "ready" && replica.role === "leader" && this.#servingCount > 0;
+    const cluster = this.#control?.view() ?? null;
+    const isServing = this.#servingCount > 0 && this.#consistency?.isConsistent === true;
     if (isServing) this.#firstConsistentAtMs ??= nowMs;
     const hasLeader = replica !== null && replica.leader !== null;
     this.#leaderlessSinceMs = hasLeader ? null : (this.#leaderlessSinceMs ?? nowMs);
     this.#watchApply(replica, nowMs);
+    const voters = cluster?.members.filter(({ suffrage }) => suffrage !== "learner") ?? [];
     return {
       phase: this.#phaseNow(replica, nowMs),
       hasLeader,
       leaderlessMs: sinceOrZero(this.#leaderlessSinceMs, nowMs),
-      voterCount: replica?.voters ?? 1,
-      reachableVoterCount: replica?.reachableVoters ?? 1,
+      voterCount: cluster?.voters ?? 1,
+      reachableVoterCount: cluster?.reachableVoters ?? 1,
+      otherVoters: voters
+        .filter(({ isSelf }) => !isSelf)
+        .map(({ serverId: name, isConnected, problem }) => ({
+          name,
+          isReached: isConnected,
+          problem,
+        })),
+      seat: this.#seatOf(cluster).seat,
+      lag: this.#consistency?.lag ?? null,
+      peerPortProblem: this.peerPortProblem,
+      hasGivenUpLeadership: this.#hasGivenUpLeadership(replica, nowMs),
       applyPendingMs: sinceOrZero(this.#applyPendingSinceMs, nowMs),
       applyPendingIndex: this.#applyPendingIndex,
       logWritePendingMs: replica?.pendingWriteMs ?? 0,
@@ -155,7 +204,8 @@ export class NodeState {
   #raftStatus(replica: ReturnType<Replica["status"]> | null): NodeStatus["raft"] {
     if (replica === null) return null;
     const { role, leader, term, lastIndex, commitIndex, appliedIndex } = replica;
-    const { voters, reachableVoters } = replica;
+    const cluster = this.#control?.view() ?? null;
+    const { voters, reachableVoters } = cluster ?? replica;
     return {
       role: role === "leader" ? "leader" : "follower",
       leaderId: leader?.id ?? null,
@@ -166,6 +216,27 @@ export class NodeState {
       voters,
       reachableVoters,
     };
+  }
+
+  #seatOf(cluster: ClusterView | null): { readonly isMember: boolean; readonly seat: SeatView } {
+    if (this.#replica === null || cluster === null)
+      return { isMember: false, seat: { kind: "member" } };
+    if (cluster.members.some(({ isSelf }) => isSelf))
+      return { isMember: true, seat: { kind: "member" } };
+    const isRemoved = this.#hasBeenMember && cluster.members.length > 0;
+    const seat: SeatView = isRemoved
+      ? { kind: "removed", atIndex: cluster.configurationIndex }
+      : { kind: "expected", clusterId: this.clusterId };
+    return { isMember: false, seat };
+  }
+
+  /** It led when the write that hangs began, and another one may lead now. */
+  #hasGivenUpLeadership(replica: ReturnType<Replica["status"]> | null, nowMs: number): boolean {
+    if (replica === null || replica.voters < 2) return false;
+    if (replica.role === "leader") this.#lastLedAtMs = nowMs;
+    const { pendingWriteMs } = replica;
+    const isRecent = nowMs - this.#lastLedAtMs < pendingWriteMs + LED_MARGIN_MS;
+    return replica.role !== "leader" && pendingWriteMs > 0 && isRecent;
   }
 
   #indexStatus(): NodeStatus["index"] {

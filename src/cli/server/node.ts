@@ -2,10 +2,12 @@
  * The composition root of a node: builds every module with its options, in numbered steps, and takes them down in
  * reverse. Nothing else knows all modules.
  *
- *   start: http -> directories -> index -> log -> replay and lead -> reader threads -> ready
- *   stop:  not ready -> reader threads (their sockets first) -> replica and log -> index -> directories -> http
+ *   start: http -> directories -> peer port -> cluster -> index -> log -> replay, lead or follow -> reader threads -> ready
+ *   stop:  not ready -> leadership -> reader threads (their sockets first) -> replica and log -> peers -> index ->
+ *          directories -> http
  *
- * HTTP is first and last, so that probes and scrapes see every phase in words.
+ * HTTP is first and last, so that probes and scrapes see every phase in words. The log is opened when it is known which
+ * cluster it belongs to; peers are asked, and answered, before.
  */
 import { randomBytes } from "node:crypto";
 import {
@@ -27,7 +29,20 @@ import {
 } from "../../log/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import { QUERY_ENGINE_DEFAULTS } from "../../read/index.ts";
-import { NO_PEERS, REPLICA_DEFAULTS, Replica } from "../../replica/index.ts";
+import {
+  createPeerNetwork,
+  type NodeIntroduction,
+  PEER_DEFAULTS,
+  type PeerNetwork,
+} from "../../cluster/index.ts";
+import {
+  CODEC_LIMITS,
+  decodeMembershipBatch,
+  decodeMessage,
+  encodeMessage,
+  type Member,
+} from "../../raft/index.ts";
+import { REPLICA_DEFAULTS, Replica } from "../../replica/index.ts";
 import {
   type ListeningAddress,
   ReaderPool,
@@ -37,16 +52,24 @@ import {
 import type { ClusterControl, SnapshotControl } from "../../service/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../state/index.ts";
 import { AdminServer } from "./admin-server.ts";
-import { collectDatabase, collectLog, collectReplica, collectState } from "./collectors.ts";
+import {
+  collectDatabase,
+  collectLog,
+  collectPeers,
+  collectReplica,
+  collectState,
+} from "./collectors.ts";
 import { logFilesDirectory } from "./directories.ts";
-import { claimIdentity, type StoredIdentity } from "./identity.ts";
+import { ConsistencyWatch } from "./consistency.ts";
+import { handOver } from "./hand-over.ts";
+import { claimIdentity, type Identity } from "./identity.ts";
 import { observeLogWrite, timedState } from "./instruments.ts";
 import { followDemand } from "./demand.ts";
 import { connectLocally } from "./local-client.ts";
 import { LoopMonitor } from "./loop-monitor.ts";
-import { listenHost } from "./listen-host.ts";
+import { listenHost, splitAddress } from "./listen-host.ts";
 import { NodeState } from "./node-state.ts";
-import { ReplicaProposer } from "./proposer.ts";
+import { Peers } from "./peers.ts";
 import { ReaderMetricsPoller } from "./reader-metrics.ts";
 import { StepLog } from "./steps.ts";
 
@@ -63,7 +86,9 @@ export interface NodeModules {
 interface Parts {
   admin?: AdminServer;
   locks: DirectoryLock[];
-  identity?: StoredIdentity;
+  identity?: Identity;
+  peers?: Peers;
+  consistency?: ConsistencyWatch;
   db?: IndexDatabase;
   stateMachine?: StateMachine;
   log?: DurableLog;
@@ -77,8 +102,8 @@ interface Parts {
   snapshots?: SnapshotControl;
 }
 
-const START_STEPS = 7;
-const STOP_STEPS = 6;
+const START_STEPS = 9;
+const STOP_STEPS = 8;
 /** Requests that still run when the HTTP server closes get this long. */
 const HTTP_GRACE_MS = 1_000;
 
@@ -113,18 +138,20 @@ export class HearthNode {
   async #start(): Promise<void> {
     const steps = new StepLog(this.#logger, "start", START_STEPS);
     const run = <T>(name: string, body: () => T | Promise<T>): Promise<T> => {
-      if (this.#isStopping)
-        throw new HearthError("cancelled", "The start was given up: the node is to stop");
+      if (this.#isStopping) throw givenUp();
       this.state.starting(name);
       return steps.run(name, body);
     };
     await run("listening for http", () => this.#openAdmin());
     await run("claiming the directories", () => this.#claimDirectories());
+    await run("opening the peer port", () => this.#openPeers());
+    await run("finding the cluster", () => this.#findCluster());
     await run("opening the index", () => this.#openIndex());
     await run("opening the log", () => this.#openLog());
     await run("replaying the log", () => this.#startReplica());
     await run("starting reader threads", () => this.#startReaders());
     await run("opening the http api", () => this.#openApi());
+    this.#introduce();
     this.state.running();
     this.#logger.info("node is serving", { ms: steps.elapsedMs, ...this.addresses });
   }
@@ -144,9 +171,12 @@ export class HearthNode {
     await this.#giveUpStart();
     const run = (name: string, body: () => unknown): Promise<void> =>
       steps.run(name, async () => void (await body())).catch(() => {});
+    await run("handing over", () => this.#handOver());
+    this.state.stoppingBy("finishing requests");
     await run("closing the http api", () => parts.client?.close());
     await run("stopping reader threads", () => this.#stopReaders());
     await run("closing the log", () => this.#stopReplica());
+    await run("closing the peer port", () => parts.peers?.close());
     await run("closing the index", () => parts.db?.close());
     await run("releasing the directories", () =>
       Promise.all(parts.locks.map((lock) => lock.release())),
@@ -169,6 +199,7 @@ export class HearthNode {
       version,
       logger: this.#logger.child("http"),
       state: this.state,
+      translate: (error) => this.#parts.peers?.book.translate(error, "http") ?? error,
       client: () => this.#parts.client ?? null,
       cluster: () => this.#parts.cluster ?? null,
       snapshots: () => this.#parts.snapshots ?? null,
@@ -185,6 +216,51 @@ export class HearthNode {
     this.#parts.locks.push(await acquireDirectoryLock(dataDirectory));
     this.#parts.identity = claimIdentity(logDirectory, serverId);
     this.state.clusterId = this.#parts.identity.clusterId;
+  }
+
+  async #openPeers(): Promise<void> {
+    const { identity, admin } = this.#parts;
+    if (identity === undefined || admin === undefined)
+      throw new Error("The directories are claimed before the peer port opens");
+    const { version, metrics } = this.#modules;
+    const logger = this.#logger.child("cluster");
+    const peers = new Peers(this.#config, {
+      identity,
+      version,
+      logger,
+      metrics,
+      createNetwork: (introduction) => this.#createNetwork(introduction, logger),
+      status: () => admin.statusBody(),
+      onProgress: (text) => this.state.waiting(text),
+    });
+    this.#parts.peers = peers;
+    this.#parts.cluster = peers.control;
+    this.state.attachControl(peers.control);
+    await peers.open();
+    this.state.peerPortProblem = peers.listenProblem?.message ?? null;
+    collectPeers(metrics, peers.network);
+  }
+
+  #createNetwork(introduction: NodeIntroduction, logger: Logger): PeerNetwork {
+    const { host, port } = splitAddress(this.#config.cluster.bindAddress);
+    const random = new Prng(randomBytes(4).readUInt32LE());
+    const { messageMaxBytes } = CODEC_LIMITS;
+    return createPeerNetwork(
+      { ...PEER_DEFAULTS, introduction, listenHost: host, listenPort: port },
+      {
+        codec: { encode: encodeMessage, decode: decodeMessage, messageMaxBytes },
+        scheduler: SYSTEM_SCHEDULER,
+        random: () => random.nextU32(),
+        logger,
+      },
+    );
+  }
+
+  async #findCluster(): Promise<void> {
+    const { peers, identity } = this.#parts;
+    await peers?.findCluster();
+    if (this.#isStopping) throw givenUp();
+    this.state.clusterId = identity?.clusterId ?? "";
   }
 
   #openIndex(): void {
@@ -232,42 +308,57 @@ export class HearthNode {
 
   async #startReplica(): Promise<void> {
     const { metrics, onFatal } = this.#modules;
-    const { log, stateMachine, identity } = this.#parts;
-    if (log === undefined || stateMachine === undefined || identity === undefined)
+    const { log, stateMachine, identity, peers } = this.#parts;
+    if (
+      log === undefined ||
+      stateMachine === undefined ||
+      identity === undefined ||
+      peers === undefined
+    )
       throw new Error("The log is opened before the replica");
-    const { nodeId, serverId } = identity;
-    const self = { id: nodeId, serverId, address: "" };
-    // One voter has no slow peers to keep entries for.
-    const options = { ...REPLICA_DEFAULTS, nodeId, bootstrap: [self], tailMaxBytes: 0 };
+    const { nodeId, founders } = identity;
+    // Directories from before founders were noted were founded by their node alone.
+    const bootstrap: readonly Member[] = founders ?? [peers.self];
+    const options = { ...REPLICA_DEFAULTS, nodeId, bootstrap };
     const random = new Prng(randomBytes(4).readUInt32LE());
     const shared = this.state.sharedState;
     const replica = new Replica(options, {
       log,
       stateMachine: timedState(stateMachine, metrics),
-      transport: NO_PEERS,
+      transport: peers,
       snapshots: null,
       clock: SYSTEM_CLOCK,
       scheduler: SYSTEM_SCHEDULER,
       random: () => random.nextU32(),
       logger: this.#logger.child("replica"),
       publish: (progress) => shared.publish(progress),
+      onChanged: () => {
+        peers.changed();
+        this.state.memberChanged();
+      },
       onFatal,
     });
     this.#parts.demand = followDemand(shared, replica, SYSTEM_SCHEDULER);
     this.#parts.replica = replica;
-    this.state.attachReplica(replica);
-    collectReplica(metrics, replica);
+    peers.attach(replica);
+    this.state.attachReplica(replica, wasMember(log, nodeId));
+    collectReplica(metrics, replica, peers.control);
     await replica.start();
+    peers.assertReachable();
+    const consistency = new ConsistencyWatch(replica, SYSTEM_SCHEDULER);
+    this.#parts.consistency = consistency;
+    this.state.attachConsistency(consistency);
+    consistency.start();
   }
 
   async #startReaders(): Promise<void> {
     const { metrics, version, onFatal } = this.#modules;
-    const { replica, identity } = this.#parts;
-    if (replica === undefined || identity === undefined)
-      throw new Error("The replica leads before readers start");
+    const { peers, identity } = this.#parts;
+    if (peers === undefined || identity === undefined)
+      throw new Error("The replica runs before readers start");
     const { node, readers, storage } = this.#config;
     const pool = new ReaderPool(await this.#serverOptions(), {
-      proposer: new ReplicaProposer(replica, metrics),
+      proposer: peers.proposer,
       sharedState: this.state.sharedState,
       identity: { nodeId: node.serverId, clusterId: identity.clusterId, version },
       database: { directory: node.dataDirectory, mapSizeBytes: storage.indexMapBytes },
@@ -314,8 +405,33 @@ export class HearthNode {
     this.#parts.client = await connectLocally(pool);
   }
 
-  /** A replay of minutes is left at its next batch; every other step is short. */
+  /** Tells peers where clients find this node: on every interface means under the name that peers use. */
+  #introduce(): void {
+    const { peers } = this.#parts;
+    const { advertiseAddress } = this.#config.cluster;
+    const name = advertiseAddress.replace(/:\d+$/, "");
+    const reachable = (address: string): string =>
+      address.replace(/^(0\.0\.0\.0|\[::\])(?=:)/, name);
+    const { http, websocket } = this.addresses;
+    peers?.introduce({ http: reachable(http), websocket: reachable(websocket) });
+  }
+
+  async #handOver(): Promise<void> {
+    const { peers, pool } = this.#parts;
+    if (peers === undefined || pool === undefined) return;
+    const { node, shutdown } = this.#config;
+    const options = { lingerMs: node.minReadyMs, timeoutMs: shutdown.timeoutMs };
+    await handOver(options, {
+      control: peers.control,
+      scheduler: SYSTEM_SCHEDULER,
+      logger: this.#logger,
+      onDoing: (text) => this.state.stoppingBy(text),
+    });
+  }
+
+  /** A replay of minutes, and a search for peers, are left at their next step; every other step is short. */
   async #giveUpStart(): Promise<void> {
+    this.#parts.peers?.giveUp();
     if (this.#parts.replica?.status().phase === "replaying")
       await this.#stopReplica().catch(() => {});
     await this.#starting.catch(() => {});
@@ -325,6 +441,7 @@ export class HearthNode {
   #stopReplica(): Promise<void> {
     const { replica, log, demand } = this.#parts;
     demand?.();
+    this.#parts.consistency?.stop();
     this.#replicaStopped ??= replica?.stop() ?? log?.close() ?? Promise.resolve();
     return this.#replicaStopped;
   }
@@ -333,4 +450,15 @@ export class HearthNode {
     this.#parts.poller?.stop();
     await this.#parts.pool?.stop();
   }
+}
+
+function givenUp(): HearthError {
+  return new HearthError("cancelled", "The start was given up: the node is to stop");
+}
+
+/** Some configuration of the log has the node among its members. */
+function wasMember(log: DurableLog, nodeId: string): boolean {
+  return log.memberships.some(({ body }) =>
+    decodeMembershipBatch({ body, bodyBytes: body.length }).members.some(({ id }) => id === nodeId),
+  );
 }

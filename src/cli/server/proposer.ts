@@ -1,27 +1,69 @@
 /**
- * Between what reader threads ask and what the replica offers: raises the term where a raw command demands one, and
- * times every proposal.
+ * Between what reader threads ask and what the replica offers: sends writes to the leader where another member leads,
+ * bounds the wait for a read index, names leaders by the address that clients use, raises the term where a raw command
+ * demands one, and times every proposal.
  */
+import { HearthError } from "../../base/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
+import type { NodeId } from "../../raft/index.ts";
 import type { Replica, ReplicaStatus } from "../../replica/index.ts";
 import type { GrantResult, ProposedEntries, Proposer, ProposeResult } from "../../server/index.ts";
+import type { AddressBook, WriteForwarder } from "../../service/index.ts";
+
+export interface ProposerOptions {
+  /** Longest wait for a read index. */
+  readonly readTimeoutMs: number;
+}
+
+export interface ProposerModules {
+  readonly replica: Replica;
+  readonly metrics: MetricRegistry;
+  readonly forwarder: Pick<WriteForwarder, "forward">;
+  readonly book: AddressBook;
+  readonly nodeId: NodeId;
+}
 
 export class ReplicaProposer implements Proposer {
+  readonly #options: ProposerOptions;
+  readonly #modules: ProposerModules;
   readonly #replica: Replica;
-  readonly #metrics: MetricRegistry;
 
-  constructor(replica: Replica, metrics: MetricRegistry) {
-    this.#replica = replica;
-    this.#metrics = metrics;
+  constructor(options: ProposerOptions, modules: ProposerModules) {
+    this.#options = options;
+    this.#modules = modules;
+    this.#replica = modules.replica;
   }
 
+  /** For clients of this node: here, or by way of the leader. */
   propose(proposal: ProposedEntries, done: (result: ProposeResult) => void): void {
+    const { forwarder, nodeId, book, metrics } = this.#modules;
+    const finish = (result: ProposeResult): void =>
+      done(result.ok ? result : { ok: false, error: book.translate(result.error, "websocket") });
+    const { leader } = this.#replica;
+    // What a raw command demands of term and time only this member can give it.
+    const isPlain = proposal.termAtLeast === 0 && proposal.appendedAtMs === 0;
+    if (leader === "" || leader === nodeId || !isPlain) {
+      this.proposeHere(proposal, finish);
+      return;
+    }
+    forwarder.forward(leader, proposal, (result) => {
+      const outcome = result.ok ? "applied" : result.error.reason;
+      metrics.add("hearth_raft_forwarded_total", { result: outcome });
+      if (result.ok) finish(result);
+      // The leader may be reached by the client itself where this member could not.
+      else finish({ ok: false, error: this.#withLeader(result.error) });
+    });
+  }
+
+  /** Here and nowhere else: what another member has forwarded must not travel on. */
+  proposeHere(proposal: ProposedEntries, done: (result: ProposeResult) => void): void {
+    const { metrics } = this.#modules;
     const startedAtMs = performance.now();
     const finish = (result: ProposeResult): void => {
       const seconds = (performance.now() - startedAtMs) / 1_000;
       if (result.ok)
-        this.#metrics.observe("pyroscope_metastore_raft_apply_command_duration_seconds", seconds);
-      this.#metrics.add("hearth_raft_proposals_total", {
+        metrics.observe("pyroscope_metastore_raft_apply_command_duration_seconds", seconds);
+      metrics.add("hearth_raft_proposals_total", {
         result: result.ok ? "applied" : result.error.reason,
       });
       done(result);
@@ -36,19 +78,50 @@ export class ReplicaProposer implements Proposer {
     });
   }
 
-  #append(proposal: ProposedEntries, done: (result: ProposeResult) => void): void {
-    const { body, count, appendedAtMs } = proposal;
-    const at = appendedAtMs === 0 ? undefined : appendedAtMs;
-    this.#replica.propose({ body, bodyBytes: body.length, count, appendedAtMs: at }, done);
-  }
-
   readIndex(done: (result: GrantResult) => void): void {
-    this.#replica.readIndex(done);
+    const { metrics, book } = this.#modules;
+    const startedAtMs = performance.now();
+    let isOver = false;
+    const finish = (result: GrantResult): void => {
+      if (isOver) return;
+      isOver = true;
+      clearTimeout(timer);
+      const seconds = (performance.now() - startedAtMs) / 1_000;
+      metrics.observe("pyroscope_metastore_raft_read_index_wait_duration_seconds", seconds);
+      done(result.ok ? result : { ok: false, error: book.translate(result.error, "websocket") });
+    };
+    const timer = setTimeout(() => {
+      metrics.add("hearth_raft_read_wait_timeouts_total");
+      finish({ ok: false, error: this.#noGrant() });
+    }, this.#options.readTimeoutMs);
+    this.#replica.readIndex(finish);
   }
 
   /** Plain JSON: the failure is told in words. */
   status(): object {
     const { failure, peers, nodeId, ...status }: ReplicaStatus = this.#replica.status();
     return { ...status, failure: failure?.message ?? null };
+  }
+
+  #append(proposal: ProposedEntries, done: (result: ProposeResult) => void): void {
+    const { body, count, appendedAtMs } = proposal;
+    const at = appendedAtMs === 0 ? undefined : appendedAtMs;
+    this.#replica.propose({ body, bodyBytes: body.length, count, appendedAtMs: at }, done);
+  }
+
+  #withLeader(error: HearthError): HearthError {
+    const { leader } = this.#replica.status();
+    return error.leader !== null || leader === null ? error : error.with({ leader });
+  }
+
+  #noGrant(): HearthError {
+    const { leader } = this.#replica.status();
+    const seconds = this.#options.readTimeoutMs / 1_000;
+    const who = leader === null ? "there is no leader" : `${leader.id} leads and does not answer`;
+    return new HearthError("unavailable", `No read index within ${seconds} s: ${who}`, {
+      reason: leader === null ? "no_leader" : "leader_silent",
+      leader: leader ?? undefined,
+      retryAfterMs: 100,
+    });
   }
 }

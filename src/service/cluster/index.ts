@@ -1,3 +1,8 @@
+export { AddressBook } from "./address-book.ts";
+export { Adoption } from "./adoption.ts";
+export { Control, type MemberPort } from "./control.ts";
+export { FORWARD_DEFAULTS, WriteForwarder } from "./forward.ts";
+export { PeerRequests } from "./peer-requests.ts";
 export type {
   ChangeGuard,
   ChangeResult,

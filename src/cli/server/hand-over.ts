@@ -1,0 +1,56 @@
+/**
+ * The first part of an orderly stop of a cluster's member (spec raft-and-cluster, 11): the leadership moves on while this
+ * node still answers, and clients get the time to notice. Bounded by the stop's own limit, half of which is left for
+ * what follows.
+ */
+import { type Logger, type Scheduler, toHearthError } from "../../base/index.ts";
+import type { ClusterControl } from "../../service/index.ts";
+
+export interface HandOverOptions {
+  /** How long clients may take to notice (metastore.min-ready-duration). */
+  readonly lingerMs: number;
+  /** Of the whole stop. */
+  readonly timeoutMs: number;
+}
+
+export interface HandOverModules {
+  readonly control: Pick<ClusterControl, "view" | "transferLeadership">;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  /** What goes on, for /ready. */
+  readonly onDoing: (text: string) => void;
+}
+
+/** An election takes a round trip or two; a target that does not win within this time will not. */
+const TRANSFER_MAX_MS = 3_000;
+
+/** Never rejects: a stop goes on without a successor. */
+export async function handOver(options: HandOverOptions, modules: HandOverModules): Promise<void> {
+  const { control, scheduler, onDoing } = modules;
+  const { lingerMs, timeoutMs } = options;
+  const { voters, members } = control.view();
+  const self = members.find(({ isSelf }) => isSelf);
+  if (self === undefined || voters < 2) return;
+  const moved = self.isLeader ? await transfer(timeoutMs, modules) : null;
+  onDoing(moved ?? "requests are answered until clients have noticed");
+  const leftMs = Math.min(lingerMs, timeoutMs / 2);
+  if (leftMs > 0) await new Promise<void>((resolve) => scheduler.after(leftMs, resolve));
+}
+
+/** What became of it, in words. */
+async function transfer(
+  timeoutMs: number,
+  { control, logger, onDoing }: HandOverModules,
+): Promise<string> {
+  onDoing("handing over the leadership");
+  try {
+    const limitMs = Math.min(TRANSFER_MAX_MS, timeoutMs / 4);
+    await control.transferLeadership({ serverId: null, timeoutMs: limitMs });
+    const { leader } = control.view();
+    logger.info("leadership was handed over", { leader: leader?.id ?? "" });
+    return `leadership moved to ${leader?.id ?? "another member"}`;
+  } catch (error) {
+    logger.warn("leadership was not handed over", { reason: toHearthError(error).message });
+    return "nobody could take the leadership";
+  }
+}

@@ -1,0 +1,68 @@
+/** Metrics of a member among others (catalog.ts has the rules). */
+import { DEFAULT_SECONDS_BUCKETS, type MetricSpec } from "./types.ts";
+
+export const CLUSTER: readonly MetricSpec[] = [
+  {
+    kind: "histogram",
+    name: "pyroscope_metastore_raft_read_index_wait_duration_seconds",
+    help: "Time from the question for a read index to its answer, on the node that was asked.",
+    buckets: DEFAULT_SECONDS_BUCKETS,
+  },
+  {
+    kind: "counter",
+    name: "hearth_raft_forwarded_total",
+    help: "Groups of writes that this node sent to the leader for its clients, by result.",
+    labels: ["result"],
+  },
+  {
+    kind: "counter",
+    name: "hearth_raft_read_wait_timeouts_total",
+    help: "Questions for a read index that no leader answered in time.",
+  },
+  {
+    kind: "counter",
+    name: "hearth_raft_leader_changes_total",
+    help: "Changes of the leader that this node has seen, the loss of one included.",
+  },
+  {
+    kind: "gauge",
+    name: "hearth_raft_snapshot_index",
+    help: "Log index of the newest snapshot; 0: none.",
+  },
+  {
+    kind: "gauge",
+    name: "hearth_raft_peer_lag_entries",
+    help: "Entries that a member does not have yet; only the leader knows it.",
+    labels: ["peer"],
+  },
+  {
+    kind: "gauge",
+    name: "hearth_raft_peer_connected",
+    help: "1 while the connection to a peer is open.",
+    labels: ["peer"],
+  },
+  {
+    kind: "gauge",
+    name: "hearth_raft_peer_last_contact_seconds",
+    help: "Time since bytes last arrived from a peer.",
+    labels: ["peer"],
+  },
+  {
+    kind: "gauge",
+    name: "hearth_raft_peer_rtt_seconds",
+    help: "Last measured round trip to a peer.",
+    labels: ["peer"],
+  },
+  {
+    kind: "gauge",
+    name: "hearth_raft_peer_queued_bytes",
+    help: "Bytes that wait to be sent to a peer.",
+    labels: ["peer"],
+  },
+  {
+    kind: "counter",
+    name: "hearth_raft_peer_bytes_total",
+    help: "Bytes exchanged with a peer, by direction.",
+    labels: ["peer", "direction"],
+  },
+];

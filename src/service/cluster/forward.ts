@@ -1,0 +1,233 @@
+/**
+ * Writes that reach a follower, on their way to the leader and back (`PEER_CALL.propose`). Little-endian:
+ *
+ * ```
+ * asked      0 u32 version  4 u32 entries  8 u64 0 | 16 entries back to back (protocol, entry-body.ts)
+ * outcomes   0 u32 version  4 u32 entries  8 f64 first index  16 f64 term | 24 one code per entry | rejections, JSON
+ * refusal    0 u32 version  4 u32 0xffff_ffff | 8 the error, JSON
+ * ```
+ *
+ * A refusal is an answer like any other, so that its `sent` survives: "no" is the leader's word that nothing was logged.
+ * A write is forwarded once: who gets it and does not lead refuses it.
+ */
+
+import { type ErrorCode, HearthError, type LeaderHint, type SentState } from "../../base/index.ts";
+import { ERROR_CODES } from "../../base/index.ts";
+import { type PeerAnswer, PEER_CALL, type PeerNetwork } from "../../cluster/index.ts";
+import { entriesByteLength } from "../../protocol/index.ts";
+import type { NodeId } from "../../raft/index.ts";
+import type { ProposalResult } from "../main-link.ts";
+
+export interface ForwardOptions {
+  readonly timeoutMs: number;
+  /** Forwarded writes without an answer; above it they are refused. */
+  readonly pendingMaxBytes: number;
+  readonly pendingMaxCount: number;
+}
+
+export const FORWARD_DEFAULTS = {
+  // As much as the leader takes uncommitted from everybody.
+  pendingMaxBytes: 64 * 1024 * 1024,
+  // Batches: one per reader thread and turn.
+  pendingMaxCount: 1_000,
+} as const;
+
+export interface ForwardedEntries {
+  /** Starts at a multiple of 8 in its ArrayBuffer. */
+  readonly body: Uint8Array;
+  readonly count: number;
+}
+
+const VERSION = 1;
+const ASKED_HEADER_BYTES = 16;
+const OUTCOMES_HEADER_BYTES = 24;
+const REFUSAL_HEADER_BYTES = 8;
+const IS_REFUSAL = 0xffff_ffff;
+
+/** The follower's side. */
+export class WriteForwarder {
+  readonly #options: ForwardOptions;
+  readonly #network: Pick<PeerNetwork, "request">;
+  #pendingBytes = 0;
+  #pendingCount = 0;
+
+  constructor(
+    options: ForwardOptions,
+    modules: { readonly network: Pick<PeerNetwork, "request"> },
+  ) {
+    this.#options = options;
+    this.#network = modules.network;
+  }
+
+  /** Writes on their way. */
+  get pendingCount(): number {
+    return this.#pendingCount;
+  }
+
+  /** `done` is called once, within the time limit. */
+  forward(leader: NodeId, entries: ForwardedEntries, done: (result: ProposalResult) => void): void {
+    const { timeoutMs, pendingMaxBytes, pendingMaxCount } = this.#options;
+    const bytes = entries.body.length;
+    const isFull =
+      this.#pendingCount >= pendingMaxCount ||
+      (this.#pendingCount > 0 && this.#pendingBytes + bytes > pendingMaxBytes);
+    if (isFull) {
+      done({ ok: false, error: tooMany(this.#pendingCount) });
+      return;
+    }
+    this.#pendingBytes += bytes;
+    this.#pendingCount += 1;
+    const body = encodeForwarded(entries);
+    void this.#network
+      .request({ nodeId: leader }, PEER_CALL.propose, body, { timeoutMs })
+      .then((answer) => {
+        this.#pendingBytes -= bytes;
+        this.#pendingCount -= 1;
+        done(resultOf(answer, entries.count));
+      });
+  }
+}
+
+function tooMany(count: number): HearthError {
+  return new HearthError("resource_exhausted", `${count} writes are on their way to the leader`, {
+    reason: "forward_backlog",
+    sent: "no",
+    retryAfterMs: 50,
+  });
+}
+
+function resultOf(answer: PeerAnswer, count: number): ProposalResult {
+  if (!answer.ok) return { ok: false, error: lost(answer.error) };
+  try {
+    return decodeOutcome(answer.body, count);
+  } catch (cause) {
+    return { ok: false, error: lost(cause as HearthError) };
+  }
+}
+
+/** No answer of the leader: whether it has the write depends on whether the request left this node. */
+function lost(cause: HearthError): HearthError {
+  const isCertain = cause.sent === "no";
+  const message = isCertain
+    ? `The leader cannot be reached: ${cause.message}`
+    : `The outcome of the write is unknown: ${cause.message}`;
+  return new HearthError("unavailable", message, {
+    reason: isCertain ? "leader_unreachable" : "outcome_unknown",
+    sent: isCertain ? "no" : "maybe",
+    retryAfterMs: 100,
+    cause,
+  });
+}
+
+export function encodeForwarded({ body, count }: ForwardedEntries): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(ASKED_HEADER_BYTES + body.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, VERSION, true);
+  view.setUint32(4, count, true);
+  bytes.set(body, ASKED_HEADER_BYTES);
+  return bytes;
+}
+
+/** Errors: HearthError invalid_argument "bad_forward": what would stop the process if it came from a reader thread. */
+export function decodeForwarded(bytes: Uint8Array<ArrayBuffer>): {
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly count: number;
+} {
+  if (bytes.length < ASKED_HEADER_BYTES) throw bad("it is cut off");
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (view.getUint32(0, true) !== VERSION) throw bad(`version ${view.getUint32(0, true)}`);
+  const count = view.getUint32(4, true);
+  const body = bytes.subarray(ASKED_HEADER_BYTES);
+  if (count === 0 || count > body.length || entriesByteLength(body, count) !== body.length)
+    throw bad(`${body.length} bytes are not ${count} entries`);
+  return { body, count };
+}
+
+export function encodeOutcome(result: ProposalResult): Uint8Array<ArrayBuffer> {
+  if (!result.ok) return encodeRefusal(result.error);
+  const { outcomes, rejections, firstIndex, term } = result;
+  const text = rejections.size === 0 ? EMPTY : encoder.encode(JSON.stringify([...rejections]));
+  const bytes = new Uint8Array(OUTCOMES_HEADER_BYTES + outcomes.length + text.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, VERSION, true);
+  view.setUint32(4, outcomes.length, true);
+  view.setFloat64(8, firstIndex, true);
+  view.setFloat64(16, term, true);
+  bytes.set(outcomes, OUTCOMES_HEADER_BYTES);
+  bytes.set(text, OUTCOMES_HEADER_BYTES + outcomes.length);
+  return bytes;
+}
+
+function encodeRefusal(error: HearthError): Uint8Array<ArrayBuffer> {
+  const { code, message, reason, next, leader, retryAfterMs, sent } = error;
+  const fields = { code, message, reason, next, leader, retryAfterMs, sent };
+  const text = encoder.encode(JSON.stringify(fields));
+  const bytes = new Uint8Array(REFUSAL_HEADER_BYTES + text.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, VERSION, true);
+  view.setUint32(4, IS_REFUSAL, true);
+  bytes.set(text, REFUSAL_HEADER_BYTES);
+  return bytes;
+}
+
+/** Errors: HearthError internal "bad_forward" with `sent: "maybe"`: the leader has answered, and nobody knows what. */
+export function decodeOutcome(bytes: Uint8Array, count: number): ProposalResult {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  try {
+    if (view.getUint32(0, true) !== VERSION) throw new RangeError("version");
+    const found = view.getUint32(4, true);
+    if (found === IS_REFUSAL) return { ok: false, error: decodeRefusal(bytes) };
+    const end = OUTCOMES_HEADER_BYTES + found;
+    if (found !== count || bytes.length < end) throw new RangeError("count");
+    const text = decoder.decode(bytes.subarray(end));
+    const rejections = text === "" ? [] : (JSON.parse(text) as [number, string][]);
+    return {
+      ok: true,
+      firstIndex: view.getFloat64(8, true),
+      term: view.getFloat64(16, true),
+      outcomes: bytes.slice(OUTCOMES_HEADER_BYTES, end),
+      rejections: new Map(rejections),
+    };
+  } catch (cause) {
+    throw unreadable(cause);
+  }
+}
+
+function unreadable(cause: unknown): HearthError {
+  return new HearthError("internal", "The leader's answer to a write cannot be read", {
+    reason: "bad_forward",
+    sent: "maybe",
+    cause,
+  });
+}
+
+function decodeRefusal(bytes: Uint8Array): HearthError {
+  const fields = JSON.parse(decoder.decode(bytes.subarray(REFUSAL_HEADER_BYTES))) as {
+    readonly code: string;
+    readonly message: string;
+    readonly reason: string;
+    readonly next: string | null;
+    readonly leader: LeaderHint | null;
+    readonly retryAfterMs: number | null;
+    readonly sent: SentState;
+  };
+  const code: ErrorCode = fields.code in ERROR_CODES ? (fields.code as ErrorCode) : "unknown";
+  return new HearthError(code, fields.message, {
+    reason: fields.reason,
+    next: fields.next ?? undefined,
+    leader: fields.leader ?? undefined,
+    retryAfterMs: fields.retryAfterMs ?? undefined,
+    sent: fields.sent,
+  });
+}
+
+const EMPTY = new Uint8Array(0);
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+function bad(what: string): HearthError {
+  return new HearthError("invalid_argument", `Cannot read the forwarded write: ${what}`, {
+    reason: "bad_forward",
+    sent: "no",
+  });
+}

@@ -1,0 +1,119 @@
+/** What this node answers to other nodes (`PEER_CALL`), from the first second of the process. */
+
+import { HearthError, type Logger, toHearthError, unreachable } from "../../base/index.ts";
+import {
+  type AnswerPeer,
+  decodeFoundNotice,
+  decodeJoinWish,
+  decodeJson,
+  encodeJson,
+  type FoundNotice,
+  type NodeIntroduction,
+  PEER_CALL,
+  type PeerRequest,
+  type ProbeAnswer,
+} from "../../cluster/index.ts";
+import type { Proposal, ProposalResult } from "../main-link.ts";
+import type { Control, ControlCall, MemberPort } from "./control.ts";
+import { decodeForwarded, encodeOutcome } from "./forward.ts";
+
+export interface PeerRequestModules {
+  readonly self: () => NodeIntroduction;
+  readonly replica: () => MemberPort | null;
+  readonly control: Control;
+  /** Persists the cluster that this node belongs to. Errors: thrown. */
+  readonly join: (notice: FoundNotice) => void;
+  /** Proposes here and nowhere else. */
+  readonly propose: (proposal: Proposal, done: (result: ProposalResult) => void) => void;
+  readonly status: () => object;
+  readonly logger: Logger;
+}
+
+export class PeerRequests {
+  readonly #modules: PeerRequestModules;
+
+  constructor(modules: PeerRequestModules) {
+    this.#modules = modules;
+  }
+
+  /** Answers exactly once; whatever fails becomes the answer. */
+  handle(request: PeerRequest, answer: AnswerPeer): void {
+    void this.#answer(request, answer).catch((error: unknown) => {
+      const failure = toHearthError(error);
+      if (failure.code === "internal") {
+        const { call, from } = request;
+        const fields = { call, from: from.serverId, error: failure.message };
+        this.#modules.logger.error("peer request failed", fields);
+      }
+      answer({ ok: false, error: failure });
+    });
+  }
+
+  async #answer(request: PeerRequest, answer: AnswerPeer): Promise<void> {
+    const { call, body } = request;
+    const reply = (value: object): void => answer({ ok: true, body: encodeJson(value) });
+    switch (call) {
+      case PEER_CALL.probe:
+        return reply(this.#describe());
+      case PEER_CALL.found:
+        return reply(this.#found(decodeFoundNotice(body)));
+      case PEER_CALL.status:
+        return reply(this.#modules.status());
+      case PEER_CALL.join:
+        return reply(await this.#modules.control.admit(decodeJoinWish(body)));
+      case PEER_CALL.control:
+        return reply(await this.#modules.control.perform(decodeControl(body)));
+      case PEER_CALL.propose:
+        return this.#propose(body, answer);
+      default:
+        unreachable(call);
+    }
+  }
+
+  #describe(): ProbeAnswer {
+    const { clusterId, nodeId, serverId, addresses, version } = this.#modules.self();
+    const replica = this.#modules.replica();
+    const leader = replica?.membership?.membership.members.find(({ id }) => id === replica.leader);
+    const leaderAddress = leader?.address ?? "";
+    const term = replica?.term ?? 0;
+    return { clusterId, nodeId, serverId, addresses, version, term, leaderAddress };
+  }
+
+  #found(notice: FoundNotice): object {
+    const { nodeId, serverId } = this.#modules.self();
+    if (notice.nodeId !== nodeId) {
+      const message = `The data of ${serverId} has the id ${nodeId}, the member that was added has ${notice.nodeId}: a disk that was emptied is a new node`;
+      throw new HearthError("failed_precondition", message, {
+        reason: "other_data",
+        next: `Remove the old member, then add this node: hearth member remove ${serverId}`,
+      });
+    }
+    this.#modules.join(notice);
+    return { clusterId: notice.clusterId };
+  }
+
+  #propose(bytes: Uint8Array<ArrayBuffer>, answer: AnswerPeer): void {
+    const { body, count } = decodeForwarded(bytes);
+    this.#modules.propose({ body, count, termAtLeast: 0, appendedAtMs: 0 }, (result) =>
+      answer({ ok: true, body: encodeOutcome(result) }),
+    );
+  }
+}
+
+const OPERATIONS: ReadonlySet<unknown> = new Set<ControlCall["op"]>([
+  "add",
+  "promote",
+  "demote",
+  "remove",
+  "transfer",
+]);
+
+/** Members of one cluster run one program: the wish is checked by what it does, its shape only roughly. */
+function decodeControl(body: Uint8Array): ControlCall {
+  const { op, wish } = decodeJson(body);
+  const isKnown = OPERATIONS.has(op) && typeof wish === "object" && wish !== null;
+  if (isKnown) return { op, wish } as ControlCall;
+  throw new HearthError("invalid_argument", "Cannot read what the peer asks for", {
+    reason: "bad_peer_request",
+  });
+}

@@ -1,0 +1,303 @@
+/** Three real processes as one cluster: forming it, writing and reading anywhere, losing members, changing them. */
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { ACTION_HEADER } from "../../src/admin/index.ts";
+import { LOAD_DEFAULTS, LoadGenerator } from "../../src/cli/load/index.ts";
+import { connect, type HearthClient } from "../../src/client/index.ts";
+import type { BlockMeta } from "../../src/protocol/index.ts";
+import {
+  foundingFlags,
+  leaderOf,
+  MemberProcess,
+  startCluster,
+  until,
+} from "../support/cluster-process.ts";
+import { startServer } from "../support/server-process.ts";
+
+const BLOCKS = new LoadGenerator({
+  ...LOAD_DEFAULTS,
+  compactedShare: 0,
+  startAtMs: Date.parse("2026-11-22T00:00:00Z"),
+  endAtMs: Date.parse("2026-11-22T06:00:00Z"),
+});
+
+let directory = "";
+let members: MemberProcess[] = [];
+/** Everything that was acknowledged. */
+const written: BlockMeta[] = [];
+
+before(async () => {
+  directory = mkdtempSync(join(tmpdir(), "hearth-members-"));
+  members = [...(await startCluster(directory))];
+});
+after(async () => {
+  for (const member of members) await member.kill();
+  rmSync(directory, { recursive: true });
+});
+
+/** A client that knows this member only. */
+async function through<T>(
+  member: MemberProcess,
+  body: (client: HearthClient) => Promise<T>,
+): Promise<T> {
+  const client = await connect({ endpoints: [member.endpoint] });
+  try {
+    return await body(client);
+  } finally {
+    await client.close();
+  }
+}
+
+async function write(client: HearthClient, timeoutMs = 10_000): Promise<void> {
+  const block = BLOCKS.block(written.length);
+  await client.addBlock(block, { timeoutMs });
+  written.push(block);
+}
+
+async function holds(client: HearthClient, block: BlockMeta): Promise<boolean> {
+  const asked = { shard: block.shard, blocks: [block.id] };
+  for await (const batch of client.getBlockMetadata(asked)) if (batch.blockCount > 0) return true;
+  return false;
+}
+
+async function assertHasAll(member: MemberProcess): Promise<void> {
+  await through(member, async (client) => {
+    for (const block of written)
+      assert.ok(await holds(client, block), `${member.name} ${block.id}`);
+  });
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: {
+    readonly changed?: boolean;
+    readonly voters?: number;
+    readonly error?: {
+      readonly code: string;
+      readonly message: string;
+      readonly next: string | null;
+      readonly leader: { readonly id: string; readonly address: string } | null;
+    };
+  };
+}
+
+async function change(
+  member: MemberProcess,
+  method: "POST" | "DELETE",
+  path: string,
+  body: object = {},
+): Promise<Answer> {
+  const answer = await fetch(`${member.httpUrl}${path}`, {
+    method,
+    headers: { [ACTION_HEADER]: "test", "content-type": "application/json" },
+    ...(method === "POST" ? { body: JSON.stringify(body) } : {}),
+  });
+  return { status: answer.status, body: (await answer.json()) as Answer["body"] };
+}
+
+const others = (than: MemberProcess): MemberProcess[] =>
+  members.filter((member) => member !== than && member.isRunning);
+
+describe("a cluster of three", () => {
+  it("has one identity, three voters and one leader, whoever is asked", async () => {
+    const leader = await leaderOf(members);
+    for (const member of members) {
+      const view = await member.view();
+      assert.deepEqual([view.askedNode, view.leader?.id], [member.name, leader.name]);
+      assert.deepEqual(
+        view.members.map(({ serverId, suffrage }) => [serverId, suffrage]),
+        ["node-0", "node-1", "node-2"].map((name) => [name, "voter"]),
+      );
+      assert.equal(view.clusterId, (await leader.view()).clusterId);
+      assert.equal(await member.readiness(), "ready");
+    }
+  });
+
+  it("a write on any member is read on every other one right after the answer", async () => {
+    for (const writer of members) {
+      await through(writer, (client) => write(client));
+      const newest = written.at(-1) as BlockMeta;
+      for (const reader of members) {
+        const isThere = await through(reader, (client) => holds(client, newest));
+        assert.ok(isThere, `${writer.name} wrote, ${reader.name} read`);
+      }
+    }
+  });
+
+  it("is measured member by member", async () => {
+    const leader = await leaderOf(members);
+    const text = await (await fetch(`${leader.httpUrl}/metrics`)).text();
+    for (const line of [
+      /^hearth_raft_voters 3$/m,
+      /^hearth_raft_reachable_voters 3$/m,
+      /^hearth_raft_failure_tolerance 1$/m,
+      /^hearth_raft_peer_connected\{peer="node-\d"\} 1$/m,
+      /^hearth_raft_peer_lag_entries\{peer="node-\d"\} 0$/m,
+      /^hearth_raft_peer_bytes_total\{peer="node-\d",direction="sent"\} [1-9]/m,
+      /^pyroscope_metastore_raft_state\{state="Leader"\} 1$/m,
+    ])
+      assert.match(text, line);
+  });
+
+  it("goes on without its leader, and takes it back with everything it missed", async () => {
+    const leader = await leaderOf(members);
+    await leader.kill();
+    const [survivor] = others(leader) as [MemberProcess];
+    await through(survivor, async (client) => {
+      for (let i = 0; i < 5; i++) await write(client);
+    });
+    const next = await leaderOf(members);
+    assert.notEqual(next.name, leader.name);
+    const { members: seen, reachableVoters } = await next.view();
+    assert.equal(reachableVoters, 2);
+    const gone = seen.find(({ serverId }) => serverId === leader.name);
+    assert.match(gone?.problem ?? "", /refused/);
+    await leader.start(foundingFlags(members));
+    await leader.ready();
+    await assertHasAll(leader);
+  });
+
+  it("without a majority nothing is acknowledged, and /ready says whom it cannot reach", async () => {
+    const leader = await leaderOf(members);
+    const [first, second] = others(leader) as [MemberProcess, MemberProcess];
+    await first.kill();
+    await second.kill();
+    await until("the leader notices", async () => (await leader.readiness()) !== "ready");
+    await until("the sentence names both", async () => {
+      const sentence = await leader.readiness();
+      return (
+        /^not ready: no leader for \d+ s: reached 1 of 3 voters \(/.test(sentence) &&
+        sentence.includes(first.name) &&
+        sentence.includes(second.name)
+      );
+    });
+    await through(leader, async (client) => {
+      await assert.rejects(write(client, 500));
+      await assert.rejects(client.getTenants({ timeoutMs: 500 }));
+      assert.ok(Array.isArray(await client.getTenants({ consistency: "local" })));
+    });
+    assert.equal((await fetch(`${leader.httpUrl}/livez`)).status, 200);
+    await Promise.all([first, second].map((member) => member.start(foundingFlags(members))));
+    await Promise.all(members.map((member) => member.ready()));
+    for (const member of members) await assertHasAll(member);
+  });
+
+  it("SIGTERM: the leader hands over first, and a client that writes meanwhile notices nothing", async () => {
+    const leader = await leaderOf(members);
+    const client = await connect({ endpoints: members.map(({ endpoint }) => endpoint) });
+    let isOver = false;
+    const writing = (async () => {
+      while (!isOver) await write(client);
+    })();
+    const status = await leader.process.stop();
+    isOver = true;
+    await writing;
+    await client.close();
+    assert.equal(status, 0, leader.process.output());
+    assert.match(leader.process.output(), /msg="leadership was handed over" leader=node-\d/);
+    await leader.start(foundingFlags(members));
+    await leader.ready();
+    await assertHasAll(leader);
+  });
+});
+
+describe("changing the members", () => {
+  it("a fourth node waits, is added as a learner, becomes a voter; an old one is removed", async () => {
+    const fourth = await MemberProcess.create({ name: "node-3", directory });
+    await fourth.start(["-metastore.raft.bootstrap-expect-peers=0"]);
+    members.push(fourth);
+    await until("it says what it waits for", async () =>
+      (await fourth.readiness()).startsWith("not ready: waiting to be added: hearth member add"),
+    );
+    const leader = await leaderOf(members);
+    const [follower] = others(leader) as [MemberProcess];
+    const wish = { address: fourth.peerAddress, serverId: fourth.name };
+    const tried = await change(follower, "POST", "/api/v1/members", { ...wish, dryRun: true });
+    assert.deepEqual([tried.status, tried.body.changed], [200, true]);
+    const added = await change(follower, "POST", "/api/v1/members", wish);
+    assert.deepEqual([added.status, added.body.changed, added.body.voters], [200, true, 3]);
+    await fourth.ready();
+    await assertHasAll(fourth);
+    const promoted = await change(follower, "POST", "/api/v1/members/node-3/promote");
+    assert.deepEqual([promoted.status, promoted.body.voters], [200, 4]);
+    const [removed] = others(leader).filter(({ name }) => name !== "node-3") as [MemberProcess];
+    const gone = await change(leader, "DELETE", `/api/v1/members/${removed.name}`);
+    assert.deepEqual([gone.status, gone.body.voters], [200, 3]);
+    await until("the removed one says so", async () =>
+      /^not ready: removed from the cluster at log index \d+$/.test(await removed.readiness()),
+    );
+    await removed.process.stop();
+    await removed.start();
+    await until("and after a restart, too", async () =>
+      (await removed.readiness()).startsWith("not ready: removed from the cluster at log index"),
+    );
+    await removed.kill();
+    members = members.filter((member) => member !== removed);
+    await through(fourth, (client) => write(client));
+  });
+
+  it("a node whose disk was emptied is refused under its old name, and waits", async () => {
+    const leader = await leaderOf(members);
+    const [wiped] = others(leader) as [MemberProcess];
+    await wiped.kill();
+    rmSync(wiped.directory, { recursive: true });
+    await wiped.start(["-metastore.raft.bootstrap-expect-peers=0"]);
+    await until("it waits", async () =>
+      (await wiped.readiness()).startsWith("not ready: waiting to be added"),
+    );
+    const refused = await change(leader, "POST", "/api/v1/members", {
+      address: wiped.peerAddress,
+    });
+    assert.equal(refused.status, 412, JSON.stringify(refused.body));
+    assert.match(refused.body.error?.message ?? "", /a disk that was emptied is a new node$/);
+    assert.equal(
+      refused.body.error?.next,
+      `Remove the old member first: hearth member remove ${wiped.name}`,
+    );
+    const removed = await change(leader, "DELETE", `/api/v1/members/${wiped.name}`);
+    assert.equal(removed.status, 200, JSON.stringify(removed.body));
+    const added = await change(leader, "POST", "/api/v1/members", { address: wiped.peerAddress });
+    assert.equal(added.status, 200, JSON.stringify(added.body));
+    await wiped.ready();
+    await assertHasAll(wiped);
+  });
+
+  it("a node of another cluster is refused, and each keeps its own data", async () => {
+    const leader = await leaderOf(members);
+    const other = await MemberProcess.create({ name: "other", directory });
+    await other.start();
+    await other.ready();
+    const refused = await change(leader, "POST", "/api/v1/members", {
+      address: other.peerAddress,
+    });
+    assert.deepEqual([refused.status, refused.body.error?.code], [412, "failed_precondition"]);
+    assert.match(refused.body.error?.message ?? "", /cluster/);
+    assert.notEqual((await other.view()).clusterId, (await leader.view()).clusterId);
+    await other.kill();
+  });
+
+  it("a stale term, an unknown member and the leader itself are refused with their codes", async () => {
+    const leader = await leaderOf(members);
+    const stale = await change(leader, "DELETE", "/api/v1/members/node-3?currentTerm=1");
+    assert.deepEqual([stale.status, stale.body.error?.code], [400, "invalid_argument"]);
+    const unknown = await change(leader, "DELETE", "/api/v1/members/nobody");
+    assert.deepEqual([unknown.status, unknown.body.error?.code], [404, "not_found"]);
+    const itself = await change(leader, "DELETE", `/api/v1/members/${leader.name}`);
+    assert.deepEqual([itself.status, itself.body.error?.code], [412, "failed_precondition"]);
+  });
+});
+
+describe("a node that is alone", () => {
+  it("goes on without a peer port that another one has", async () => {
+    const own = join(directory, "alone");
+    const flags = [`-metastore.raft.bind-address=${members[0]?.peerAddress}`];
+    const server = await startServer({ directory: own, flags });
+    const text = await (await fetch(`${server.httpUrl}/ready?verbose`)).text();
+    assert.match(text, /^\[!\]peers no peer port: /m);
+    assert.equal(await server.stop(), 0);
+  });
+});
