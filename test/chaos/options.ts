@@ -52,7 +52,8 @@ export function parseOptions(argv: readonly string[]): ChaosOptions | null {
     },
   });
   if (values.help) return null;
-  if (!FAULTS.some(({ name }) => name === values.fault)) {
+  const fault = FAULTS.find(({ name }) => name === values.fault);
+  if (fault === undefined) {
     const names = FAULTS.map(({ name }) => name).join(", ");
     throw new Error(`--fault ${values.fault} is unknown; there are ${names}`);
   }
@@ -61,8 +62,8 @@ export function parseOptions(argv: readonly string[]): ChaosOptions | null {
   const seed = values.seed ?? String(Math.floor(Math.random() * SEED_MAX));
   return {
     seed: whole("seed", seed, 0, SEED_MAX),
-    nodeCount: whole("nodes", values.nodes, 1, NODES_MAX),
-    fault: values.fault,
+    nodeCount: whole("nodes", values.nodes, fault.nodesMin ?? 1, NODES_MAX),
+    fault: fault.name,
     times: whole("times", values.times, 0, 100_000),
     workload,
     reads: whole("reads", values.reads, 0, 100_000_000),

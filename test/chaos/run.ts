@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Prng } from "../../src/base/index.ts";
-import { TestCluster } from "../support/cluster/index.ts";
+import { PeerProxies, TestCluster } from "../support/cluster/index.ts";
 import { checkBlindly } from "./checks/blind-check.ts";
 import { checkFinalStates, readFinalState } from "./checks/final-check.ts";
 import { checkByIndex } from "./checks/index-check.ts";
@@ -36,9 +36,11 @@ export async function runChaos(options: ChaosOptions): Promise<Verdict> {
   const startedAtMs = performance.now();
   const directory = mkdtempSync(join(tmpdir(), "hearth-chaos-"));
   const fault = FAULTS.find(({ name }) => name === options.fault) as Fault;
+  const proxies = fault.needsProxies === true ? new PeerProxies() : null;
   const cluster = await TestCluster.create({
     directory,
     nodeCount: options.nodeCount,
+    ...(proxies === null ? {} : { openProxy: proxies.open }),
     flags: [`-hearth.reader-threads=${options.readerThreads}`, "-log.level=info"],
   });
   const facts: RunFacts = {
@@ -54,7 +56,7 @@ export async function runChaos(options: ChaosOptions): Promise<Verdict> {
     say(`${options.nodeCount} nodes are ready, seed ${options.seed}`);
     load = new Load(loadOptions(options), cluster.nodes);
     load.start();
-    await breakIt(fault, { options, cluster, load, facts });
+    await breakIt(fault, { options, cluster, proxies, load, facts });
     await finish(cluster, load, facts);
   } catch (error) {
     load?.stop().catch(() => {});
@@ -62,6 +64,7 @@ export async function runChaos(options: ChaosOptions): Promise<Verdict> {
     facts.violations.push({ check: "run", text });
   } finally {
     await cluster.killAll();
+    await proxies?.close();
   }
   const verdict = verdictOf({ options, fault, load, facts, elapsedMs: since(startedAtMs) });
   const isKept = options.keep || verdict.verdict === "fail";
@@ -80,13 +83,16 @@ function loadOptions(options: ChaosOptions): LoadOptions {
 interface Running {
   readonly options: ChaosOptions;
   readonly cluster: TestCluster;
+  readonly proxies: PeerProxies | null;
   readonly load: Load;
   readonly facts: RunFacts;
 }
 
-async function breakIt(fault: Fault, { options, cluster, load, facts }: Running): Promise<void> {
+async function breakIt(fault: Fault, running: Running): Promise<void> {
+  const { options, cluster, proxies, load, facts } = running;
   const context: FaultContext = {
     cluster,
+    proxies,
     load,
     random: new Prng(options.seed, FAULT_STREAM),
     count: (name, by = 1) => facts.counters.set(name, (facts.counters.get(name) ?? 0) + by),
@@ -118,7 +124,7 @@ async function finish(cluster: TestCluster, load: Load, facts: RunFacts): Promis
   const nodes = cluster.nodes.filter((node) => node.isRunning);
   await Promise.all(nodes.map((node) => node.waitUntilReady(CONVERGE_LIMIT_MS)));
   const states = await Promise.all(nodes.map((node) => readFinalState(node, load.keys.count)));
-  facts.violations.push(...checkFinalStates(states, load.history));
+  facts.violations.push(...checkFinalStates(states, load.history, load.otherBlocks.size));
   const exits = await Promise.all(nodes.map((node) => node.stop()));
   exits.forEach(({ code, signal }, i) => {
     if (code === 0) return;

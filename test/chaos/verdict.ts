@@ -33,17 +33,15 @@ export interface VerdictInput {
 }
 
 const VIOLATIONS_SHOWN = 10;
-/** Time without service after a lost leader, at default settings (issue: kill to next acknowledged write). */
-const RECOVERY_P99_MAX_MS = 2_000;
 
 export function verdictOf({ options, fault, load, facts, elapsedMs }: VerdictInput): Verdict {
   const violations = [...facts.violations, ...(load?.violations ?? [])];
   const coverage = coverageOf(options, fault, load, facts);
   const uncovered = Object.keys(coverage).filter((name) => coverage[name] === 0);
   const recovery = recoveryOf(facts.recoveriesMs);
-  const isRecoveryJudged = fault.name === "kill-leader" && options.nodeCount > 1;
-  const isSlow =
-    isRecoveryJudged && recovery.p99Ms !== null && recovery.p99Ms > RECOVERY_P99_MAX_MS;
+  // Alone, a node is back when it has started: that is no election.
+  const isRecoveryJudged = hasRecoveryLimit(fault) && options.nodeCount > 1;
+  const isSlow = isRecoveryJudged && isOverLimit(fault, recovery);
   const isPassed = violations.length === 0 && uncovered.length === 0 && !isSlow;
   const count = (check: string): number => violations.filter((v) => v.check === check).length;
   return {
@@ -69,6 +67,16 @@ export function verdictOf({ options, fault, load, facts, elapsedMs }: VerdictInp
     seconds: Math.round(elapsedMs / 1_000),
     verdict: isPassed ? "pass" : "fail",
   };
+}
+
+function hasRecoveryLimit({ recoveryMaxMs, recoveryP99MaxMs }: Fault): boolean {
+  return recoveryMaxMs !== undefined || recoveryP99MaxMs !== undefined;
+}
+
+function isOverLimit(fault: Fault, { maxMs, p99Ms }: Recovery): boolean {
+  const { recoveryMaxMs = Number.POSITIVE_INFINITY, recoveryP99MaxMs = Number.POSITIVE_INFINITY } =
+    fault;
+  return (maxMs ?? 0) > recoveryMaxMs || (p99Ms ?? 0) > recoveryP99MaxMs;
 }
 
 function operationsOf(load: Load | null): object {
@@ -107,12 +115,14 @@ function coverageOf(
   return coverage;
 }
 
-function recoveryOf(durationsMs: readonly number[]): {
+interface Recovery {
   readonly samples: number;
   readonly p50Ms: number | null;
   readonly p99Ms: number | null;
   readonly maxMs: number | null;
-} {
+}
+
+function recoveryOf(durationsMs: readonly number[]): Recovery {
   const sorted = [...durationsMs].sort((a, b) => a - b);
   const at = (quantile: number): number | null => {
     const value = sorted[Math.min(sorted.length - 1, Math.floor(quantile * sorted.length))];

@@ -7,6 +7,7 @@ export const KILL_LEADER: Fault = {
   name: "kill-leader",
   about: "kills the leader and starts it again once another one leads",
   coverage: ["killedLeaders", "restarts"],
+  recoveryP99MaxMs: 2_000,
   async round(context, round) {
     const leader = await settle(context);
     const brokenAtMs = performance.now();

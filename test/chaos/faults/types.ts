@@ -1,13 +1,15 @@
 /** What a fault is: it breaks the cluster again and again while clients work, and lets it heal each time. */
 
 import type { Prng } from "../../../src/base/index.ts";
-import type { TestCluster } from "../../support/cluster/index.ts";
+import type { PeerProxies, TestCluster } from "../../support/cluster/index.ts";
 import type { Violation } from "../history.ts";
 import type { Load } from "../load/load.ts";
 
 export interface FaultContext {
   readonly cluster: TestCluster;
   readonly load: Load;
+  /** Between the peers; null unless the fault asked for them. */
+  readonly proxies: PeerProxies | null;
   readonly random: Prng;
   /** Counts something that has really happened; what a fault lists as `coverage` must not stay at zero. */
   count(name: string, by?: number): void;
@@ -23,6 +25,14 @@ export interface Fault {
   readonly about: string;
   /** Counters that must be above zero at the end of a run. */
   readonly coverage: readonly string[];
+  /** Peers reach each other through proxies. */
+  readonly needsProxies?: boolean;
+  /** Fewest nodes that it makes sense with. Default: 1. */
+  readonly nodesMin?: number;
+  /** A longer time without service fails the run. Default: reported only. */
+  readonly recoveryMaxMs?: number;
+  /** The same for the 99th percentile. */
+  readonly recoveryP99MaxMs?: number;
   /** One round: wait until all is well, break, see what goes on, heal. */
   round(context: FaultContext, round: number): Promise<void>;
 }

@@ -60,8 +60,12 @@ export class Load {
   readonly violations: Violation[] = [];
   /** Failures by "read" or "write" and reason. */
   readonly failures = new Map<string, number>();
+  /** Failures by node. */
+  readonly failuresBy = new Map<string, number>();
   /** Acknowledged writes and answered reads by node. */
   readonly answeredBy = new Map<string, { writes: number; reads: number }>();
+  /** Ids of blocks that a fault's own programs have added. */
+  readonly otherBlocks = new Set<string>();
   readonly #ackListeners = new Set<AckListener>();
   readonly #readListeners = new Set<ReadListener>();
   #runs: Promise<void>[] = [];
@@ -140,7 +144,8 @@ export class Load {
     for (const listener of this.#readListeners) listener(read, target);
   }
 
-  noteFailure(kind: "read" | "write", error: HearthError): void {
+  noteFailure(kind: "read" | "write", { serverId }: LoadTarget, error: HearthError): void {
+    this.failuresBy.set(serverId, (this.failuresBy.get(serverId) ?? 0) + 1);
     const name = `${kind}: ${error.reason}`;
     this.failures.set(name, (this.failures.get(name) ?? 0) + 1);
     if (isUnexpected(error)) this.noteViolation("unexpected-error", `${kind}: ${error.message}`);
@@ -231,7 +236,7 @@ class LoadClient {
     if (!answer.ok) {
       write.outcome = outcomeOf(answer.error);
       if (write.outcome === OUTCOME.refused) write.returnedAtMs = performance.now();
-      this.#load.noteFailure("write", answer.error);
+      this.#load.noteFailure("write", target, answer.error);
       return false;
     }
     write.returnedAtMs = performance.now();
@@ -250,7 +255,7 @@ class LoadClient {
     const answer = await session.ask(opcode, frame, this.#options.timeoutMs);
     const returnedAtMs = performance.now();
     if (!answer.ok) {
-      this.#load.noteFailure("read", answer.error);
+      this.#load.noteFailure("read", target, answer.error);
       return false;
     }
     try {

@@ -208,10 +208,33 @@ export class TestNode {
   }
 
   /** Rejects when there is no answer in time, or another status than 200. */
-  async getJson(path: string, limitMs = STATUS_LIMIT_MS): Promise<unknown> {
-    const answer = await fetch(`${this.httpUrl}${path}`, { signal: AbortSignal.timeout(limitMs) });
-    if (!answer.ok) throw new Error(`${path} answers ${answer.status}: ${await answer.text()}`);
-    return answer.json();
+  getJson(path: string, limitMs = STATUS_LIMIT_MS): Promise<unknown> {
+    return this.#json(path, { signal: AbortSignal.timeout(limitMs) });
+  }
+
+  /** As `getJson`, for what changes something. */
+  postJson(path: string, body: object, limitMs: number): Promise<unknown> {
+    return this.#json(path, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(limitMs),
+    });
+  }
+
+  deleteJson(path: string, limitMs: number): Promise<unknown> {
+    return this.#json(path, {
+      method: "DELETE",
+      headers: { "content-type": "application/json" },
+      signal: AbortSignal.timeout(limitMs),
+    });
+  }
+
+  async #json(path: string, request: RequestInit): Promise<unknown> {
+    const answer = await fetch(`${this.httpUrl}${path}`, request);
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${this.serverId}${path} answers ${answer.status}: ${text}`);
+    return JSON.parse(text);
   }
 
   /** Null: ready. Else why not, in its own words, or that it does not answer. */
