@@ -50,6 +50,8 @@ export interface Goal {
 export interface PreparedCase {
   readonly ours: Subject;
   readonly limit?: Subject;
+  /** Why there is no limit on this machine: goals against it are then left out, and this is reported. */
+  readonly limitMissing?: string;
   /** Runs whatever happened; closes sockets, databases and child processes. */
   close?(): void | Promise<void>;
 }

@@ -63,8 +63,11 @@ export function requestFrame(opcode: number, requestId: number, payload: Uint8Ar
   return buildFrame(sink.view());
 }
 
-/** Connects and says Hello. */
-export async function openSession(port: number): Promise<RawWebSocket> {
+/** Connects and says Hello; without a dictionary every answer carries all that it needs. */
+export async function openSession(
+  port: number,
+  dictionaryMaxBytes = 8 * 1024 * 1024,
+): Promise<RawWebSocket> {
   const socket = await RawWebSocket.connect(port);
   const sink = new ByteSink();
   encodeHello(sink, {
@@ -72,7 +75,7 @@ export async function openSession(port: number): Promise<RawWebSocket> {
     protocolMax: 1,
     name: "bench",
     role: "tool",
-    dictionaryMaxBytes: 8 * 1024 * 1024,
+    dictionaryMaxBytes,
   });
   await exchange(socket, requestFrame(OP.hello, 1, sink.view()));
   return socket;
