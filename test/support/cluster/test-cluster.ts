@@ -36,6 +36,8 @@ const PORTS_PER_NODE = 3;
 
 export class TestCluster {
   readonly nodes: TestNode[] = [];
+  /** Nodes that were ever part of it: for names that were not used before. */
+  nodesMade = 0;
   readonly #options: TestClusterOptions;
 
   private constructor(options: TestClusterOptions) {
@@ -67,6 +69,12 @@ export class TestCluster {
     node.flags = [...node.flags, ...flags];
     this.nodes.push(node);
     return node;
+  }
+
+  /** A node that has left; its process is its owner's business from here on. */
+  forget(node: TestNode): void {
+    const position = this.nodes.indexOf(node);
+    if (position >= 0) this.nodes.splice(position, 1);
   }
 
   /** Starts every node and waits until all are ready. */
@@ -149,7 +157,9 @@ export class TestCluster {
       `-metastore.raft.bind-address=127.0.0.1:${peer}`,
       `-metastore.raft.advertise-address=${advertised}`,
     ];
+    this.nodesMade += 1;
     const node = new TestNode({
+      peerAddress: advertised,
       serverId,
       directory: join(directory, serverId),
       ports: { peer, http, websocket },

@@ -22,6 +22,8 @@ export interface TestNodeOptions {
   /** Log and index are below it. */
   readonly directory: string;
   readonly ports: NodePorts;
+  /** What other members dial: "127.0.0.1:port". */
+  readonly peerAddress: string;
   readonly flags: readonly string[];
   /** What is run instead of the program, an absolute path: a test's own composition of a node. */
   readonly entry?: string | undefined;
@@ -63,6 +65,7 @@ const STATUS_LIMIT_MS = 500;
 export class TestNode {
   readonly serverId: string;
   readonly ports: NodePorts;
+  readonly peerAddress: string;
   readonly directory: string;
   flags: readonly string[];
   readonly #entry: string;
@@ -76,6 +79,7 @@ export class TestNode {
   constructor(options: TestNodeOptions) {
     this.serverId = options.serverId;
     this.ports = options.ports;
+    this.peerAddress = options.peerAddress;
     this.directory = options.directory;
     this.flags = options.flags;
     this.#entry = options.entry ?? inRoot("bin", "hearth.js");
