@@ -16,6 +16,15 @@ export type NodePhase =
       readonly lastIndex: number;
       readonly entriesPerSec: number;
     }
+  /** A snapshot takes the place of the state, at a start or because this member is far behind. */
+  | {
+      readonly kind: "restoring";
+      readonly term: number;
+      readonly index: number;
+      readonly doneBytes: number;
+      readonly totalBytes: number;
+      readonly elapsedMs: number;
+    }
   | { readonly kind: "running" }
   | { readonly kind: "stopping"; readonly doing: string; readonly leftMs: number };
 
@@ -102,9 +111,19 @@ function checkPhase({ phase }: NodeView): CheckResult {
         `replaying log: ${formatCount(phase.appliedIndex)} of ${formatCount(phase.lastIndex)}${end}`,
       );
     }
+    case "restoring":
+      return failed(restoringInWords(phase));
     case "stopping":
       return failed(`shutting down: ${phase.doing}, ${seconds(phase.leftMs)} left`);
   }
+}
+
+function restoringInWords(phase: NodePhase & { readonly kind: "restoring" }): string {
+  const { term, index, doneBytes, totalBytes, elapsedMs } = phase;
+  const ratio = totalBytes === 0 ? 0 : doneBytes / totalBytes;
+  const leftMs = ratio === 0 ? null : (elapsedMs * (1 - ratio)) / ratio;
+  const end = leftMs === null || ratio >= 1 ? "" : `, about ${seconds(leftMs)} left`;
+  return `restoring snapshot ${term}-${index}: ${Math.floor(100 * ratio)} %${end}`;
 }
 
 function checkMember({ phase, seat }: NodeView): CheckResult {

@@ -33,6 +33,17 @@ export interface Config {
     /** Entries; 0: no limit. */
     readonly readIndexMaxDistance: number;
   };
+  readonly snapshots: {
+    readonly directory: string;
+    /** 0: by the size of the log alone. */
+    readonly intervalMs: number;
+    readonly thresholdEntries: number;
+    readonly retainCount: number;
+    readonly trailingEntries: number;
+    /** 0: unlimited. */
+    readonly rateBytesPerSec: number;
+    readonly compression: "zstd" | "none";
+  };
   readonly listener: {
     readonly address: string;
     readonly port: number;
@@ -101,6 +112,15 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
       applyTimeoutMs: read.number("metastore.raft.apply-timeout"),
       readIndexMaxDistance: read.number("metastore.raft.read-index-max-distance"),
     },
+    snapshots: {
+      directory: read.text("metastore.raft.snapshots-dir") || read.text("metastore.raft.dir"),
+      intervalMs: read.number("metastore.raft.snapshot-interval"),
+      thresholdEntries: read.number("metastore.raft.snapshot-threshold"),
+      retainCount: read.number("metastore.raft.snapshots-retain"),
+      trailingEntries: read.number("metastore.raft.trailing-logs"),
+      rateBytesPerSec: snapshotRate(read.number("metastore.snapshot-rate-limit")),
+      compression: read.text("metastore.snapshot-compression") === "zstd" ? "zstd" : "none",
+    },
     listener: {
       address: read.text("hearth.websocket-listen-address"),
       port: read.number("hearth.websocket-listen-port"),
@@ -121,6 +141,11 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
       logGroupBytes: logGroupBytes(read.number("hearth.frame-max-bytes")),
     },
   };
+}
+
+/** As the reference: below 10 MB/s a snapshot would take too long, so that less is not taken at its word. */
+export function snapshotRate(megabytesPerSec: number): number {
+  return megabytesPerSec === 0 ? 0 : 1_000_000 * Math.max(10, megabytesPerSec);
 }
 
 /** One processor is left to the main thread, which decides every write. */

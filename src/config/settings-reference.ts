@@ -141,34 +141,65 @@ export const METASTORE_SETTINGS = [
     min: 0,
     help: "Entries that a follower may be behind a read before the read fails instead of waiting; 0 always waits",
   },
+  {
+    name: "metastore.raft.snapshots-dir",
+    kind: "text",
+    default: "",
+    help: "Directory of snapshots; empty: metastore.raft.dir. Must be on a persistent volume",
+  },
+  {
+    name: "metastore.raft.snapshot-interval",
+    kind: "duration",
+    default: 180 * SECOND_MS,
+    min: 0,
+    help: "A snapshot is taken after one to two times this, if there are enough entries; 0: by the size of the log alone",
+  },
+  {
+    name: "metastore.raft.snapshot-threshold",
+    kind: "integer",
+    default: 8_192,
+    min: 0,
+    help: "Entries since the last snapshot that make another one worthwhile",
+  },
+  {
+    name: "metastore.raft.snapshots-retain",
+    kind: "integer",
+    default: 3,
+    min: 1,
+    max: 1_000,
+    help: "Snapshots kept",
+  },
+  {
+    name: "metastore.raft.trailing-logs",
+    kind: "integer",
+    default: 18_432,
+    min: 0,
+    help: "Entries below the newest snapshot that stay in the log, for members that are behind",
+  },
+  {
+    name: "metastore.snapshot-rate-limit",
+    kind: "integer",
+    default: 15,
+    min: 0,
+    max: 1_000_000,
+    help: "MB/s written to a snapshot, after compression; 1 to 9 count as 10, 0 is unlimited",
+  },
+  {
+    name: "metastore.snapshot-compression",
+    kind: "text",
+    default: "zstd",
+    help: "Compression of snapshots; anything but zstd is none. Both can be read whatever is set",
+  },
 ] as const satisfies readonly Setting[];
 
 /** Known, checked, without a function in this version. */
 export const UNUSED_SETTINGS: readonly Setting[] = [
   unused("metastore.address", "text", "localhost:9095", "Where clients find the cluster"),
   unused(
-    "metastore.snapshot-compression",
-    "text",
-    "zstd",
-    "Compression of snapshots; anything but zstd is none",
-  ),
-  unused(
-    "metastore.snapshot-rate-limit",
-    "integer",
-    15,
-    "MB/s written to a snapshot; 0 is unlimited",
-  ),
-  unused(
     "metastore.snapshot-compact-on-restore",
     "boolean",
     false,
     "Rewrite the database while restoring",
-  ),
-  unused(
-    "metastore.raft.snapshots-dir",
-    "text",
-    "./data/v2/metastore/raft",
-    "Directory of snapshots",
   ),
   unused(
     "metastore.raft.snapshots-import-dir",
@@ -183,20 +214,6 @@ export const UNUSED_SETTINGS: readonly Setting[] = [
     "Poll period of the reference; we wake readers instead",
   ),
   unused("metastore.raft.wal-cache-entries", "integer", 512, "Recent log entries kept in memory"),
-  unused("metastore.raft.trailing-logs", "integer", 18_432, "Entries kept behind a snapshot"),
-  unused("metastore.raft.snapshots-retain", "integer", 3, "Snapshots kept"),
-  unused(
-    "metastore.raft.snapshot-interval",
-    "duration",
-    180 * SECOND_MS,
-    "Least time between two snapshots",
-  ),
-  unused(
-    "metastore.raft.snapshot-threshold",
-    "integer",
-    8_192,
-    "Entries since the last snapshot that make a new one worthwhile",
-  ),
   unused("metastore.raft.transport-conn-pool-size", "integer", 10, "Connections per peer"),
   unused(
     "metastore.raft.transport-timeout",

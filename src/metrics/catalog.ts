@@ -4,6 +4,7 @@
  * contract with dashboards: new ones are appended, retired ones are listed as retired.
  */
 import { CLUSTER } from "./catalog-cluster.ts";
+import { SNAPSHOTS } from "./catalog-snapshots.ts";
 import {
   COUNT_BUCKETS,
   DEFAULT_SECONDS_BUCKETS,
@@ -295,6 +296,7 @@ export const METRIC_CATALOG: readonly MetricSpec[] = [
   ...REQUESTS,
   ...RAFT,
   ...CLUSTER,
+  ...SNAPSHOTS,
   ...LOG_AND_STATE,
   ...PROCESS,
 ];

@@ -33,6 +33,8 @@ export interface ApplierModules {
   readonly onApplied: (batches: readonly Batch[], result: ApplyOutcome) => void;
   /** What was staged is visible now, in a turn of its own. */
   readonly onCommitted: () => void;
+  /** Called with every state that readers may see, at the moment it can be seen. */
+  readonly onVisible: (head: SnapshotHead) => void;
   /** More can be applied in a later turn. */
   readonly onMore: () => void;
   /** Final: the database failed, or the log cannot be read. */
@@ -118,6 +120,7 @@ export class Applier {
     }
     this.#modules.stats.commits += 1;
     this.#visibleIndex = this.#position.index;
+    this.#modules.onVisible(this.#position);
     return true;
   }
 
@@ -204,6 +207,7 @@ export class Applier {
     const { stateMachine, scheduler, onCommitted } = this.#modules;
     if (stateMachine.stage === undefined) {
       this.#visibleIndex = this.#position.index;
+      this.#modules.onVisible(this.#position);
       this.#modules.stats.commits += 1;
       return true;
     }

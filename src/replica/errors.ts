@@ -58,6 +58,12 @@ export function refused(
   }
 }
 
+export function noSnapshots(): HearthError {
+  return new HearthError("failed_precondition", "This member keeps no snapshots", {
+    reason: "no_snapshots",
+  });
+}
+
 /** What a caller gets whose write was under way when the node failed or lost its leadership. */
 export function outcomeUnknown(cause: HearthError): HearthError {
   return new HearthError("unavailable", `The outcome of the write is unknown: ${cause.message}`, {

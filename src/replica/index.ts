@@ -10,6 +10,7 @@ export {
 export { Replica, type ReplicaModules } from "./replica.ts";
 export {
   type ApplyOutcome,
+  type InstallStatus,
   PHASE,
   type Phase,
   type Proposal,
@@ -22,5 +23,7 @@ export {
   type RefusalReason,
   type ReplicaStats,
   type ReplicaStatus,
+  SNAPSHOT_STAGES,
+  type SnapshotStage,
   type StateMachine,
 } from "./types.ts";

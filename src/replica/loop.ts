@@ -30,7 +30,8 @@ import {
 import { Answers } from "./answers.ts";
 import { Applier } from "./applier.ts";
 import { Campaigns } from "./campaigns.ts";
-import { outcomeUnknown, refused } from "./errors.ts";
+import { noSnapshots, outcomeUnknown, refused } from "./errors.ts";
+import type { InstallProgress } from "./install.ts";
 import { LogCache } from "./log-cache.ts";
 import { LogWriter } from "./log-writer.ts";
 import { MemberView } from "./member-view.ts";
@@ -71,6 +72,7 @@ export interface MemberModules {
 
 export interface LoopModules extends MemberModules {
   readonly stats: ReplicaStats;
+  readonly progress: InstallProgress;
   /** Called after every piece that was applied. */
   readonly onProgress: () => void;
   /** Final. */
@@ -137,6 +139,7 @@ export class MemberLoop {
           this.announce();
           this.scheduleSweep();
         },
+        onVisible: (head) => this.#snapshots?.noteVisible(head),
         onMore: () => this.#scheduleTurn(),
         onFailed,
       },
@@ -215,6 +218,11 @@ export class MemberLoop {
   campaign(termAtLeast: number, done: ProposeDone | null): void {
     if (done !== null) this.#campaigns.push(termAtLeast, done);
     this.#input(() => this.core.campaign(termAtLeast));
+  }
+
+  /** Errors: `no_snapshots` where none are kept. */
+  takeSnapshot(): Promise<SnapshotMeta> {
+    return this.#snapshots?.takeNow() ?? Promise.reject(noSnapshots());
   }
 
   /** Any other input. */
@@ -378,7 +386,8 @@ export class MemberLoop {
       this.#notLeader("entries of another leader have taken the place of the write"),
     );
     if (this.core.isLeader) this.#campaigns.onApplied(batches, this.core.term);
-    this.#snapshots?.noteApplied(batches.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0));
+    const bytes = batches.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
+    this.#snapshots?.noteApplied(result.outcomes.length, bytes);
     this.scheduleSweep();
     this.#modules.onProgress();
   }
@@ -410,15 +419,13 @@ export class MemberLoop {
   // -- snapshots -----------------------------------------------------------------------------------------------
 
   #createSnapshots(): Snapshots | null {
-    const { snapshots, log, stateMachine, logger, stats } = this.#modules;
-    if (snapshots === null) return null;
+    const { snapshots: store, stateMachine, progress } = this.#modules;
+    if (store === null) return null;
     return new Snapshots(this.#options, {
+      ...this.#modules,
       core: this.core,
-      log,
-      store: snapshots,
-      stateMachine,
-      logger,
-      stats,
+      store,
+      installer: { stateMachine, store, progress },
       send: (message) => this.#send(message),
       onInput: () => this.#scheduleTurn(),
       onFailed: (error) => this.#fail(error),

@@ -23,6 +23,14 @@ export interface ReplicaOptions extends RaftOptions {
   readonly readsMax: number;
   /** Bytes of log after which a snapshot is taken. */
   readonly snapshotLogBytes: number;
+  /** After a random time between one and two of these a snapshot is taken, too; 0: time takes none. */
+  readonly snapshotIntervalMs: number;
+  /** If at least so many entries were applied since the last one. */
+  readonly snapshotThreshold: number;
+  /** The pause after a snapshot, as a multiple of what it took; 0: none. */
+  readonly snapshotRestRatio: number;
+  /** Complete snapshots that are kept; one that is being read stays longer. At least 1. */
+  readonly snapshotsRetain: number;
   /** Entries below a snapshot that stay in the log for slow peers. */
   readonly snapshotKeepEntries: number;
 }
@@ -42,6 +50,11 @@ export const REPLICA_DEFAULTS = {
   eagerCommitMs: 100,
   readsMax: 10_000,
   snapshotLogBytes: 256 * 1024 * 1024,
+  snapshotIntervalMs: 0,
+  snapshotThreshold: 8_192,
+  snapshotRestRatio: 0,
+  // The one before the newest stays for a peer that is receiving it.
+  snapshotsRetain: 2,
   snapshotKeepEntries: 10_000,
 } as const;
 
@@ -55,6 +68,8 @@ export function assertReplicaOptions(options: ReplicaOptions, bodyMaxBytes: numb
   assert(options.applyMaxBytes > 0, "applyMaxBytes must be positive");
   assert(options.replayMaxBytes > 0, "replayMaxBytes must be positive");
   assert(options.readsMax > 0, "readsMax must be positive");
+  assert(options.snapshotIntervalMs >= 0, "snapshotIntervalMs must not be negative");
+  assert(options.snapshotsRetain > 0, "snapshotsRetain must be positive");
 }
 
 /** The part of the settings that is the core's. */

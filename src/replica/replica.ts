@@ -14,9 +14,11 @@ import {
   type ProposeOutcome,
   type RaftCore,
   ROLE,
+  type SnapshotMeta,
 } from "../raft/index.ts";
 import { NO_REJECTIONS } from "./answers.ts";
 import { refused } from "./errors.ts";
+import { InstallProgress } from "./install.ts";
 import { type MemberModules, MemberLoop } from "./loop.ts";
 import { assertReplicaOptions, type ReplicaOptions } from "./options.ts";
 import { findStart } from "./start.ts";
@@ -41,6 +43,7 @@ export class Replica {
   readonly stats: ReplicaStats = createReplicaStats();
   readonly #options: ReplicaOptions;
   readonly #modules: ReplicaModules;
+  readonly #install: InstallProgress;
   #phase: Phase = PHASE.opening;
   #failure: HearthError | null = null;
   /** From the moment at which state and log are known to belong together. */
@@ -55,6 +58,7 @@ export class Replica {
     assertReplicaOptions(options, modules.log.bodyMaxBytes);
     this.#options = options;
     this.#modules = modules;
+    this.#install = new InstallProgress(modules.scheduler);
   }
 
   /**
@@ -113,6 +117,16 @@ export class Replica {
       problem = core.transfer(to);
     });
     return problem;
+  }
+
+  /**
+   * Takes a snapshot of the state as it is now or a little later; resolves when it was verified and the log was cut.
+   * Errors: the refusal of a member that is not running; what taking it failed with: the log is whole then.
+   */
+  takeSnapshot(): Promise<SnapshotMeta> {
+    const loop = this.#loop;
+    if (loop === null || this.#phase !== PHASE.ready) return Promise.reject(this.#notReady());
+    return loop.takeSnapshot();
   }
 
   /** Answers with the index that a linearizable read has to wait for, in a later turn unless it is refused. */
@@ -214,6 +228,7 @@ export class Replica {
       reachableVoters: this.#reachable(voters, loop?.view.leader ?? "", peers),
       peers,
       snapshotIndex: this.#modules.snapshots?.latest?.index ?? 0,
+      install: this.#install.status,
       abstains: core?.abstains ?? log.hardState.abstains,
       replayedEntries: this.#replayedEntries(appliedIndex),
       replayEntries: this.#replayEntries(),
@@ -229,13 +244,15 @@ export class Replica {
   async #start(): Promise<void> {
     const { log, logger, stateMachine, snapshots } = this.#modules;
     const { bootstrap } = this.#options;
-    const found = await findStart({ log, stateMachine, snapshots }, bootstrap);
+    const progress = this.#install;
+    const found = await findStart({ log, stateMachine, snapshots, progress }, bootstrap);
     if (this.#phase !== PHASE.replaying) return;
     const loop = new MemberLoop(
       this.#options,
       {
         ...this.#modules,
         stats: this.stats,
+        progress,
         onProgress: () => this.#noteProgress(),
         onFailed: (error) => this.#fail(error),
       },
@@ -356,6 +373,8 @@ export class Replica {
   }
 
   #phaseText(): string {
+    const install = this.#install.status;
+    if (install !== null) return `restoring snapshot ${install.term}-${install.index}`;
     if (this.#phase !== PHASE.replaying) return this.#phase;
     const replayed = this.#replayedEntries(this.#loop?.applier.appliedIndex ?? 0);
     return `replaying log: ${replayed} of ${this.#replayEntries()}`;

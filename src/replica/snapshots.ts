@@ -1,14 +1,30 @@
 /**
- * Snapshots of one member: takes them by the bytes of log since the last one, hands chunks to peers, keeps chunks that
+ * Snapshots of one member: takes them when they are due (snapshot-schedule.ts), hands chunks to peers, keeps chunks that
  * arrive, and installs what is complete. All of it beside the loop, in promises; what happened comes back as an input.
  */
 
-import { assert, type HearthError, type Logger, toHearthError } from "../base/index.ts";
+import {
+  assert,
+  type Clock,
+  type HearthError,
+  type Logger,
+  type Scheduler,
+  toHearthError,
+} from "../base/index.ts";
 import type { DurableLog } from "../log/index.ts";
-import type { ChunkWork, Message, Raft, SnapshotChunk, SnapshotMeta } from "../raft/index.ts";
-import { installFailed } from "./errors.ts";
+import type {
+  ChunkWork,
+  Message,
+  Raft,
+  RandomU32,
+  SnapshotChunk,
+  SnapshotMeta,
+} from "../raft/index.ts";
+import { refused } from "./errors.ts";
+import { type Installer, installSnapshot } from "./install.ts";
 import type { ReplicaOptions } from "./options.ts";
 import type { SnapshotErrorReason, SnapshotHead, SnapshotSource, SnapshotStore } from "./ports.ts";
+import { SnapshotSchedule } from "./snapshot-schedule.ts";
 import type { ReplicaStats, StateMachine } from "./types.ts";
 
 export interface SnapshotModules {
@@ -18,6 +34,10 @@ export interface SnapshotModules {
   readonly stateMachine: StateMachine;
   readonly logger: Logger;
   readonly stats: ReplicaStats;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly random: RandomU32;
+  readonly installer: Installer;
   readonly send: (message: Message) => void;
   /** Something became known to the core: it may have work. */
   readonly onInput: () => void;
@@ -27,8 +47,14 @@ export interface SnapshotModules {
 
 /** Chunks that may wait to be written; a leader never has that many under way. */
 const CHUNKS_WAITING_MAX = 64;
-/** The one before the newest stays for a peer that is receiving it. */
-const SNAPSHOTS_KEPT = 2;
+/** Heads of commits kept while an image is being opened: seconds of them. Of older ones no image is wanted. */
+const HEADS_MAX = 1_024;
+
+/** Who waits for a snapshot of their own. */
+interface Waiter {
+  readonly resolve: (meta: SnapshotMeta) => void;
+  readonly reject: (error: HearthError) => void;
+}
 
 /** Reasons of the store (src/snapshot/errors.ts). */
 const DISK_FULL = "snapshot_disk_full" satisfies SnapshotErrorReason;
@@ -42,10 +68,13 @@ const NOT_KEPT: ReadonlySet<string> = new Set<SnapshotErrorReason>([
 export class Snapshots {
   readonly #options: ReplicaOptions;
   readonly #modules: SnapshotModules;
-  #logBytes = 0;
-  /** A peer needs a snapshot that turned out to be damaged: the next one does not wait for more log. */
-  #isLost = false;
+  readonly #schedule: SnapshotSchedule;
   #isTaking = false;
+  /** What was committed since an image was asked for: the image is of one of them. Null: none is being opened. */
+  #heads: SnapshotHead[] | null = null;
+  /** For the next one; and for the one that is being taken. */
+  #waiting: Waiter[] = [];
+  #served: Waiter[] = [];
   #storing: Promise<void> = Promise.resolve();
   #storingCount = 0;
   #hasStopped = false;
@@ -53,35 +82,62 @@ export class Snapshots {
   constructor(options: ReplicaOptions, modules: SnapshotModules) {
     this.#options = options;
     this.#modules = modules;
+    this.#schedule = new SnapshotSchedule(options, modules);
   }
 
   /** Counts what was applied. */
-  noteApplied(bytes: number): void {
-    this.#logBytes += bytes;
+  noteApplied(entries: number, bytes: number): void {
+    this.#schedule.noteApplied(entries, bytes);
   }
 
-  /** Enough log has gathered, or the newest one was lost, and none is on its way. */
+  /** The committed state is that of `head` now. */
+  noteVisible(head: SnapshotHead): void {
+    if (this.#heads === null) return;
+    this.#heads.push(head);
+    if (this.#heads.length > HEADS_MAX) this.#heads = this.#heads.slice(HEADS_MAX / 2);
+  }
+
+  /** One is due, and none is on its way. */
   get isDue(): boolean {
     return (
       !this.#isTaking &&
       !this.#hasStopped &&
-      (this.#isLost || this.#logBytes >= this.#options.snapshotLogBytes) &&
+      this.#schedule.isDue &&
       this.#modules.stateMachine.openSnapshot !== undefined
     );
   }
 
+  /**
+   * Takes one of the state as it is now or later, and resolves when it was verified. Errors: what the attempt failed
+   * with; `shutting_down`.
+   */
+  takeNow(): Promise<SnapshotMeta> {
+    if (this.#hasStopped) return Promise.reject(refused("shutting_down", ""));
+    const taken = new Promise<SnapshotMeta>((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+    });
+    this.#schedule.want();
+    this.#modules.onInput();
+    return taken;
+  }
+
   /** `head` describes the committed state as it is now. */
   take(head: SnapshotHead): void {
-    const { stateMachine } = this.#modules;
-    const source = stateMachine.openSnapshot?.();
+    const source = this.#modules.stateMachine.openSnapshot?.();
     if (source === undefined) return;
+    this.#schedule.started();
+    this.#isTaking = true;
+    this.#served = this.#waiting;
+    this.#waiting = [];
+    if (source instanceof Promise) {
+      this.#heads = [head];
+      void this.#takeOpening(source);
+      return;
+    }
     assert(
       source.index === head.index && source.term === head.term,
       `The image is of ${source.index}, the applied index is ${head.index}`,
     );
-    this.#logBytes = 0;
-    this.#isLost = false;
-    this.#isTaking = true;
     void this.#take(head, source);
   }
 
@@ -101,7 +157,7 @@ export class Snapshots {
   /** Older ones go when there are newer ones; but without the newest its peer would wait for the log to grow. */
   #noteGone(meta: SnapshotMeta): void {
     if ((this.#modules.store.latest?.index ?? 0) >= meta.index) return;
-    this.#isLost = true;
+    this.#schedule.want();
     this.#modules.onInput();
   }
 
@@ -119,14 +175,20 @@ export class Snapshots {
 
   /** Resolves when the state is the snapshot. Rejects when it cannot be: final. */
   async install(meta: SnapshotMeta): Promise<void> {
-    const { stateMachine, store, stats } = this.#modules;
-    await installSnapshot(stateMachine, store, meta);
+    const { stats, installer } = this.#modules;
+    try {
+      await installSnapshot(installer, meta);
+    } catch (error) {
+      stats.snapshotFailures.install += 1;
+      throw error;
+    }
     stats.snapshotsInstalled += 1;
-    this.#logBytes = 0;
+    this.#schedule.installed();
   }
 
   async stop(): Promise<void> {
     this.#hasStopped = true;
+    this.#rejectAll(refused("shutting_down", ""));
     await this.#storing;
   }
 
@@ -151,6 +213,7 @@ export class Snapshots {
       return { nextChunk, isDamaged: isComplete && !(await store.completeReceived(meta)) };
     } catch (error) {
       const { reason, message } = toHearthError(error);
+      this.#modules.stats.snapshotFailures.receive += 1;
       if (!NOT_KEPT.has(reason)) throw error;
       // The core answers that it cannot be used; the leader begins again after a while.
       logger.warn("a snapshot cannot be received", { index: meta.index, reason, detail: message });
@@ -158,19 +221,51 @@ export class Snapshots {
     }
   }
 
+  async #takeOpening(opening: Promise<SnapshotSource>): Promise<void> {
+    let source: SnapshotSource;
+    try {
+      source = await opening;
+    } catch (error) {
+      this.#heads = null;
+      this.#onTakeFailed(error);
+      this.#endTaking();
+      return;
+    }
+    const { index, term } = source;
+    const head = this.#heads?.find((each) => each.index === index && each.term === term);
+    this.#heads = null;
+    if (head !== undefined && !this.#hasStopped) return this.#take(head, source);
+    source.close();
+    this.#onTakeFailed(new Error(`The image is of log index ${index}, which is too old by now`));
+    this.#endTaking();
+  }
+
   async #take(head: SnapshotHead, source: SnapshotSource): Promise<void> {
-    const { store, onFailed } = this.#modules;
+    const { store, stats, clock, scheduler, onFailed } = this.#modules;
+    const startedAtMs = scheduler.monotonicMs();
     let meta: SnapshotMeta | null = null;
     try {
       meta = await store.take(head, source);
+      stats.lastSnapshotMs = scheduler.monotonicMs() - startedAtMs;
+      stats.lastSnapshotAtMs = clock.nowMs();
     } catch (error) {
       this.#onTakeFailed(error);
     } finally {
       source.close();
-      this.#isTaking = false;
+      this.#endTaking();
     }
     if (meta === null || this.#hasStopped) return;
     await this.#onTaken(meta).catch((error: unknown) => onFailed(toHearthError(error)));
+  }
+
+  /** Whoever waits for one that failed has been told. */
+  #endTaking(): void {
+    this.#isTaking = false;
+    this.#schedule.ended();
+    if (!this.#hasStopped && this.#waiting.length > 0) {
+      this.#schedule.want();
+      this.#modules.onInput();
+    }
   }
 
   async #onTaken(meta: SnapshotMeta): Promise<void> {
@@ -182,6 +277,8 @@ export class Snapshots {
       core.compact(throughIndex);
       log.truncatePrefix(throughIndex);
     }
+    for (const { resolve } of this.#served) resolve(meta);
+    this.#served = [];
     logger.info("snapshot taken", { index: meta.index, sizeBytes: meta.sizeBytes });
     onInput();
     await this.#removeOld();
@@ -191,7 +288,7 @@ export class Snapshots {
   async #removeOld(): Promise<void> {
     const { store, logger } = this.#modules;
     try {
-      await store.retain(SNAPSHOTS_KEPT);
+      await store.retain(this.#options.snapshotsRetain);
     } catch (error) {
       const { reason, message } = toHearthError(error);
       if (reason !== DISK_FULL) throw error;
@@ -199,33 +296,21 @@ export class Snapshots {
     }
   }
 
-  /** The log still has everything: the next attempt comes with as many more bytes. */
+  /** The log still has everything: the next attempt comes as if this one had succeeded. */
   #onTakeFailed(error: unknown): void {
-    if (this.#hasStopped) return;
-    const { logger, onFailed } = this.#modules;
     const failure = toHearthError(error);
+    for (const { reject } of this.#served) reject(failure);
+    this.#served = [];
+    if (this.#hasStopped) return;
+    const { logger, stats, onFailed } = this.#modules;
+    stats.snapshotFailures.take += 1;
     logger.error("snapshot failed", { reason: failure.reason, detail: failure.message });
     if (failure.reason === WRITE_FAILED) onFailed(failure);
   }
-}
 
-/** Errors: HearthError internal "install_failed". */
-export async function installSnapshot(
-  stateMachine: StateMachine,
-  store: SnapshotStore,
-  meta: SnapshotMeta,
-): Promise<void> {
-  assert(stateMachine.install !== undefined, "The state machine cannot install snapshots");
-  const source = store.open(meta);
-  try {
-    await stateMachine.install(meta, source);
-  } catch (cause) {
-    throw installFailed(meta.index, cause);
-  } finally {
-    source.close();
+  #rejectAll(error: HearthError): void {
+    for (const { reject } of [...this.#waiting, ...this.#served]) reject(error);
+    this.#waiting = [];
+    this.#served = [];
   }
-  assert(
-    stateMachine.appliedIndex === meta.index,
-    `Installed ${meta.index}, but the state is at ${stateMachine.appliedIndex}`,
-  );
 }

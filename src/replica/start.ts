@@ -13,13 +13,15 @@ import {
 import type { AppliedPosition } from "./applier.ts";
 import { mismatch } from "./errors.ts";
 import type { SnapshotStore } from "./ports.ts";
-import { installSnapshot } from "./snapshots.ts";
+import { type InstallProgress, installSnapshot } from "./install.ts";
 import type { StateMachine } from "./types.ts";
 
 export interface StartModules {
   readonly log: DurableLog;
   readonly stateMachine: StateMachine;
   readonly snapshots: SnapshotStore | null;
+  /** Of a snapshot that the start puts in the place of the state. */
+  readonly progress: InstallProgress;
 }
 
 export interface Found {
@@ -83,12 +85,13 @@ function termOf(
 }
 
 async function bringUpFromSnapshot(modules: StartModules): Promise<void> {
-  const { log, stateMachine, snapshots } = modules;
-  const latest = snapshots?.latest ?? null;
-  if (snapshots === null || latest === null) return;
+  const { log, stateMachine, snapshots: store, progress } = modules;
+  const latest = store?.latest ?? null;
+  if (store === null || latest === null) return;
   const isBehind = stateMachine.appliedIndex + 1 < log.firstIndex;
   const isCovered = latest.index + 1 >= log.firstIndex && latest.index <= log.lastIndex;
-  if (isBehind && isCovered) await installSnapshot(stateMachine, snapshots, latest);
+  if (!isBehind || !isCovered || termOf(log, latest.index) !== latest.term) return;
+  await installSnapshot({ stateMachine, store, progress }, latest);
 }
 
 function assertSameTerm({ log, stateMachine }: StartModules, appliedIndex: number): void {

@@ -26,8 +26,11 @@ export interface StateMachine {
   commit?(): void;
   /** A bounded piece of cleaning up, for idle times; true while more is left. */
   sweep?(): boolean;
-  /** An image of the committed state, for a snapshot; the driver closes it. */
-  openSnapshot?(): SnapshotSource;
+  /**
+   * An image of the committed state, for a snapshot; the driver closes it. Given at once it is of the state now; given
+   * later, of a state that was committed meanwhile, which its index tells.
+   */
+  openSnapshot?(): SnapshotSource | Promise<SnapshotSource>;
   /**
    * Puts a snapshot in the place of the state, all or nothing: a crash before the end leaves the state as it was.
    * Readers keep their view until they look again.
@@ -119,6 +122,8 @@ export interface ReplicaStatus {
   readonly peers: readonly PeerStatus[];
   /** Log index of the newest snapshot; 0: none. */
   readonly snapshotIndex: number;
+  /** A snapshot that is taking the place of the state. */
+  readonly install: InstallStatus | null;
   readonly abstains: boolean;
   /** Replay: entries applied so far, and entries to apply. */
   readonly replayedEntries: number;
@@ -130,6 +135,18 @@ export interface ReplicaStatus {
   /** Why the member stopped, when phase is "failed". */
   readonly failure: HearthError | null;
 }
+
+export interface InstallStatus {
+  readonly index: number;
+  readonly term: number;
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  readonly elapsedMs: number;
+}
+
+/** What can fail about a snapshot; a closed set, used as a metric label. */
+export const SNAPSHOT_STAGES = ["take", "receive", "install"] as const;
+export type SnapshotStage = (typeof SNAPSHOT_STAGES)[number];
 
 /** Counters for the metrics; they only grow, but for the last ones, which are of the latest range. */
 export interface ReplicaStats {
@@ -147,6 +164,11 @@ export interface ReplicaStats {
   leaderChanges: number;
   snapshotsTaken: number;
   snapshotsInstalled: number;
+  readonly snapshotFailures: Record<SnapshotStage, number>;
+  /** Unix ms at which the newest snapshot of this process was verified; 0: none. */
+  lastSnapshotAtMs: number;
+  /** How long it took, ms. */
+  lastSnapshotMs: number;
   lastApplyMs: number;
 }
 
@@ -181,6 +203,9 @@ export function createReplicaStats(): ReplicaStats {
     leaderChanges: 0,
     snapshotsTaken: 0,
     snapshotsInstalled: 0,
+    snapshotFailures: { take: 0, receive: 0, install: 0 },
+    lastSnapshotAtMs: 0,
+    lastSnapshotMs: 0,
     lastApplyMs: 0,
   };
 }

@@ -8,6 +8,8 @@
  *    │ <──────── propose, readIndex, nodeInfo ──── │  at most one propose and one readIndex per turn
  *    │ ── proposed, readGranted, nodeInfoIs ─────> │
  *    │ ── openLocal (a MessagePort of its own) ──> │
+ *    │ ── useGeneration ─────────────────────────> │  goes over to another content of the index
+ *    │ <───────────────────── generationInUse ──── │
  *    │ ── askMetrics ────────────────────────────> │
  *    │ <──────────────────────────── metrics ───── │
  *    │ ── stop ──────────────────────────────────> │  answers what is in flight, closes its sockets, ends
@@ -47,6 +49,7 @@ export type ToReader =
   | { readonly kind: "nodeInfoIs"; readonly id: number; readonly json: string }
   /** The port is transferred; it carries frames as ArrayBuffers, which are transferred too. */
   | { readonly kind: "openLocal"; readonly port: MessagePort }
+  | { readonly kind: "useGeneration"; readonly generation: number }
   | { readonly kind: "askMetrics"; readonly id: number }
   | { readonly kind: "stop"; readonly graceMs: number };
 
@@ -64,6 +67,8 @@ export type FromReader =
     }
   | { readonly kind: "readIndex"; readonly id: number }
   | { readonly kind: "nodeInfo"; readonly id: number }
+  /** No older one is open in this thread any more. */
+  | { readonly kind: "generationInUse"; readonly generation: number }
   | { readonly kind: "metrics"; readonly id: number; readonly metrics: ReaderMetrics }
   | {
       readonly kind: "log";

@@ -49,6 +49,7 @@ export class ReaderHandle {
   readonly #worker: Worker;
   readonly #modules: ReaderHandleModules;
   readonly #metricsWaiters = new Map<number, (metrics: ReaderMetrics | null) => void>();
+  readonly #generationWaiters = new Map<number, () => void>();
   #state: State = "starting";
   #nextId = 1;
   /** What the thread died of, if it said so. */
@@ -106,6 +107,15 @@ export class ReaderHandle {
     return channel;
   }
 
+  /** Resolves when the thread has no older content of the index open, or has ended. */
+  useGeneration(generation: number): Promise<void> {
+    if (this.#state === "ended") return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#generationWaiters.set(generation, resolve);
+      this.#post({ kind: "useGeneration", generation });
+    });
+  }
+
   /** What the thread counted, or null when it does not answer in time. */
   metrics(timeoutMs: number): Promise<ReaderMetrics | null> {
     if (this.#state === "ended") return Promise.resolve(null);
@@ -127,6 +137,10 @@ export class ReaderHandle {
         return this.#resolveStarted({ transport: message.transport, port: message.port });
       case "failed":
         return this.#rejectStarted(fromPlainError(message.error));
+      case "generationInUse":
+        this.#generationWaiters.get(message.generation)?.();
+        this.#generationWaiters.delete(message.generation);
+        return;
       case "metrics":
         return this.#metricsAnswered(message.id, message.metrics);
       case "log":
@@ -153,6 +167,8 @@ export class ReaderHandle {
     const message = `Reader ${this.reader} ended with ${exitCode} before it was ready: ${this.#failure}`;
     this.#rejectStarted(new HearthError("internal", message, { reason: "reader_ended" }));
     for (const id of [...this.#metricsWaiters.keys()]) this.#metricsAnswered(id, null);
+    for (const resolve of this.#generationWaiters.values()) resolve();
+    this.#generationWaiters.clear();
     // Told before the state changes: whether the end was asked for matters to whoever hears it.
     this.#modules.onExit(this);
     this.#state = "ended";

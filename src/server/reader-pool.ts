@@ -111,6 +111,14 @@ export class ReaderPool {
     throw new HearthError("internal", message, { reason: "reader_stuck" });
   }
 
+  /**
+   * Every reader goes over to another content of the index, which SharedState names already, for those that start later.
+   * Resolves when none has an older one open.
+   */
+  async useGeneration(generation: number): Promise<void> {
+    await Promise.all(this.#readers.map((reader) => reader.useGeneration(generation)));
+  }
+
   /** A connection without a socket to one of the readers, in turn. Errors: `unavailable` when none serves. */
   openLocal(listener: LocalChannelListener): LocalChannel {
     const serving = this.#readers.filter((reader) => reader.isServing);

@@ -50,12 +50,17 @@ export class Reader {
     this.#port = modules.port;
     this.#logger = modules.logger;
     this.#link = new PortLink(modules.port);
-    this.#database = IndexDatabase.open({ ...settings.database, role: "reader" });
+    const progress = SharedState.attach(settings.sharedState);
+    this.#database = IndexDatabase.open({
+      ...settings.database,
+      role: "reader",
+      generationInForce: () => progress.generation,
+    });
     this.#engine = new QueryEngine(settings.engine, { db: this.#database });
     this.#reads = new ReadService(server, {
       transactions: this.#database,
       appliedIndex: () => this.#engine.appliedIndex(),
-      progress: SharedState.attach(settings.sharedState),
+      progress,
       main: this.#link,
       logger: modules.logger,
     });
@@ -84,6 +89,8 @@ export class Reader {
         return this.#link.nodeInfoIs(message.id, message.json);
       case "openLocal":
         return this.#openLocal(message.port);
+      case "useGeneration":
+        return this.#useGeneration(message.generation);
       case "askMetrics":
         return this.#post({ kind: "metrics", id: message.id, metrics: this.metrics() });
       case "stop":
@@ -91,6 +98,13 @@ export class Reader {
       default:
         unreachable(message);
     }
+  }
+
+  /** Reads go over by themselves; a thread without any would keep the old index open, and its room on the disk taken. */
+  async #useGeneration(generation: number): Promise<void> {
+    this.#reads.renew();
+    await this.#database.useGeneration(generation);
+    this.#post({ kind: "generationInUse", generation });
   }
 
   metrics(): ReaderMetrics {

@@ -159,6 +159,11 @@ export class ReadService {
     this.#askMain({ reply, done });
   }
 
+  /** Ends the open transaction: the next read sees what is committed then. For whoever changes the database. */
+  renew(): void {
+    this.#endTransaction();
+  }
+
   /** Ends the open transaction, so that the database can be closed. Reads that wait are left to their replies. */
   close(): void {
     this.#isClosed = true;
@@ -173,9 +178,9 @@ export class ReadService {
       return;
     }
     // Taken before the look at the database: a publish in between must not be slept through.
-    const wakeCount = this.#modules.progress.wakeCount;
+    const { wakeCount } = this.#modules.progress;
     try {
-      if (this.#openTransaction() < minIndex && this.#renewTransaction() < minIndex) {
+      if (this.#openTransaction() < minIndex && !this.#hasCaughtUp(minIndex)) {
         this.#park({ ...task, minIndex }, wakeCount);
         return;
       }
@@ -210,6 +215,17 @@ export class ReadService {
     this.#scheduler.defer(this.#endTransaction);
     this.#transactionIndex = this.#modules.appliedIndex();
     return this.#transactionIndex;
+  }
+
+  /**
+   * Looks again. What was published before a transaction began is in it, so a state below that has taken the place of
+   * the one that was promised: the read is given up (spec raft-and-cluster, 5.2 step 3).
+   */
+  #hasCaughtUp(minIndex: number): boolean {
+    const published = this.#modules.progress.appliedIndex;
+    const found = this.#renewTransaction();
+    if (found < minIndex && published >= minIndex) throw stateReplaced(minIndex, found);
+    return found >= minIndex;
   }
 
   #renewTransaction(): number {
@@ -289,6 +305,11 @@ function tooManyWaiting(max: number): HearthError {
     reason: "waiting_reads",
     retryAfterMs: 50,
   });
+}
+
+function stateReplaced(minIndex: number, found: number): HearthError {
+  const message = `The state was replaced: it is at log index ${found}, the read needs ${minIndex}`;
+  return new HearthError("aborted", message, { reason: "state_replaced", retryAfterMs: 50 });
 }
 
 function stopping(): HearthError {

@@ -5,3 +5,4 @@ export { inspectSnapshots, type SnapshotInspection, type SnapshotRecord } from "
 export { SNAPSHOT_DEFAULTS, SNAPSHOT_LIMITS, type SnapshotOptions } from "./options.ts";
 export { SnapshotFiles, type SnapshotModules } from "./snapshot-files.ts";
 export type { SnapshotHead, SnapshotSource, SnapshotStore } from "./types.ts";
+export { nameOf as snapshotName } from "./meta.ts";

@@ -2,16 +2,18 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { HearthError, SILENT_LOGGER } from "../../src/base/index.ts";
+import { HearthError, type Scheduler, SILENT_LOGGER } from "../../src/base/index.ts";
 import type { DurableLog } from "../../src/log/index.ts";
 import type { Message, Raft, SnapshotChunk, SnapshotMeta } from "../../src/raft/index.ts";
 import { MESSAGE } from "../../src/raft/index.ts";
 import {
   REPLICA_DEFAULTS,
+  type ReplicaOptions,
   type SnapshotHead,
   type SnapshotSource,
   type SnapshotStore,
 } from "../../src/replica/index.ts";
+import { InstallProgress } from "../../src/replica/install.ts";
 import { Snapshots } from "../../src/replica/snapshots.ts";
 import { createReplicaStats } from "../../src/replica/types.ts";
 import type { SnapshotErrorReason } from "../../src/snapshot/index.ts";
@@ -53,9 +55,21 @@ class FakeStore implements SnapshotStore {
 
 class ImageState extends FakeState {
   closed = 0;
+  /** Given later, once this is called. */
+  open: ((source: SnapshotSource) => void) | null = null;
+  refuse: (error: Error) => void = () => {};
+  isSlow = false;
 
-  openSnapshot(): SnapshotSource {
-    const { appliedIndex: index, appliedTerm: term } = this;
+  openSnapshot(): SnapshotSource | Promise<SnapshotSource> {
+    if (!this.isSlow) return this.sourceAt(this.appliedIndex);
+    return new Promise((resolve, reject) => {
+      this.open = resolve;
+      this.refuse = reject;
+    });
+  }
+
+  sourceAt(index: number): SnapshotSource {
+    const term = this.appliedTerm;
     return { index, term, next: async () => null, close: () => (this.closed += 1) };
   }
 }
@@ -69,9 +83,11 @@ class Bench {
   readonly sent: Message[] = [];
   readonly failed: string[] = [];
   readonly snapshots: Snapshots;
+  readonly stats = createReplicaStats();
   inputs = 0;
+  nowMs = 0;
 
-  constructor() {
+  constructor(overrides: Partial<ReplicaOptions> = {}) {
     const core: Partial<Raft> = {
       term: 1,
       chunkStored: ({ index }, nextChunk, isDamaged) =>
@@ -85,19 +101,34 @@ class Bench {
         this.cuts.push(throughIndex);
       },
     };
-    const options = {
+    const options: ReplicaOptions = {
       ...REPLICA_DEFAULTS,
       nodeId: "a",
       snapshotLogBytes: 100,
       snapshotKeepEntries: 10,
+      ...overrides,
+    };
+    const scheduler: Scheduler = {
+      monotonicMs: () => this.nowMs,
+      defer: (task) => task(),
+      after: () => () => {},
     };
     this.snapshots = new Snapshots(options, {
       core: core as Raft,
       log: log as DurableLog,
       store: this.store,
       stateMachine: this.state,
+      installer: {
+        stateMachine: this.state,
+        store: this.store,
+        progress: new InstallProgress(scheduler),
+      },
+      clock: { nowMs: () => 1_000_000 + this.nowMs },
+      scheduler,
+      // Half of what is possible: an interval of 1.5.
+      random: () => 0x8000_0000,
       logger: SILENT_LOGGER,
-      stats: createReplicaStats(),
+      stats: this.stats,
       send: (message) => this.sent.push(message),
       onInput: () => (this.inputs += 1),
       onFailed: (error) => this.failed.push(error.reason),
@@ -205,7 +236,7 @@ test("any other attempt that fails costs nothing: the log stays whole, and more 
   }
   assert.deepEqual([bench.failed, bench.told, bench.cuts], [[], [], []]);
   assert.equal(bench.snapshots.isDue, false);
-  bench.snapshots.noteApplied(100);
+  bench.snapshots.noteApplied(1, 100);
   assert.equal(bench.snapshots.isDue, true);
   bench.store.take = take;
   await bench.takeAt(60);
@@ -248,4 +279,101 @@ test("old snapshots that cannot be removed stay when the disk is full, and are f
     assert.deepEqual(bench.failed, expected);
     assert.deepEqual(bench.cuts, [40]);
   }
+});
+
+test("an image that is opened later is of one of the states committed meanwhile", async () => {
+  const bench = new Bench();
+  bench.state.isSlow = true;
+  await bench.takeAt(50);
+  bench.snapshots.noteVisible(headAt(53));
+  bench.snapshots.noteVisible(headAt(58));
+  assert.equal(bench.snapshots.isDue, false);
+  bench.state.open?.(bench.state.sourceAt(53));
+  await turns();
+  assert.deepEqual(bench.told, [
+    ["taken", 53],
+    ["compact", 43],
+  ]);
+});
+
+test("an image of no state that is known is not used, and neither is one that cannot be opened", async () => {
+  const bench = new Bench();
+  bench.state.isSlow = true;
+  await bench.takeAt(50);
+  for (let i = 0; i < 3_000; i++) bench.snapshots.noteVisible(headAt(60 + i));
+  bench.state.open?.(bench.state.sourceAt(50));
+  await turns();
+  assert.deepEqual([bench.told, bench.state.closed, bench.stats.snapshotFailures.take], [[], 1, 1]);
+  await bench.takeAt(70);
+  bench.state.refuse(new Error("no thread"));
+  await turns();
+  assert.deepEqual([bench.told, bench.stats.snapshotFailures.take, bench.failed], [[], 2, []]);
+  bench.state.isSlow = false;
+  await bench.takeAt(80);
+  assert.deepEqual(bench.cuts, [70]);
+});
+
+test("who asks for a snapshot is told what became of one that began after the question", async () => {
+  const bench = new Bench();
+  bench.state.isSlow = true;
+  await bench.takeAt(50);
+  let answer: number | string | null = null;
+  const ask = (): void => {
+    bench.snapshots.takeNow().then(
+      ({ index }) => (answer = index),
+      (error: HearthError) => (answer = error.reason),
+    );
+  };
+  ask();
+  bench.state.open?.(bench.state.sourceAt(50));
+  await turns();
+  assert.equal(answer, null);
+  assert.equal(bench.snapshots.isDue, true);
+  await bench.takeAt(55);
+  bench.state.open?.(bench.state.sourceAt(55));
+  await turns();
+  assert.equal(answer, 55);
+  ask();
+  await bench.takeAt(60);
+  bench.state.refuse(failure("snapshot_disk_full"));
+  await turns();
+  assert.equal(answer, "snapshot_disk_full");
+  ask();
+  await bench.snapshots.stop();
+  await turns();
+  assert.equal(answer, "shutting_down");
+});
+
+test("time takes a snapshot when enough entries have come, after one to two intervals", async () => {
+  const limits = { snapshotLogBytes: 1_000_000, snapshotIntervalMs: 1_000, snapshotThreshold: 10 };
+  const bench = new Bench(limits);
+  bench.nowMs = 1_600;
+  assert.equal(bench.snapshots.isDue, false);
+  bench.snapshots.noteApplied(9, 9);
+  assert.equal(bench.snapshots.isDue, false);
+  bench.snapshots.noteApplied(1, 1);
+  assert.equal(bench.snapshots.isDue, true);
+  await bench.takeAt(10);
+  bench.snapshots.noteApplied(10, 10);
+  bench.nowMs = 3_099;
+  assert.equal(bench.snapshots.isDue, false);
+  bench.nowMs = 3_100;
+  assert.equal(bench.snapshots.isDue, true);
+});
+
+test("snapshots leave a pause in proportion to what they take, unless one is asked for", async () => {
+  const bench = new Bench({ snapshotRestRatio: 2 });
+  bench.state.isSlow = true;
+  await bench.takeAt(10);
+  bench.nowMs = 100;
+  bench.state.open?.(bench.state.sourceAt(10));
+  await turns();
+  bench.snapshots.noteApplied(1, 1_000);
+  bench.nowMs = 299;
+  assert.equal(bench.snapshots.isDue, false);
+  bench.nowMs = 300;
+  assert.equal(bench.snapshots.isDue, true);
+  bench.nowMs = 200;
+  void bench.snapshots.takeNow();
+  assert.equal(bench.snapshots.isDue, true);
 });

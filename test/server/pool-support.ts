@@ -89,6 +89,7 @@ export interface PoolRig {
   readonly gaveUp: HearthError[];
   readonly logs: { level: string; message: string; fields: LogFields }[];
   readonly database: IndexDatabase;
+  readonly state: StateMachine;
 }
 
 /** Runs `body` over a started pool; stops it and removes its files whatever happens. */
@@ -117,7 +118,7 @@ export async function withPool(
   });
   try {
     await pool.start();
-    await body({ pool, proposer, shared, gaveUp, logs, database: writer });
+    await body({ pool, proposer, shared, gaveUp, logs, database: writer, state });
   } finally {
     await pool.stop();
     await writer.close();

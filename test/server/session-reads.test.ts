@@ -76,14 +76,24 @@ describe("reads", () => {
     bench.session.message(queryFrame(1));
     bench.progress.publish(4);
     await nextTurn();
-    // Published, but not in the transaction: the transaction decides.
-    bench.progress.publish(5);
-    await nextTurn();
     assert.equal(bench.connection.take().length, 0);
     bench.engine.applied = 6;
     bench.progress.publish(6);
     await nextTurn();
     assert.equal(only(bench).error, null);
+  });
+
+  test("a read is given up when another state takes the place of the one it was promised", async () => {
+    const bench = greeted();
+    bench.progress.grant = 5;
+    bench.session.message(queryFrame(1));
+    bench.engine.applied = 3;
+    // Published, but not in the transaction: the transaction decides, and waiting would not help.
+    bench.progress.publish(5);
+    await nextTurn();
+    const { error } = only(bench);
+    assert.deepEqual([error?.code, error?.reason], ["aborted", "state_replaced"]);
+    assert.equal(bench.reads.waitingCount, 0);
   });
 
   test("look-ups of one turn share a grant until something is published", async () => {

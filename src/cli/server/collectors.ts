@@ -6,6 +6,7 @@ import { TABLES } from "../../db/index.ts";
 import type { DurableLog } from "../../log/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import type { Replica } from "../../replica/index.ts";
+import type { SnapshotFiles } from "../../snapshot/index.ts";
 import type { ClusterControl } from "../../service/index.ts";
 import type { StateMachine } from "../../state/index.ts";
 
@@ -59,6 +60,25 @@ export function collectReplica(
     metrics.clear("hearth_raft_peer_lag_entries");
     for (const { serverId: peer, lagEntries } of cluster.members) {
       if (lagEntries !== null) metrics.set("hearth_raft_peer_lag_entries", lagEntries, { peer });
+    }
+  });
+}
+
+export function collectSnapshots(
+  metrics: MetricRegistry,
+  replica: Replica,
+  files: Pick<SnapshotFiles, "latest">,
+): void {
+  const increases = new Increases(metrics);
+  metrics.onCollect(() => {
+    const { stats } = replica;
+    metrics.set("hearth_snapshot_last_success_timestamp_seconds", stats.lastSnapshotAtMs / 1_000);
+    metrics.set("hearth_snapshot_last_duration_seconds", stats.lastSnapshotMs / 1_000);
+    metrics.set("hearth_snapshot_bytes", files.latest?.sizeBytes ?? 0);
+    increases.take("hearth_snapshot_taken_total", stats.snapshotsTaken);
+    increases.take("hearth_snapshot_installed_total", stats.snapshotsInstalled);
+    for (const [stage, total] of Object.entries(stats.snapshotFailures)) {
+      increases.take("hearth_snapshot_failures_total", total, { stage });
     }
   });
 }

@@ -1,6 +1,7 @@
 /** Histograms around what has none of its own: durable writes of the log, and transactions of the index. */
 import type { MetricRegistry } from "../../metrics/index.ts";
 import type { StateMachine as ReplicatedState } from "../../replica/index.ts";
+import type { StateSnapshots } from "../../state/index.ts";
 
 /** Counts the time of every durable write of the log. */
 export function observeLogWrite(metrics: MetricRegistry): (durationMs: number) => void {
@@ -11,9 +12,10 @@ export function observeLogWrite(metrics: MetricRegistry): (durationMs: number) =
   };
 }
 
-/** The same state machine, with the time and size of every applied range. */
+/** The same state machine, with the time and size of every applied range, and its snapshots. */
 export function timedState(
   state: ReplicatedState & Required<Pick<ReplicatedState, "stage" | "commit">>,
+  images: Pick<StateSnapshots, "open" | "install">,
   metrics: MetricRegistry,
 ): ReplicatedState {
   const timed =
@@ -37,5 +39,7 @@ export function timedState(
     stage: timed((batches) => state.stage(batches)),
     commit: () => state.commit(),
     sweep: () => state.sweep?.() ?? false,
+    openSnapshot: () => images.open(),
+    install: (meta, source) => images.install(meta, source),
   };
 }

@@ -250,6 +250,7 @@ export class NodeState {
     if (this.#phase.kind === "stopping") {
       return { ...this.#phase, leftMs: Math.max(0, this.#stopDeadlineAtMs - nowMs) };
     }
+    if (replica?.install != null) return { kind: "restoring", ...replica.install };
     if (this.#phase.kind !== "starting" || replica === null || replica.phase !== "replaying")
       return this.#phase;
     if (replica.replayEntries === 0) return this.#phase;

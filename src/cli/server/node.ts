@@ -2,9 +2,10 @@
  * The composition root of a node: builds every module with its options, in numbered steps, and takes them down in
  * reverse. Nothing else knows all modules.
  *
- *   start: http -> directories -> peer port -> cluster -> index -> log -> replay, lead or follow -> reader threads -> ready
- *   stop:  not ready -> leadership -> reader threads (their sockets first) -> replica and log -> peers -> index ->
- *          directories -> http
+ *   start: http -> directories -> peer port -> cluster -> index -> log -> snapshots -> restore, replay, lead or follow ->
+ *          reader threads -> ready
+ *   stop:  not ready -> leadership -> reader threads (their sockets first) -> replica and log -> peers -> snapshots ->
+ *          index -> directories -> http
  *
  * HTTP is first and last, so that probes and scrapes see every phase in words. The log is opened when it is known which
  * cluster it belongs to; peers are asked, and answered, before.
@@ -57,6 +58,7 @@ import {
   collectLog,
   collectPeers,
   collectReplica,
+  collectSnapshots,
   collectState,
 } from "./collectors.ts";
 import { logFilesDirectory } from "./directories.ts";
@@ -71,6 +73,7 @@ import { listenHost, splitAddress } from "./listen-host.ts";
 import { NodeState } from "./node-state.ts";
 import { Peers } from "./peers.ts";
 import { ReaderMetricsPoller } from "./reader-metrics.ts";
+import { NodeSnapshots, snapshotSchedule } from "./snapshots.ts";
 import { StepLog } from "./steps.ts";
 
 export interface NodeModules {
@@ -99,11 +102,12 @@ interface Parts {
   poller?: ReaderMetricsPoller;
   client?: HearthClient;
   cluster?: ClusterControl;
-  snapshots?: SnapshotControl;
+  snapshots?: NodeSnapshots;
+  snapshotControl?: SnapshotControl;
 }
 
-const START_STEPS = 9;
-const STOP_STEPS = 8;
+const START_STEPS = 10;
+const STOP_STEPS = 9;
 /** Requests that still run when the HTTP server closes get this long. */
 const HTTP_GRACE_MS = 1_000;
 
@@ -148,6 +152,7 @@ export class HearthNode {
     await run("finding the cluster", () => this.#findCluster());
     await run("opening the index", () => this.#openIndex());
     await run("opening the log", () => this.#openLog());
+    await run("opening the snapshots", () => this.#openSnapshots());
     await run("replaying the log", () => this.#startReplica());
     await run("starting reader threads", () => this.#startReaders());
     await run("opening the http api", () => this.#openApi());
@@ -177,6 +182,7 @@ export class HearthNode {
     await run("stopping reader threads", () => this.#stopReaders());
     await run("closing the log", () => this.#stopReplica());
     await run("closing the peer port", () => parts.peers?.close());
+    await run("closing the snapshots", () => parts.snapshots?.close());
     await run("closing the index", () => parts.db?.close());
     await run("releasing the directories", () =>
       Promise.all(parts.locks.map((lock) => lock.release())),
@@ -202,7 +208,7 @@ export class HearthNode {
       translate: (error) => this.#parts.peers?.book.translate(error, "http") ?? error,
       client: () => this.#parts.client ?? null,
       cluster: () => this.#parts.cluster ?? null,
-      snapshots: () => this.#parts.snapshots ?? null,
+      snapshots: () => this.#parts.snapshotControl ?? null,
     });
     this.#parts.admin = admin;
     this.state.httpListening(await admin.listen());
@@ -274,6 +280,7 @@ export class HearthNode {
     const logger = this.#logger.child("state");
     const stateMachine = new StateMachine(STATE_DEFAULTS, { db, logger });
     this.#parts.stateMachine = stateMachine;
+    this.state.sharedState.setGeneration(db.generation);
     this.state.attachIndex(stateMachine, db);
     collectState(metrics, stateMachine);
     collectDatabase(metrics, db);
@@ -306,27 +313,47 @@ export class HearthNode {
     collectLog(metrics, log);
   }
 
+  async #openSnapshots(): Promise<void> {
+    const { db, stateMachine, identity } = this.#parts;
+    if (db === undefined || stateMachine === undefined || identity === undefined)
+      throw new Error("The index is opened before the snapshots");
+    this.#parts.snapshots = await NodeSnapshots.open(this.#config, {
+      db,
+      stateMachine,
+      sharedState: this.state.sharedState,
+      clusterId: identity.clusterId,
+      pool: () => this.#parts.pool ?? null,
+      logger: this.#logger.child("snapshot"),
+    });
+  }
+
   async #startReplica(): Promise<void> {
     const { metrics, onFatal } = this.#modules;
-    const { log, stateMachine, identity, peers } = this.#parts;
+    const { log, stateMachine, identity, peers, snapshots } = this.#parts;
     if (
       log === undefined ||
       stateMachine === undefined ||
       identity === undefined ||
-      peers === undefined
+      peers === undefined ||
+      snapshots === undefined
     )
-      throw new Error("The log is opened before the replica");
+      throw new Error("Log and snapshots are opened before the replica");
     const { nodeId, founders } = identity;
     // Directories from before founders were noted were founded by their node alone.
     const bootstrap: readonly Member[] = founders ?? [peers.self];
-    const options = { ...REPLICA_DEFAULTS, nodeId, bootstrap };
+    const options = {
+      ...REPLICA_DEFAULTS,
+      ...snapshotSchedule(this.#config),
+      nodeId,
+      bootstrap,
+    };
     const random = new Prng(randomBytes(4).readUInt32LE());
     const shared = this.state.sharedState;
     const replica = new Replica(options, {
       log,
-      stateMachine: timedState(stateMachine, metrics),
+      stateMachine: timedState(stateMachine, snapshots.images, metrics),
       transport: peers,
-      snapshots: null,
+      snapshots: snapshots.files,
       clock: SYSTEM_CLOCK,
       scheduler: SYSTEM_SCHEDULER,
       random: () => random.nextU32(),
@@ -343,7 +370,9 @@ export class HearthNode {
     peers.attach(replica);
     this.state.attachReplica(replica, wasMember(log, nodeId));
     collectReplica(metrics, replica, peers.control);
+    collectSnapshots(metrics, replica, snapshots.files);
     await replica.start();
+    this.#parts.snapshotControl = snapshots.controlOf(replica);
     peers.assertReachable();
     const consistency = new ConsistencyWatch(replica, SYSTEM_SCHEDULER);
     this.#parts.consistency = consistency;
@@ -432,8 +461,10 @@ export class HearthNode {
   /** A replay of minutes, and a search for peers, are left at their next step; every other step is short. */
   async #giveUpStart(): Promise<void> {
     this.#parts.peers?.giveUp();
-    if (this.#parts.replica?.status().phase === "replaying")
+    if (this.#parts.replica?.status().phase === "replaying") {
+      void this.#parts.snapshots?.cancel();
       await this.#stopReplica().catch(() => {});
+    }
     await this.#starting.catch(() => {});
   }
 

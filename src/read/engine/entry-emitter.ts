@@ -66,7 +66,7 @@ export class EntryEmitter {
     this.#sentBytes = 0;
     this.#blocks = 0;
     this.#writer.reset();
-    dictionaries.begin(this.#db);
+    dictionaries.begin(this.#db.content);
     return true;
   }
 

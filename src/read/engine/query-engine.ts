@@ -40,17 +40,47 @@ export type Checkpoint = () => void;
 
 const KEEP_GOING: Checkpoint = () => {};
 
+/** What answers queries over one content of the index, and all that is remembered of it. */
+interface EngineParts {
+  /** Of the database: another one has other ids. */
+  readonly content: object;
+  readonly catalog: Catalog;
+  readonly dictionaries: DictionaryCache;
+  readonly emitter: PlanEmitter;
+  readonly plan: PlanQuery;
+  readonly lookups: Lookups;
+  readonly labels: LabelsQueryModules;
+}
+
+function createParts(
+  options: QueryEngineOptions,
+  db: IndexDatabase,
+  counters: ReadCounters,
+): EngineParts {
+  const catalog = new Catalog(db, counters);
+  const dictionaries = new DictionaryCache(options.cacheBytes, db, counters);
+  const resolver = new Resolver(db, dictionaries, counters);
+  const shardRows = new ShardRows(db, counters);
+  const emitter = new PlanEmitter(options, counters);
+  const entries = new EntryEmitter(options, { db, counters });
+  const shared = { db, catalog, dictionaries, emitter, counters };
+  return {
+    content: db.content,
+    catalog,
+    dictionaries,
+    emitter,
+    plan: new PlanQuery({ ...shared, resolver, shardRows }),
+    lookups: new Lookups({ ...shared, entries }),
+    labels: { catalog, dictionaries, resolver, shardRows, counters },
+  };
+}
+
 export class QueryEngine {
   /** What queries cost so far. */
   readonly counters: ReadCounters = createReadCounters();
   readonly #options: QueryEngineOptions;
   readonly #db: IndexDatabase;
-  readonly #dictionaries: DictionaryCache;
-  readonly #emitter: PlanEmitter;
-  readonly #catalog: Catalog;
-  readonly #plan: PlanQuery;
-  readonly #lookups: Lookups;
-  readonly #labelsModules: LabelsQueryModules;
+  #parts: EngineParts;
   #appliedIndex = 0;
   /** The read transaction that #appliedIndex was read in. */
   #appliedReadNumber = -1;
@@ -59,28 +89,8 @@ export class QueryEngine {
     this.#options = { ...QUERY_ENGINE_DEFAULTS, ...options };
     const { cacheBytes, answerMaxBytes, chunkBytes } = this.#options;
     assert(cacheBytes > 0 && answerMaxBytes > 0 && chunkBytes > 0, "Query limits must be positive");
-    const { counters } = this;
     this.#db = db;
-    const catalog = new Catalog(db, counters);
-    const dictionaries = new DictionaryCache(cacheBytes, db, counters);
-    const resolver = new Resolver(db, dictionaries, counters);
-    const shardRows = new ShardRows(db, counters);
-    const emitter = new PlanEmitter(this.#options, counters);
-    const entries = new EntryEmitter(this.#options, { db, counters });
-    this.#catalog = catalog;
-    this.#dictionaries = dictionaries;
-    this.#emitter = emitter;
-    this.#plan = new PlanQuery({
-      db,
-      catalog,
-      dictionaries,
-      resolver,
-      shardRows,
-      emitter,
-      counters,
-    });
-    this.#lookups = new Lookups({ db, catalog, dictionaries, emitter, entries, counters });
-    this.#labelsModules = { catalog, dictionaries, resolver, shardRows, counters };
+    this.#parts = createParts(this.#options, db, this.counters);
   }
 
   /** Size at which a chunk is closed, bytes. */
@@ -90,7 +100,7 @@ export class QueryEngine {
 
   /** Bytes of dictionaries and resolved selectors kept now. */
   get cacheBytes(): number {
-    return this.#dictionaries.items.sizeBytes;
+    return this.#parts.dictionaries.items.sizeBytes;
   }
 
   /** Log index that the current read transaction has applied; 0 when nothing was. */
@@ -112,10 +122,10 @@ export class QueryEngine {
    */
   queryMetadata(params: QueryParams, sink: ChunkSink, checkpoint: Checkpoint = KEEP_GOING): void {
     const query = prepare(params, checkpoint);
-    this.#read(() => {
-      this.#emitter.begin(sink, this.#appliedIndex);
-      this.#plan.run(query);
-      this.#emitter.end();
+    this.#read(({ emitter, plan }) => {
+      emitter.begin(sink, this.#appliedIndex);
+      plan.run(query);
+      emitter.end();
     });
   }
 
@@ -126,10 +136,9 @@ export class QueryEngine {
     checkpoint: Checkpoint = KEEP_GOING,
   ): void {
     const query = prepare(params, checkpoint);
-    this.#read(() => {
+    this.#read(({ labels }) => {
       const answer = { sink, appliedIndex: this.#appliedIndex };
-      if (query.labels.length > 0)
-        runLabelsQuery(query, this.#options, this.#labelsModules, answer);
+      if (query.labels.length > 0) runLabelsQuery(query, this.#options, labels, answer);
       else new LabelRows([]).send(sink, { ...this.#options, appliedIndex: this.#appliedIndex });
     });
   }
@@ -145,9 +154,9 @@ export class QueryEngine {
         "Cannot look up blocks: the list of blocks is missing",
       );
     }
-    this.#begin();
+    const { lookups } = this.#begin();
     try {
-      this.#lookups.sendBlocks(list, asker, this.#appliedIndex);
+      lookups.sendBlocks(list, asker, this.#appliedIndex);
     } catch (error) {
       this.#noteFailure(error);
       throw error;
@@ -156,28 +165,34 @@ export class QueryEngine {
 
   /** All owners but the anonymous one, in bytes order. */
   getTenants(): string[] {
-    return this.#read(() => this.#lookups.tenants());
+    return this.#read(({ lookups }) => lookups.tenants());
   }
 
   /** Statistics of one owner; the empty name is the anonymous owner, an unknown one has none. */
   getTenant(tenant: string): TenantStats {
-    return this.#read(() => this.#lookups.tenantStats(tenant));
+    return this.#read(({ lookups }) => lookups.tenantStats(tenant));
   }
 
-  #read<T>(body: () => T): T {
-    this.#begin();
+  #read<T>(body: (parts: EngineParts) => T): T {
+    const parts = this.#begin();
     try {
-      return body();
+      return body(parts);
     } catch (error) {
       this.#noteFailure(error);
       throw error;
     }
   }
 
-  #begin(): void {
+  #begin(): EngineParts {
     const appliedIndex = this.appliedIndex();
-    this.#catalog.beginQuery(appliedIndex);
-    this.#dictionaries.beginQuery(appliedIndex);
+    // A snapshot has taken the place of the state: nothing remembered of the old one may be used with the new one.
+    if (this.#parts.content !== this.#db.content) {
+      this.#parts = createParts(this.#options, this.#db, this.counters);
+    }
+    const parts = this.#parts;
+    parts.catalog.beginQuery(appliedIndex);
+    parts.dictionaries.beginQuery(appliedIndex);
+    return parts;
   }
 
   #noteFailure(error: unknown): void {

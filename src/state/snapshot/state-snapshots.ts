@@ -10,7 +10,7 @@ import { assert, type Logger, toHearthError } from "../../base/index.ts";
 import type { IndexDatabase } from "../../db/index.ts";
 import type { TaskThreads } from "../../tasks/index.ts";
 import { INDEX_LAYOUT_VERSION } from "../counters.ts";
-import { imageDamaged } from "./errors.ts";
+import { imageCancelled, imageDamaged } from "./errors.ts";
 import { fillGeneration, type ImageBytes } from "./filler.ts";
 import { ImageSource } from "./image-source.ts";
 import { assertImageOptions, type ImageOptions } from "./options.ts";
@@ -42,6 +42,7 @@ export class StateSnapshots {
   #lastGeneration: number;
   #taking: ImageSource | null = null;
   #removing: Promise<void> = Promise.resolve();
+  #hasStopped = false;
 
   constructor(options: ImageOptions, modules: StateSnapshotModules) {
     assertImageOptions(options);
@@ -85,7 +86,8 @@ export class StateSnapshots {
     this.#lastGeneration = generation;
     const place = { directory: db.directory, mapSizeBytes, generation };
     try {
-      const { head, rows } = await fillGeneration(place, INDEX_LAYOUT_VERSION, source, threads);
+      const wanted = { next: () => (this.#hasStopped ? cancelled() : source.next()) };
+      const { head, rows } = await fillGeneration(place, INDEX_LAYOUT_VERSION, wanted, threads);
       if (head.index !== position.index || head.term !== position.term) {
         throw imageDamaged(`it is of log index ${head.index}, not of ${position.index}`);
       }
@@ -106,8 +108,11 @@ export class StateSnapshots {
     this.#removing = this.#removeOld(before, [closed, left]);
   }
 
-  /** Gives up what is being taken, and resolves when old generations are gone. The threads are the owner's. */
+  /**
+   * Gives up what is being taken or installed, and resolves when old generations are gone. The threads are the owner's.
+   */
   async stop(): Promise<void> {
+    this.#hasStopped = true;
     this.#taking?.close();
     await this.#removing;
   }
@@ -123,4 +128,8 @@ export class StateSnapshots {
       logger.warn("an old index stays on the disk", { generation, detail: message });
     }
   }
+}
+
+function cancelled(): Promise<never> {
+  return Promise.reject(imageCancelled());
 }

@@ -16,11 +16,11 @@ const INSPECTORS = {
 } as const;
 type Inspected = keyof typeof INSPECTORS;
 
-/** Where each lies, by the setting that says so. */
-const DIRECTORY_SETTINGS: Readonly<Record<Inspected, string>> = {
-  log: "metastore.raft.dir",
-  index: "metastore.data-dir",
-  snapshot: "metastore.raft.snapshots-dir",
+/** Where each lies, by the settings that say so: the first that is not empty. */
+const DIRECTORY_SETTINGS: Readonly<Record<Inspected, readonly [string, ...string[]]>> = {
+  log: ["metastore.raft.dir"],
+  index: ["metastore.data-dir"],
+  snapshot: ["metastore.raft.snapshots-dir", "metastore.raft.dir"],
 };
 
 export function run(context: CommandContext): Promise<ExitCode> {
@@ -33,7 +33,8 @@ export function run(context: CommandContext): Promise<ExitCode> {
 /** The settings of this shell say where a node of this machine keeps its data. */
 function findDirectory({ flags, environment }: CommandContext, what: Inspected): string {
   const { values } = loadConfig({ argv: [], environment, checkMachine: false });
-  const directory = flags.text("dir") ?? String(values.get(DIRECTORY_SETTINGS[what]) ?? "");
+  const settings = DIRECTORY_SETTINGS[what].map((name) => String(values.get(name) ?? ""));
+  const directory = flags.text("dir") ?? settings.find((value) => value !== "") ?? "";
   if (existsSync(directory)) return directory;
   throw new UsageError(`There is no directory "${directory}"`, "Name it with --dir");
 }
@@ -120,7 +121,7 @@ async function inspectTheSnapshots(
   if (!existsSync(`${directory}/snapshots`)) {
     throw new UsageError(
       `"${directory}" holds no snapshots`,
-      `Name ${DIRECTORY_SETTINGS.snapshot} with --dir`,
+      `Name ${DIRECTORY_SETTINGS.snapshot[0]} with --dir`,
     );
   }
   const { inspectSnapshots } = await import("../../../snapshot/index.ts");

@@ -1,0 +1,36 @@
+/** Metrics of snapshots (catalog.ts has the rules). */
+import type { MetricSpec } from "./types.ts";
+
+export const SNAPSHOTS: readonly MetricSpec[] = [
+  {
+    kind: "gauge",
+    name: "hearth_snapshot_last_success_timestamp_seconds",
+    help: "When the newest snapshot that this process took was verified; 0: none yet.",
+  },
+  {
+    kind: "gauge",
+    name: "hearth_snapshot_last_duration_seconds",
+    help: "How long it took, reading back included.",
+  },
+  {
+    kind: "gauge",
+    name: "hearth_snapshot_bytes",
+    help: "Bytes of the newest complete snapshot on the disk, taken here or received.",
+  },
+  {
+    kind: "counter",
+    name: "hearth_snapshot_taken_total",
+    help: "Snapshots of the own state that were verified.",
+  },
+  {
+    kind: "counter",
+    name: "hearth_snapshot_installed_total",
+    help: "Snapshots of a peer that have taken the place of the state.",
+  },
+  {
+    kind: "counter",
+    name: "hearth_snapshot_failures_total",
+    help: "Snapshots that could not be taken, received or installed, by stage.",
+    labels: ["stage"],
+  },
+];
