@@ -32,6 +32,7 @@ test("members that dial each other at once keep one connection per pair", async 
     }
     await until(() => nodes.every(({ messages }) => messages.length === 2));
     for (const { unreachable } of nodes) assert.deepEqual(unreachable, [], `round ${round}`);
+    await until(() => nodes.every(({ sockets }) => sockets.openCount === 2));
     await closeAll(nodes);
   }
 });

@@ -48,7 +48,12 @@ export const HEAD_BYTES = 16;
 export const CONTROL_BYTES = 32;
 
 /** Why a stream cannot go on; labels of a counter. */
-export type FrameFault = "not_a_peer" | "bad_frame" | "too_large" | "unknown_kind";
+const FRAME_FAULTS = ["not_a_peer", "bad_frame", "too_large", "unknown_kind"] as const;
+export type FrameFault = (typeof FRAME_FAULTS)[number];
+
+export function isFrameFault(reason: string): reason is FrameFault {
+  return (FRAME_FAULTS as readonly string[]).includes(reason);
+}
 
 export interface FrameHead {
   readonly kind: number;

@@ -14,9 +14,15 @@ import {
   encodeMessageHead,
   FRAME,
   HEAD_BYTES,
+  isFrameFault,
   OPTIONAL_KIND_FIRST,
 } from "../frames/frame.ts";
-import { decodeIntroduction, encodeIntroduction, encodeRefusal } from "../frames/hello.ts";
+import {
+  decodeIntroduction,
+  decodeRefusal,
+  encodeIntroduction,
+  encodeRefusal,
+} from "../frames/hello.ts";
 import type { CloseReason } from "../metrics.ts";
 import type { AnswerPeer, NodeIntroduction, PeerRequest } from "../types.ts";
 import type { Channel, ChannelOwner } from "./channel.ts";
@@ -183,6 +189,8 @@ export class PeerConnection implements ChannelOwner {
   }
 
   onEnd(problem: Problem): void {
+    const { reason, text } = problem;
+    if (isFrameFault(reason)) this.#note({ reason, text });
     this.#requests.failAll(problem);
     this.#owner.onEnd(this, problem);
   }
@@ -205,7 +213,7 @@ export class PeerConnection implements ChannelOwner {
         this.#onIntroduce(control.body);
         return;
       case FRAME.refuse:
-        this.#channel.end({ reason: "ended", text: "refused by the peer" });
+        this.#onRefused(control.body);
         return;
       default:
         if (kind >= OPTIONAL_KIND_FIRST) this.#context.stats.skippedFrames += 1;
@@ -263,6 +271,12 @@ export class PeerConnection implements ChannelOwner {
     this.#owner.onIntroduced(this);
   }
 
+  /** What the peer does not like about this side; it says so to its own log, too. */
+  #onRefused(body: Uint8Array): void {
+    const text = decodeRefusal(body)?.text ?? "without a reason";
+    this.#channel.end({ reason: "ended", text: `ended by the peer: ${text}` });
+  }
+
   // -- pings ---------------------------------------------------------------------------------------------------
 
   #ping(): void {
@@ -280,10 +294,14 @@ export class PeerConnection implements ChannelOwner {
   }
 
   #refuse(refusal: PeerRefusal): void {
-    const { nodeId, serverId } = this.introduction;
-    const { reason, text } = refusal;
-    this.#context.refusals.note(reason, this.remote, { peer: serverId, nodeId, detail: text });
+    // The channel names this refusal as the reason of its end; faults it finds itself are noted there.
+    if (!isFrameFault(refusal.reason)) this.#note(refusal);
     this.#channel.send(encodeRefusal(refusal));
-    this.#channel.endWithLastWords({ reason, text });
+    this.#channel.endWithLastWords(refusal);
+  }
+
+  #note({ reason, text }: PeerRefusal): void {
+    const { nodeId, serverId } = this.introduction;
+    this.#context.refusals.note(reason, this.remote, { peer: serverId, nodeId, detail: text });
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Scheduler } from "../../base/index.ts";
 import type { Problem } from "../errors.ts";
-import { decodeControl, FRAME } from "../frames/frame.ts";
+import { decodeControl, FRAME, isFrameFault } from "../frames/frame.ts";
 import {
   decodeHello,
   decodeRefusal,
@@ -66,7 +66,7 @@ export class Handshake implements ChannelOwner {
     this.#finish();
     // What the channel itself found wrong with the bytes is a refusal, too.
     const { reason, text } = problem;
-    const refusal = isFault(reason) ? { reason, text } : null;
+    const refusal = isFrameFault(reason) ? { reason, text } : null;
     this.#done({ ok: false, problem, refusal }, this.#channel as Channel);
   }
 
@@ -118,10 +118,4 @@ export class Handshake implements ChannelOwner {
     this.#isDone = true;
     this.#cancelTimer();
   }
-}
-
-function isFault(
-  reason: string,
-): reason is "not_a_peer" | "bad_frame" | "too_large" | "unknown_kind" {
-  return ["not_a_peer", "bad_frame", "too_large", "unknown_kind"].includes(reason);
 }
