@@ -3,6 +3,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { inRoot } from "./support/project.ts";
+import {
+  isRunKind,
+  loadCompactionVectors,
+  runCompactionCase,
+} from "./support/vectors/compaction/run.ts";
 import { createEngineTargets } from "./support/vectors/engine-target.ts";
 import { areSameMessages } from "./support/vectors/messages.ts";
 import { loadVectors, runCase } from "./support/vectors/run.ts";
@@ -19,6 +24,35 @@ for (const { name, content } of loadVectors(inRoot("test", "vectors", "index")))
     }
   });
 }
+
+const compactionFiles = loadCompactionVectors(inRoot("test", "vectors", "compaction"));
+
+for (const { name, content } of compactionFiles.filter((file) => isRunKind(file.content.kind))) {
+  describe(`compaction vectors ${name}`, () => {
+    for (const vectorCase of content.cases) {
+      it(vectorCase.id, async () => {
+        const outcome = await runCompactionCase(content, vectorCase);
+        assert.equal(outcome.kind === "failed" ? outcome.failure : null, null);
+      });
+    }
+  });
+}
+
+describe("compaction vectors", () => {
+  it("are run for every part of compaction", () => {
+    const files = compactionFiles.filter((file) => isRunKind(file.content.kind));
+    const names = files.map((file) => file.name);
+    const expected = ["job_names", "planner", "poll", "queue", "restart", "scheduler"];
+    assert.deepEqual(names, [...expected, "tombstones"]);
+  });
+
+  it("report what is not built yet as not run", async () => {
+    const file = compactionFiles.find(({ name }) => name === "retention");
+    assert.ok(file !== undefined);
+    const outcome = await runCompactionCase(file.content, file.content.cases[0]!);
+    assert.equal(outcome.kind, "not_run");
+  });
+});
 
 describe("the comparison of messages", () => {
   it("takes an absent field and its default for the same", () => {

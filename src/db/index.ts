@@ -24,6 +24,7 @@ export {
   KEYS_PER_CHUNK_SHIFT,
   KEYS_PER_DIRECTORY_SHIFT,
   KeyBuffer,
+  keyF64,
   keyU32,
   keyU64,
   PAIR_BITMAP_BYTES,

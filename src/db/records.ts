@@ -70,4 +70,9 @@ export const GARBAGE_KIND = { ordinal: 1, dictionary: 2 } as const;
 const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** Keys of `meta`. */
-export const META_KEYS = { applied: ascii("applied"), counters: ascii("counters") } as const;
+export const META_KEYS = {
+  applied: ascii("applied"),
+  counters: ascii("counters"),
+  compaction: ascii("compaction"),
+  compactionPolicy: ascii("compactionPolicy"),
+} as const;

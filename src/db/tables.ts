@@ -27,6 +27,17 @@ export const TABLES = [
   "tailKeys",
   "dictionaries",
   "sessions",
+  "compactionKeys",
+  "compactionBatches",
+  "compactionOrder",
+  "compactionAges",
+  "compactionJobs",
+  "compactionJobPlans",
+  "compactionJobOrder",
+  "compactionJobShards",
+  "compactionParked",
+  "compactionOrphans",
+  "compactionWorkers",
 ] as const;
 
 export type TableName = (typeof TABLES)[number];
@@ -64,6 +75,12 @@ export class KeyBuffer {
     return this;
   }
 
+  /** A non-negative double as its bits: bytes order is the order of the numbers. */
+  f64(offset: number, value: number): this {
+    this.#view.setFloat64(offset, value);
+    return this;
+  }
+
   copy(offset: number, source: Uint8Array, start: number, end: number): this {
     for (let i = start; i < end; i++) this.bytes[offset + i - start] = source[i] as number;
     return this;
@@ -79,6 +96,11 @@ export function keyU32(key: Uint8Array, offset: number): number {
       (key[offset + 3] as number)) >>>
     0
   );
+}
+
+/** Reads a big-endian double of a borrowed key. */
+export function keyF64(key: Uint8Array, offset: number): number {
+  return new DataView(key.buffer, key.byteOffset + offset, 8).getFloat64(0);
 }
 
 /** Reads a big-endian u64 of a borrowed key; exact up to 2^53. */

@@ -136,6 +136,31 @@ export {
   encodeTruncateIndex,
 } from "./command/command-encoder.ts";
 export {
+  decodeControlJobs,
+  decodeJobPlan,
+  decodePlanUpdate,
+  decodePolicyCommand,
+} from "./command/plan-decoder.ts";
+export {
+  encodeControlJobs,
+  encodeJobPlan,
+  encodePlanUpdate,
+  encodePolicyCommand,
+} from "./command/plan-encoder.ts";
+export {
+  type BlockRef,
+  CONTROL_ACTION,
+  type ControlAction,
+  type ControlJobs,
+  type FinishedJob,
+  JOB_STATUS,
+  type JobPlan,
+  type JobState,
+  type NewJob,
+  type PlanUpdate,
+  type PollRecord,
+} from "./command/plan-types.ts";
+export {
   beginCommandRequest,
   checkEntries,
   type CommandRequest,

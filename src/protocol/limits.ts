@@ -72,6 +72,16 @@ export const LIMITS = {
   tombstonesPerCommandMax: 65_536,
   /** Compaction jobs reported by one command. */
   jobsPerCommandMax: 4_096,
+  /** Name of a compaction job, bytes: hash, tenant, shard and level. It is a key of the index database. */
+  jobNameMaxBytes: 1_200,
+  /** Source blocks of one job; levels may ask for this many per batch. */
+  sourcesPerJobMax: 1_024,
+  /** Name of a compaction worker, bytes: a key of the index database. */
+  workerNameMaxBytes: 256,
+  /** What a worker says about a failed job, bytes; it is kept with the job. */
+  jobReasonMaxBytes: 512,
+  /** JSON text of the compaction policy, bytes: room for settings of about a thousand tenants. */
+  policyMaxBytes: 256 * KIB,
 } as const;
 
 /** Largest time we keep, ms: doubles are exact up to here. */

@@ -11,6 +11,7 @@ import { assert, type Logger } from "../base/index.ts";
 import { APPLIED_RECORD, type IndexDatabase, META_KEYS } from "../db/index.ts";
 import { type CommittedBatch, iterateEntries } from "../protocol/index.ts";
 import { Commands, OUTCOME } from "./commands.ts";
+import { CompactionState } from "./compaction/compaction-state.ts";
 import { Counters } from "./counters.ts";
 import { BlockIndex } from "./index/block-index.ts";
 import { type Rejection, StateMetrics } from "./metrics.ts";
@@ -35,6 +36,7 @@ const APPLIED_DOUBLES = Object.keys(APPLIED_RECORD).length;
 
 export class StateMachine {
   readonly metrics = new StateMetrics();
+  readonly compaction: CompactionState;
   readonly #options: StateOptions;
   readonly #db: IndexDatabase;
   readonly #logger: Logger;
@@ -58,7 +60,13 @@ export class StateMachine {
     const { tenants } = this.#index;
     const internTenant = (name: string): number => tenants.internName(name);
     this.#tombstones = new TombstoneStore({ db, counters, metrics, internTenant });
-    const commands = new Commands({ index: this.#index, tombstones: this.#tombstones, metrics });
+    this.compaction = new CompactionState({ db, index: this.#index });
+    const commands = new Commands({
+      index: this.#index,
+      tombstones: this.#tombstones,
+      compaction: this.compaction,
+      metrics,
+    });
     this.#commands = new SessionCommands({ db, commands, metrics });
     this.#load();
   }
@@ -206,6 +214,7 @@ export class StateMachine {
   #finish(): void {
     this.#index.sweep(this.#options.sweepRowsPerTransaction);
     this.#index.flush();
+    this.compaction.flush();
     this.#counters.store(this.#db);
     this.#db.put("meta", META_KEYS.applied, this.#appliedBytes);
     this.metrics.transactions++;
@@ -224,6 +233,7 @@ export class StateMachine {
   #forget(): void {
     this.#index.forget();
     this.#tombstones.forget();
+    this.compaction.forget();
     this.#isLoaded = false;
   }
 

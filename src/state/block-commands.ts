@@ -4,7 +4,13 @@
  */
 
 import { isHearthError } from "../base/index.ts";
-import { BlockReader, type CompactedBlocks, iterateBlockBatch } from "../protocol/index.ts";
+import {
+  BlockReader,
+  type CompactedBlocks,
+  iterateBlockBatch,
+  type SourceBlocks,
+} from "../protocol/index.ts";
+import type { CompactionState, RecordTombstone } from "./compaction/compaction-state.ts";
 import type { BlockIndex } from "./index/block-index.ts";
 import { checkBlock } from "./index/check-block.ts";
 import { STATE_LIMITS } from "./limits.ts";
@@ -14,6 +20,7 @@ import type { TombstoneStore } from "./tombstones/store.ts";
 export interface CommandModules {
   readonly index: BlockIndex;
   readonly tombstones: TombstoneStore;
+  readonly compaction: CompactionState;
   readonly metrics: StateMetrics;
 }
 
@@ -21,6 +28,7 @@ export class BlockCommands {
   readonly #index: BlockIndex;
   readonly #tombstones: TombstoneStore;
   readonly #metrics: StateMetrics;
+  readonly #compaction: CompactionState;
   readonly #block = new BlockReader();
   /** Offset and length of each block of the entry at hand. */
   readonly #places: number[] = [];
@@ -32,6 +40,7 @@ export class BlockCommands {
     this.#index = modules.index;
     this.#tombstones = modules.tombstones;
     this.#metrics = modules.metrics;
+    this.#compaction = modules.compaction;
   }
 
   /** Adds the batch of blocks in body[offset, offset + length): whether one was new, or why none is taken. */
@@ -69,9 +78,23 @@ export class BlockCommands {
 
   /**
    * Puts results that passed `checkCompacted` in the place of their sources; returns whether anything changed.
-   * Inserting comes first, so an id in both lists ends up removed. Tombstones are not consulted.
+   * Inserting comes first, so an id in both lists ends up removed. Tombstones are not consulted. Jobs over removed
+   * blocks end; their tombstones go to `record`.
    */
-  replace(compacted: CompactedBlocks): boolean {
+  replace(compacted: CompactedBlocks, record: RecordTombstone): boolean {
+    const isChanged = this.replaceSources(compacted);
+    if (compacted.source !== null) this.forgetSources(compacted.source, record);
+    return isChanged;
+  }
+
+  /** Blocks that are removed leave the compaction queue, wherever they stand in it. */
+  forgetSources({ tenant, shard, blocks }: SourceBlocks, record: RecordTombstone): void {
+    const owner = this.#index.tenants.findName(tenant);
+    this.#compaction.forgetBlocks(owner, shard, blocks, record);
+  }
+
+  /** `replace` for the sources of a job that has been removed: no queue holds them any more. */
+  replaceSources(compacted: CompactedBlocks): boolean {
     let changes = 0;
     for (const bytes of compacted.newBlocks) {
       this.#block.reset(bytes, 0, bytes.length);
@@ -81,6 +104,11 @@ export class BlockCommands {
     const { tenant, shard, blocks } = compacted.source;
     const owner = this.#index.tenants.findName(tenant);
     return this.#index.remove(owner, shard, blocks) + changes > 0;
+  }
+
+  /** Ids of the new blocks of a result that passed `checkCompacted`. */
+  idsOf(compacted: CompactedBlocks): string[] {
+    return compacted.newBlocks.map((bytes) => this.#block.reset(bytes, 0, bytes.length).id);
   }
 
   #checkPlaces(body: Uint8Array, count: number): Rejection | null {
@@ -119,8 +147,12 @@ export class BlockCommands {
 
   #insertOpenBlock(owner: number): boolean {
     const isNew = this.#index.insert(this.#block, owner);
-    if (isNew) this.#metrics.blocksAdded++;
-    else this.#metrics.blocksDuplicate++;
-    return isNew;
+    if (!isNew) {
+      this.#metrics.blocksDuplicate++;
+      return false;
+    }
+    this.#metrics.blocksAdded++;
+    this.#compaction.offer(this.#block, owner);
+    return true;
   }
 }

@@ -7,6 +7,7 @@
  */
 
 import { isHearthError } from "../base/index.ts";
+import { PARTITION_MS } from "../db/index.ts";
 import {
   COMMAND,
   COMMAND_VERSION,
@@ -14,7 +15,10 @@ import {
   type CompletedJob,
   decodeCompactedBlocks,
   decodeCompletedJobs,
+  decodeControlJobs,
   decodeDeleteShard,
+  decodePlanUpdate,
+  decodePolicyCommand,
   decodeTombstones,
   decodeTruncateIndex,
   type ShardTombstone,
@@ -23,8 +27,11 @@ import {
 } from "../protocol/index.ts";
 import { BlockCommands, type CommandModules } from "./block-commands.ts";
 import type { BlockIndex } from "./index/block-index.ts";
+import type { CompactionState, RecordTombstone } from "./compaction/compaction-state.ts";
 import { PARTITION_SEC } from "./limits.ts";
+import type { CommandResult, LogEntry } from "./log-entry.ts";
 import type { Rejection, StateMetrics } from "./metrics.ts";
+import { PlanCommands } from "./plan-commands.ts";
 import { tombstoneName } from "./tombstones/rows.ts";
 import { checkTombstone, type TombstoneStore } from "./tombstones/store.ts";
 
@@ -37,23 +44,6 @@ export const OUTCOME = {
   rejected: 2,
 } as const;
 
-/** A log entry: all that its effect may depend on, besides the index before it. */
-export interface LogEntry {
-  readonly index: number;
-  readonly term: number;
-  /** When the leader appended it, Unix ms. */
-  readonly appendedAtMs: number;
-  readonly command: number;
-  readonly version: number;
-  /** The payload is body[offset, offset + length). Borrowed. */
-  readonly body: Uint8Array;
-  readonly offset: number;
-  readonly length: number;
-}
-
-/** `applied`, `unchanged`, or why it was refused. */
-export type CommandResult = "applied" | "unchanged" | Rejection;
-
 /** Characters kept of a name that is made unique. Names of shards are about 50 long. */
 const RENAMED_MAX_LENGTH = 256;
 
@@ -65,6 +55,13 @@ export class Commands {
   readonly #tombstones: TombstoneStore;
   readonly #metrics: StateMetrics;
   readonly #blocks: BlockCommands;
+  readonly #compaction: CompactionState;
+  readonly #plans: PlanCommands;
+  #entry: LogEntry | null = null;
+  /** Records a tombstone that comes up on the way, at the place of the entry at hand. */
+  readonly #recordHere: RecordTombstone = (tombstone) => {
+    if (this.#entry !== null) this.#record(tombstone, this.#entry);
+  };
   /** Tombstones that the entry at hand recorded so far. */
   #recorded = 0;
 
@@ -73,10 +70,14 @@ export class Commands {
     this.#tombstones = modules.tombstones;
     this.#metrics = modules.metrics;
     this.#blocks = new BlockCommands(modules);
+    this.#compaction = modules.compaction;
+    this.#plans = new PlanCommands({ ...modules, blocks: this.#blocks });
   }
 
   apply(entry: LogEntry): CommandResult {
     this.#recorded = 0;
+    this.#entry = entry;
+    this.#compaction.begin(entry);
     if (entry.version !== COMMAND_VERSION) return "unknown_command";
     switch (entry.command) {
       case COMMAND.addBlocks:
@@ -95,6 +96,18 @@ export class Commands {
         return decoded(decodeTombstones, entry, (list) => this.#addTombstones(list, entry));
       case COMMAND.deleteTombstones:
         return decoded(decodeTombstones, entry, (list) => this.#deleteTombstones(list));
+      case COMMAND.updateCompactionPlan:
+        return decoded(decodePlanUpdate, entry, (plan) =>
+          this.#plans.apply(plan, entry, this.#recordHere),
+        );
+      case COMMAND.setCompactionPolicy:
+        return decoded(decodePolicyCommand, entry, (json) =>
+          this.#compaction.setPolicy(json) ? "applied" : "bad_policy",
+        );
+      case COMMAND.controlJobs:
+        return decoded(decodeControlJobs, entry, (control) =>
+          changed(this.#compaction.control(control, this.#recordHere)),
+        );
       case COMMAND.noop:
       case COMMAND.membership:
         return "unchanged";
@@ -111,10 +124,11 @@ export class Commands {
 
   /** Spec 4.4, "replace". */
   #replaceBlocks(compacted: CompactedBlocks): CommandResult {
-    return this.#blocks.checkCompacted(compacted, 0) ?? changed(this.#blocks.replace(compacted));
+    const refusal = this.#blocks.checkCompacted(compacted, 0);
+    return refusal ?? changed(this.#blocks.replace(compacted, this.#recordHere));
   }
 
-  /** Spec 4.4, completed jobs. Offering the new blocks to the compaction queue belongs before `replace`. */
+  /** Spec 4.4, completed jobs that no plan knows: new blocks are queued as they are inserted. */
   #completeJobs(jobs: readonly CompletedJob[], entry: LogEntry): CommandResult {
     const results = jobs.flatMap(toResult);
     const count = results.reduce((sum, { compacted }) => sum + compacted.newBlocks.length, 0);
@@ -127,7 +141,7 @@ export class Commands {
     let changes = 0;
     for (const { compacted, tombstone } of results) {
       if (this.#record(tombstone, entry)) changes++;
-      if (this.#blocks.replace(compacted)) changes++;
+      if (this.#blocks.replace(compacted, this.#recordHere)) changes++;
     }
     return changed(changes > 0);
   }
@@ -155,7 +169,10 @@ export class Commands {
     if (shard.durationNs / NS_PER_SEC !== BigInt(PARTITION_SEC)) return false;
     const owner = this.#index.tenants.findName(shard.tenant);
     const startMs = Number(shard.timestampNs / NS_PER_MS);
-    return this.#index.deleteShard(owner, startMs, PARTITION_SEC, shard.shard);
+    if (!this.#index.deleteShard(owner, startMs, PARTITION_SEC, shard.shard)) return false;
+    const window = { startMs, endMs: startMs + PARTITION_MS };
+    this.#compaction.forgetShard(owner, shard.shard, window, this.#recordHere);
+    return true;
   }
 
   #addTombstones(tombstones: readonly Tombstone[], entry: LogEntry): CommandResult {

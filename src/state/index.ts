@@ -1,4 +1,36 @@
 export { type ApplyResult, StateMachine, type StateModules } from "./apply.ts";
+export type { LevelTotals } from "./compaction/block-queue.ts";
+export { CompactionState } from "./compaction/compaction-state.ts";
+export {
+  type ListedBatch,
+  type ListedKey,
+  listFlushed,
+  listJobs,
+  listKeys,
+  listStaged,
+} from "./compaction/inspect.ts";
+export { jobName } from "./compaction/job-name.ts";
+export { readJobPlan, readJobState } from "./compaction/job-rows.ts";
+export type { JobTotals } from "./compaction/job-store.ts";
+export { readPolicy, readPolicyText } from "./compaction/meta.ts";
+export { listOrphans, listParked } from "./compaction/parked.ts";
+export {
+  COMPACTION_DEFAULTS,
+  type CompactionPolicy,
+  parsePolicy,
+  type PolicyResult,
+} from "./compaction/policy.ts";
+export {
+  type Assignment,
+  type JobReport,
+  type Poll,
+  type PollAnswer,
+  prepare,
+  type Prepared,
+  type PrepareOptions,
+} from "./compaction/prepare.ts";
+export { REPORT_STATUS } from "./compaction/schedule.ts";
+export { listWorkers } from "./compaction/workers.ts";
 export { OUTCOME } from "./commands.ts";
 export { type CounterField, Counters } from "./counters.ts";
 export { partitionStartOf } from "./index/block-index.ts";

@@ -19,6 +19,12 @@ export const REJECTIONS = [
   "tombstone_too_long",
   /** The owner or partition would exceed what one record value may hold. */
   "index_full",
+  /** No compaction policy was ever set. */
+  "compaction_off",
+  /** A compaction plan made in another term, or from jobs that have changed since. */
+  "plan_outdated",
+  /** The text of a compaction policy is none. */
+  "bad_policy",
   /** The session is unknown (any more): whether the write was executed before cannot be said. */
   "session_expired",
   /** The client has acknowledged the answer to this write: it is not executed again. */

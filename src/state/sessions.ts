@@ -16,7 +16,8 @@ import {
   type SessionEntry,
 } from "../protocol/index.ts";
 import { type SessionStore, SessionTable } from "../session/index.ts";
-import { type CommandResult, type Commands, type LogEntry, OUTCOME } from "./commands.ts";
+import { type Commands, OUTCOME } from "./commands.ts";
+import type { CommandResult, LogEntry } from "./log-entry.ts";
 import { type Rejection, REJECTIONS, type StateMetrics } from "./metrics.ts";
 
 export interface SessionModules {

@@ -40,6 +40,9 @@ test("a sound index is reported with its totals", async () => {
       datasets: 2_500,
       dictionaries: 1,
       tombstones: 1,
+      queuedBlocks: 0,
+      jobs: 0,
+      strayBlocks: 0,
       appliedIndex: 2,
     });
   } finally {

@@ -4,16 +4,17 @@
  * invalid_argument; `validateCommand` says the same as a value.
  */
 
-import { HearthError, isHearthError, tryDecodeUlid, ULID_BYTES } from "../../base/index.ts";
+import { isHearthError } from "../../base/index.ts";
 import { validateBlock } from "../block/block-validator.ts";
 import { FlatReader, structureError } from "../bytes/flat-reader.ts";
 import { checkBlockBatch } from "../client/block-batch.ts";
 import { LIMITS } from "../limits.ts";
 import { refusalError, refusalOf, type ValidationFailure } from "../refusals.ts";
+import { readCompacted, readShardTombstone, readTombstones } from "./command-tables.ts";
 import { COMMAND, COMMAND_NAMES, COMMAND_VERSION } from "./entry-body.ts";
+import { decodeControlJobs, decodePlanUpdate, decodePolicyCommand } from "./plan-decoder.ts";
 import { decodeSessionEntry } from "./session-entry.ts";
 import type {
-  BlockTombstones,
   CompactedBlocks,
   CompletedJob,
   ShardTombstone,
@@ -91,7 +92,7 @@ export function validateCommand(
   if (!COMMAND_NAMES.has(command)) {
     return {
       reason: "unknown_command",
-      message: `Cannot accept command ${command}: known are 1 to ${COMMAND_NAMES.size}`,
+      message: `Cannot accept command ${command}: known are 1 to ${Math.max(...COMMAND_NAMES.keys())}`,
     };
   }
   if (command === COMMAND.membership) {
@@ -138,6 +139,17 @@ function decodeCommand(command: number, bytes: Uint8Array, offset: number, lengt
     case COMMAND.deleteTombstones:
       decodeTombstones(bytes, offset, length);
       break;
+    case COMMAND.updateCompactionPlan: {
+      const { completedJobs } = decodePlanUpdate(bytes, offset, length);
+      checkNewBlocks(completedJobs.map((job) => job.compacted));
+      break;
+    }
+    case COMMAND.setCompactionPolicy:
+      decodePolicyCommand(bytes, offset, length);
+      break;
+    case COMMAND.controlJobs:
+      decodeControlJobs(bytes, offset, length);
+      break;
     default:
       // Noop and openSession: their payload plays no part.
       break;
@@ -151,63 +163,4 @@ function checkNewBlocks(results: readonly (CompactedBlocks | null)[]): void {
       if (failure !== null) throw refusalError(failure);
     }
   }
-}
-
-function readCompacted(table: FlatReader): CompactedBlocks {
-  const newBlocks = table
-    .tables(4, LIMITS.blocksPerAddMax, "new blocks")
-    .map((block) => block.bytes(0) ?? new Uint8Array(0));
-  if (table.u8(0) === 0) return { source: null, newBlocks };
-  const blocks = table.texts(3, LIMITS.idsPerListMax, LIMITS.idMaxBytes, "source blocks");
-  for (const id of blocks) checkUlid(id);
-  return {
-    source: {
-      tenant: table.text(1, LIMITS.tenantMaxBytes, "source tenant"),
-      shard: table.u32(2),
-      blocks,
-    },
-    newBlocks,
-  };
-}
-
-function readTombstones(table: FlatReader, field: number): Tombstone[] {
-  return table.tables(field, LIMITS.tombstonesPerCommandMax, "tombstones").map((tombstone) => {
-    const blocks = tombstone.table(0);
-    const shard = tombstone.table(1);
-    return {
-      blocks: blocks === null ? null : readBlockTombstones(blocks),
-      shard: shard === null ? null : readShardTombstone(shard),
-    };
-  });
-}
-
-function readBlockTombstones(table: FlatReader): BlockTombstones {
-  return {
-    name: table.text(0, LIMITS.tombstoneNameMaxBytes, "tombstone name"),
-    shard: table.u32(1),
-    tenant: table.text(2, LIMITS.tenantMaxBytes, "tombstone tenant"),
-    compactionLevel: table.u32(3),
-    blocks: table.texts(4, LIMITS.idsPerListMax, LIMITS.idMaxBytes, "tombstone blocks"),
-  };
-}
-
-function readShardTombstone(table: FlatReader): ShardTombstone {
-  return {
-    name: table.text(0, LIMITS.tombstoneNameMaxBytes, "tombstone name"),
-    timestampNs: table.i64(1),
-    durationNs: table.i64(2),
-    shard: table.u32(3),
-    tenant: table.text(4, LIMITS.tenantMaxBytes, "tombstone tenant"),
-  };
-}
-
-const ULID = new Uint8Array(ULID_BYTES);
-
-function checkUlid(id: string): void {
-  if (tryDecodeUlid(id, ULID, 0)) return;
-  throw new HearthError(
-    "invalid_argument",
-    `Cannot accept command: source ${JSON.stringify(id.slice(0, 64))} is no upper-case ULID`,
-    { reason: "bad_block_id" },
-  );
 }

@@ -80,7 +80,7 @@ function addJob(builder: Builder, job: CompletedJob): Offset {
   return CompletedJobTable.endCompletedJob(builder);
 }
 
-function addCompacted(builder: Builder, compacted: CompactedBlocks): Offset {
+export function addCompacted(builder: Builder, compacted: CompactedBlocks): Offset {
   const blocks = compacted.newBlocks.map((block) => addBlock(builder, block));
   const newBlocks = CompactedBlocksTable.createNewBlocksVector(builder, blocks);
   const { source } = compacted;
@@ -105,7 +105,7 @@ function addBlock(builder: Builder, block: Uint8Array): Offset {
   return BlockBytes.createBlockBytes(builder, builder.endVector());
 }
 
-function addTombstone(builder: Builder, tombstone: Tombstone): Offset {
+export function addTombstone(builder: Builder, tombstone: Tombstone): Offset {
   const blocks = tombstone.blocks === null ? 0 : addBlockTombstones(builder, tombstone.blocks);
   const shard = tombstone.shard === null ? 0 : addShardTombstone(builder, tombstone.shard);
   TombstoneTable.startTombstone(builder);
@@ -142,6 +142,6 @@ function addShardTombstone(builder: Builder, shard: ShardTombstone): Offset {
   );
 }
 
-function addTexts(builder: Builder, texts: readonly string[]): Offset[] {
+export function addTexts(builder: Builder, texts: readonly string[]): Offset[] {
   return texts.map((text) => builder.createString(text));
 }

@@ -37,6 +37,12 @@ export const COMMAND = {
   openSession: 10,
   /** Payload: one whole entry in the envelope of session-entry.ts, executed once however often it is logged. */
   sessionEntry: 11,
+  /** Payload: UpdateCompactionPlan. Made by leaders only. */
+  updateCompactionPlan: 16,
+  /** Payload: SetCompactionPolicy. */
+  setCompactionPolicy: 17,
+  /** Payload: ControlJobs. */
+  controlJobs: 18,
 } as const;
 
 export type CommandName = keyof typeof COMMAND;

@@ -4,13 +4,22 @@
 
 export { AddTombstones } from './command/add-tombstones.ts';
 export { BlockBytes } from './command/block-bytes.ts';
+export { BlockRef } from './command/block-ref.ts';
 export { BlockTombstones } from './command/block-tombstones.ts';
 export { CompactedBlocks } from './command/compacted-blocks.ts';
 export { CompleteJobs } from './command/complete-jobs.ts';
 export { CompletedJob } from './command/completed-job.ts';
+export { ControlJobs } from './command/control-jobs.ts';
 export { DeleteShard } from './command/delete-shard.ts';
 export { DeleteTombstones } from './command/delete-tombstones.ts';
+export { FinishedJob } from './command/finished-job.ts';
+export { JobPlan } from './command/job-plan.ts';
+export { JobState } from './command/job-state.ts';
+export { NewJob } from './command/new-job.ts';
+export { PollRecord } from './command/poll-record.ts';
 export { ReplaceBlocks } from './command/replace-blocks.ts';
+export { SetCompactionPolicy } from './command/set-compaction-policy.ts';
 export { ShardTombstone } from './command/shard-tombstone.ts';
 export { Tombstone } from './command/tombstone.ts';
 export { TruncateIndex } from './command/truncate-index.ts';
+export { UpdateCompactionPlan } from './command/update-compaction-plan.ts';

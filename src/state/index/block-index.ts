@@ -94,6 +94,17 @@ export class BlockIndex {
     return true;
   }
 
+  /** Compaction level of the block with these id bytes, or -1 when it is not there. */
+  levelOf(owner: number, shardNumber: number, id: Uint8Array): number {
+    const startMs = partitionStartOf(ulidTimeMs(id, 0));
+    const shard = this.#catalog.findShard(owner, startMs, shardNumber);
+    if (shard === null) return -1;
+    const length = this.#db.get("blocks", blockKey.u32(0, shard.ordinal).copy(4, id, 0, 16).bytes);
+    if (length < 0) return -1;
+    this.#entryReader.reset(0, length);
+    return this.#entryReader.compactionLevel;
+  }
+
   /**
    * Removes blocks by id from the shards of an owner, each from the partition of its id; returns how many were
    * there. What is not there is ignored, also ids that are no ULIDs.

@@ -17,6 +17,7 @@ import {
 import { Counters } from "../counters.ts";
 import { decodePartition, decodeShards } from "../index/records.ts";
 import type { OwnerState, PartitionState } from "../index/shard-state.ts";
+import { checkCompaction } from "./check-compaction.ts";
 import { DictionaryCheck } from "./check-dictionary.ts";
 import { checkShard } from "./check-shard.ts";
 import { checkTombstones } from "./check-tombstones.ts";
@@ -33,6 +34,11 @@ export interface VerifyReport {
   readonly datasets: number;
   readonly dictionaries: number;
   readonly tombstones: number;
+  /** Blocks in the compaction queue, and compaction jobs. */
+  readonly queuedBlocks: number;
+  readonly jobs: number;
+  /** Blocks that compaction should know and does not: from before it was turned on, until they are found. */
+  readonly strayBlocks: number;
   readonly appliedIndex: number;
 }
 
@@ -68,6 +74,7 @@ export function verifyIndex(db: IndexDatabase): VerifyReport {
   checkPartitionRows(db, totals, problems);
   checkOrphans(db, totals, problems);
   const tombstones = checkTombstones(db, problems);
+  const compaction = checkCompaction(db, problems);
   checkCounters(db, totals, problems);
   const applied = db.get("meta", META_KEYS.applied);
   return {
@@ -80,6 +87,9 @@ export function verifyIndex(db: IndexDatabase): VerifyReport {
     datasets: totals.datasets,
     dictionaries: totals.dictionaries.size,
     tombstones,
+    queuedBlocks: compaction.queued,
+    jobs: compaction.jobs,
+    strayBlocks: compaction.strays,
     appliedIndex: applied < 0 ? 0 : (db.f64[APPLIED_RECORD.index64] as number),
   };
 }

@@ -7,6 +7,12 @@
 
 import { parseArgs } from "node:util";
 import { createEngineTargets } from "./engine-target.ts";
+import {
+  type CompactionOutcome,
+  loadCompactionVectors,
+  type LoadedCompactionFile,
+  runCompactionCase,
+} from "./compaction/run.ts";
 import { type CaseOutcome, loadVectors, runCase } from "./run.ts";
 import { createServerTargets } from "./server-target.ts";
 import type { VectorTargets } from "./types.ts";
@@ -31,6 +37,11 @@ async function main(): Promise<void> {
   const directory = positionals[0];
   if (directory === undefined || positionals.length > 1) {
     throw new Error("Usage: npm run vectors -- <directory> [--via engine|ws] [--json]");
+  }
+  const compaction = loadCompactionVectors(directory);
+  if (compaction.length > 0) {
+    await runCompaction(compaction, values.json);
+    return;
   }
   const targets = createTargets(values.via);
   const outcomes = await runAll(directory, targets, (outcome) => {
@@ -58,6 +69,38 @@ async function runAll(
   };
   await Promise.all(Array.from({ length: LANES }, lane));
   return outcomes;
+}
+
+const MARKS: Readonly<Record<CompactionOutcome["kind"], string>> = {
+  passed: "ok   ",
+  failed: "FAIL ",
+  deviates: "other",
+  not_run: "-    ",
+};
+
+/** Compaction vectors are run on the engine alone: they name log positions. */
+async function runCompaction(
+  files: readonly LoadedCompactionFile[],
+  isJson: boolean,
+): Promise<void> {
+  const outcomes: (CompactionOutcome & { file: string; case: string; class: string })[] = [];
+  for (const { name, content } of files) {
+    for (const vectorCase of content.cases) {
+      const outcome = await runCompactionCase(content, vectorCase);
+      outcomes.push({ file: name, case: vectorCase.id, class: vectorCase.class, ...outcome });
+      const note = "reason" in outcome ? ` (${outcome.reason})` : "";
+      if (!isJson) console.log(`${MARKS[outcome.kind]} ${name}: ${vectorCase.id}${note}`);
+      if (!isJson && outcome.kind === "failed")
+        console.log(outcome.failure.replace(/^/gm, "      "));
+    }
+  }
+  const count = (kind: string): number => outcomes.filter((o) => o.kind === kind).length;
+  const [passed, failed] = [count("passed"), count("failed")];
+  const [deviating, notRun] = [count("deviates"), count("not_run")];
+  const summary = { schema: "hearth/vectors/v1", via: "engine", passed, failed, deviating, notRun };
+  const text = `${passed} passed, ${failed} failed, ${deviating} other on purpose, ${notRun} not run yet`;
+  console.log(isJson ? JSON.stringify({ ...summary, cases: outcomes }) : text);
+  if (failed > 0) process.exitCode = 1;
 }
 
 function print({ file, case: name, failure }: CaseOutcome): void {

@@ -1,0 +1,387 @@
+/**
+ * The compaction part of the state machine: what blocks that come and go mean for queue and jobs, and what the
+ * compaction commands do. Everything here happens inside the write transaction of `apply`.
+ *
+ * Invariant ("One place", DESIGN.md): a block of a queued level that is in the index stands in exactly one of queue,
+ * jobs and parked blocks; what leaves the index leaves them as well.
+ */
+
+import { tryDecodeUlid, ULID_BYTES, ulidTimeMs } from "../../base/index.ts";
+import type { IndexDatabase } from "../../db/index.ts";
+import {
+  type BlockReader,
+  type BlockRef,
+  type ControlJobs,
+  HEAD,
+  JOB_STATUS,
+  type JobPlan,
+  type JobState,
+  type NewJob,
+  type PollRecord,
+  type Tombstone,
+} from "../../protocol/index.ts";
+import type { BlockIndex } from "../index/block-index.ts";
+import { BlockQueue, type LevelTotals } from "./block-queue.ts";
+import { type BlockTest, isOneOf } from "./block-test.ts";
+import { JobStore, type JobTotals } from "./job-store.ts";
+import { CompactionMeta } from "./meta.ts";
+import { addOrphan, park, unpark, unparkWhere } from "./parked.ts";
+import { type CompactionPolicy, parsePolicy } from "./policy.ts";
+import { isPlaced } from "./placed.ts";
+import { putWorker } from "./workers.ts";
+
+export interface CompactionModules {
+  readonly db: IndexDatabase;
+  readonly index: BlockIndex;
+}
+
+/** The entry at hand, as far as its effects depend on it. */
+export interface EntryPosition {
+  readonly index: number;
+  readonly appendedAtMs: number;
+}
+
+/** Records a tombstone again that a job was to carry out. */
+export type RecordTombstone = (tombstone: Tombstone) => void;
+
+export class CompactionState {
+  readonly #db: IndexDatabase;
+  readonly #index: BlockIndex;
+  readonly #meta = new CompactionMeta();
+  readonly #queue: BlockQueue;
+  readonly #jobs: JobStore;
+  #isLoaded = false;
+  #index64 = 0;
+  #appendedAtMs = 0;
+  readonly #id: { bytes: Uint8Array; offset: number } = { bytes: new Uint8Array(0), offset: 0 };
+  /** Source blocks of new jobs that were not queued, since the start. */
+  deleteMissed = 0;
+  /** Plans that were refused, since the start. */
+  plansRefused = 0;
+  /** Blocks queued again after their job ended without a result, since the start. */
+  requeued = 0;
+
+  constructor({ db, index }: CompactionModules) {
+    this.#db = db;
+    this.#index = index;
+    const meta = this.#meta;
+    this.#queue = new BlockQueue({ db, meta });
+    const internTenant = (name: string): number => index.tenants.internName(name);
+    this.#jobs = new JobStore({ db, meta, internTenant });
+  }
+
+  /** null: compaction is off. */
+  get policy(): CompactionPolicy | null {
+    if (!this.#isLoaded) this.#load();
+    return this.#meta.policy;
+  }
+
+  /** What plans are prepared from: changes with every change of jobs or policy. */
+  get revision(): number {
+    if (!this.#isLoaded) this.#load();
+    return this.#meta.revision;
+  }
+
+  /** Whether a plan could do something now, as far as that is known without looking at times. */
+  get hasWork(): boolean {
+    return this.policy !== null && (this.#queue.batchCount > 0 || this.#meta.jobs > 0);
+  }
+
+  queueTotals(): LevelTotals[] {
+    return this.#queue.totals();
+  }
+
+  jobTotals(): JobTotals[] {
+    return this.#jobs.totals();
+  }
+
+  /** Blocks queued since the start, by level. */
+  get pushed(): readonly number[] {
+    return this.#queue.pushed;
+  }
+
+  /** Before the effects of an entry. */
+  begin(entry: EntryPosition): void {
+    this.#index64 = entry.index;
+    this.#appendedAtMs = entry.appendedAtMs;
+  }
+
+  /** A block is new in the index. `owner` as the index gave it before, -1 when the name was new. */
+  offer(block: BlockReader, owner: number): void {
+    const { policy } = this;
+    const level = block.compactionLevel;
+    if (policy === null || level >= policy.levels.length) return;
+    const tenant = owner >= 0 ? owner : this.#index.findOwner(block);
+    this.#id.bytes = block.u8;
+    this.#id.offset = block.headOffset + HEAD.id;
+    this.#push({ tenant, shard: block.shard, level }, policy);
+  }
+
+  /** Blocks were removed from the index, which stand anywhere. */
+  forgetBlocks(
+    owner: number,
+    shard: number,
+    ids: readonly string[],
+    record: RecordTombstone,
+  ): void {
+    if (this.policy === null || owner < 0) return;
+    const decoded = decodeIds(ids);
+    if (decoded.length > 0) this.#forget(owner, shard, isOneOf(decoded), record);
+  }
+
+  /** A shard was removed from a partition, with everything in it. */
+  forgetShard(
+    owner: number,
+    shard: number,
+    window: { readonly startMs: number; readonly endMs: number },
+    record: RecordTombstone,
+  ): void {
+    if (this.policy === null) return;
+    const isInside: BlockTest = (bytes, offset) => {
+      const timeMs = ulidTimeMs(bytes, offset);
+      return timeMs >= window.startMs && timeMs < window.endMs;
+    };
+    this.#forget(owner, shard, isInside, record);
+  }
+
+  /** False when the text is no policy. */
+  setPolicy(json: string): boolean {
+    const result = parsePolicy(json);
+    if (!result.ok) return false;
+    if (!this.#isLoaded) this.#load();
+    this.#meta.setPolicy(this.#db, json, result.policy);
+    this.#queue.applyPolicy(result.policy);
+    this.#jobs.applyPolicy();
+    this.#noteChange();
+    return true;
+  }
+
+  /** An operator's hand on jobs; false when nothing changed. */
+  control({ action, names, reason }: ControlJobs, record: RecordTombstone): boolean {
+    let changes = 0;
+    for (const name of names) {
+      const state = this.#jobs.state(name);
+      if (state === null) continue;
+      changes++;
+      if (action === "cancel") {
+        this.endJob(state, record);
+        continue;
+      }
+      const isRetry = action === "retry";
+      this.#jobs.update({
+        ...state,
+        status: isRetry ? JOB_STATUS.unassigned : JOB_STATUS.quarantined,
+        failures: isRetry ? 0 : state.failures,
+        leaseExpiresAtMs: 0,
+        owner: "",
+        reason: reason === "" ? state.reason : reason,
+      });
+    }
+    if (changes > 0) this.#noteChange();
+    return changes > 0;
+  }
+
+  // -- effects of plans, in the order of spec 6 -------------------------------------------------------------------
+
+  /** Takes the source blocks of a new job out of the queue. */
+  takeSources({ plan }: NewJob): void {
+    const tenant = this.#index.tenants.findName(plan.tenant);
+    const ids = decodeIds(plan.sourceBlocks);
+    const place = { tenant, shard: plan.shard, level: plan.level };
+    const taken = tenant < 0 || plan.level >= LEVELS_MAX ? 0 : this.#takeIds(place, ids);
+    this.deleteMissed += plan.sourceBlocks.length - taken;
+  }
+
+  addJob({ state, plan }: NewJob): void {
+    this.#jobs.add(state, plan);
+  }
+
+  /** Unknown names are ignored: a job without a plan would help nobody. */
+  updateJob(state: JobState): void {
+    this.#jobs.update(state);
+  }
+
+  /** Plan of a job that is done, or null when there is none of that name. */
+  completeJob(state: JobState): JobPlan | null {
+    const found = this.#jobs.state(state.name);
+    return found === null ? null : this.#jobs.remove(found, "completed");
+  }
+
+  /** The job of that name ends without a result: its blocks wait, its tombstones are recorded again. */
+  evictJob(name: string, record: RecordTombstone): void {
+    const state = this.#jobs.state(name);
+    if (state !== null) this.endJob(state, record, "evicted");
+  }
+
+  endJob(state: JobState, record: RecordTombstone, end: "evicted" | "dropped" = "dropped"): void {
+    const plan = this.#jobs.remove(state, end);
+    if (plan === null) return;
+    for (const tombstone of plan.tombstones) record(tombstone);
+    this.parkSources(plan, new Set());
+  }
+
+  /** Blocks of a job that are still in the index, but for those in `handled`, wait to be queued again. */
+  parkSources(plan: JobPlan, handled: ReadonlySet<string>): void {
+    const tenant = this.#index.tenants.findName(plan.tenant);
+    const { policy } = this;
+    if (tenant < 0 || policy === null) return;
+    const dueAtMs = this.#nowMs() + policy.requeueDelayMs;
+    const id = new Uint8Array(ULID_BYTES);
+    for (const text of plan.sourceBlocks) {
+      if (handled.has(text) || !tryDecodeUlid(text, id, 0)) continue;
+      if (this.#index.levelOf(tenant, plan.shard, id) < 0) continue;
+      park(this.#db, this.#meta, { dueAtMs, tenant, shard: plan.shard, id: text });
+    }
+  }
+
+  /** Queues a block again, if it waits for that or, without a due time, if it stands nowhere. */
+  requeue({ tenant: name, shard, id, dueAtMs }: BlockRef): void {
+    const tenant = this.#index.tenants.findName(name);
+    const bytes = new Uint8Array(ULID_BYTES);
+    const { policy } = this;
+    if (tenant < 0 || policy === null || !tryDecodeUlid(id, bytes, 0)) return;
+    const place = { dueAtMs, tenant, shard, id };
+    const isFree =
+      dueAtMs > 0
+        ? unpark(this.#db, this.#meta, place)
+        : !isPlaced(this.#db, { tenant, shard, id: bytes, levels: policy.levels.length }, () =>
+            this.#queue.flush(),
+          );
+    if (!isFree) return;
+    const level = this.#index.levelOf(tenant, shard, bytes);
+    if (level < 0 || level >= policy.levels.length) return;
+    this.#pushId({ tenant, shard, level }, bytes, policy);
+    this.requeued++;
+  }
+
+  noteOrphan({ tenant: name, shard, id }: BlockRef): void {
+    const tenant = this.#index.tenants.internName(name);
+    const bytes = new Uint8Array(ULID_BYTES);
+    if (!tryDecodeUlid(id, bytes, 0) || this.#index.levelOf(tenant, shard, bytes) >= 0) return;
+    addOrphan(this.#db, this.#meta, { foundAtMs: this.#nowMs(), tenant, shard, id });
+  }
+
+  notePoll(poll: PollRecord, updated: readonly JobState[], assigned: readonly JobState[]): void {
+    if (poll.worker === "") return;
+    const namesAt = (jobs: readonly JobState[], positions: readonly number[]): string[] =>
+      positions.flatMap((i) => jobs[i]?.name ?? []);
+    putWorker(this.#db, this.#meta, poll.worker, {
+      requestId: poll.requestId,
+      seenAtMs: this.#nowMs(),
+      updated: namesAt(updated, poll.updated),
+      assigned: namesAt(assigned, poll.assigned),
+    });
+  }
+
+  /** A plan was applied. */
+  endPlan(): void {
+    this.#noteChange();
+  }
+
+  // -- transactions -----------------------------------------------------------------------------------------------
+
+  /** Stores what the transaction changed in memory. */
+  flush(): void {
+    this.#queue.flush();
+    this.#meta.store(this.#db);
+  }
+
+  /** After a transaction that did not happen. */
+  forget(): void {
+    this.#queue.forget();
+    this.#jobs.forget();
+    this.#isLoaded = false;
+  }
+
+  #load(): void {
+    this.#meta.load(this.#db);
+    this.#isLoaded = true;
+  }
+
+  #noteChange(): void {
+    this.#meta.revision = this.#index64;
+    this.#meta.isDirty = true;
+  }
+
+  /** Time of the entry at hand, never before that of an earlier one. */
+  #nowMs(): number {
+    if (this.#appendedAtMs > this.#meta.clockMs) {
+      this.#meta.clockMs = this.#appendedAtMs;
+      this.#meta.isDirty = true;
+    }
+    return this.#meta.clockMs;
+  }
+
+  #push(
+    place: { readonly tenant: number; readonly shard: number; readonly level: number },
+    policy: CompactionPolicy,
+  ): void {
+    this.#queue.push(
+      place,
+      this.#id,
+      { logIndex: this.#index64, appendedAtMs: this.#appendedAtMs, nowMs: this.#nowMs() },
+      policy,
+    );
+  }
+
+  #pushId(
+    place: { readonly tenant: number; readonly shard: number; readonly level: number },
+    bytes: Uint8Array,
+    policy: CompactionPolicy,
+  ): void {
+    this.#id.bytes = bytes;
+    this.#id.offset = 0;
+    this.#push(place, policy);
+  }
+
+  #takeIds(
+    place: { readonly tenant: number; readonly shard: number; readonly level: number },
+    ids: readonly Uint8Array[],
+  ): number {
+    return this.#queue.remove(place, isOneOf(ids), ids.length);
+  }
+
+  /** Takes blocks that left the index out of everything that names them. */
+  #forget(tenant: number, shard: number, test: BlockTest, record: RecordTombstone): void {
+    for (const { level } of this.#queue.totals())
+      this.#queue.remove({ tenant, shard, level }, test);
+    unparkWhere(this.#db, this.#meta, { tenant, shard }, test);
+    const id = new Uint8Array(ULID_BYTES);
+    for (const name of this.#jobs.namesOf(tenant, shard)) {
+      const plan = this.#jobs.plan(name);
+      const state = this.#jobs.state(name);
+      if (plan === null || state === null) continue;
+      const isHit = plan.sourceBlocks.some((text) => tryDecodeUlid(text, id, 0) && test(id, 0));
+      if (!isHit) continue;
+      this.#dropJob(state, record);
+      this.#noteChange();
+    }
+  }
+
+  /** A job lost blocks: it cannot be completed any more. What is left of them is queued again at once. */
+  #dropJob(state: JobState, record: RecordTombstone): void {
+    const plan = this.#jobs.remove(state, "dropped");
+    const { policy } = this;
+    if (plan === null || policy === null) return;
+    for (const tombstone of plan.tombstones) record(tombstone);
+    const tenant = this.#index.tenants.findName(plan.tenant);
+    for (const bytes of decodeIds(plan.sourceBlocks)) {
+      const level = this.#index.levelOf(tenant, plan.shard, bytes);
+      if (level < 0 || level >= policy.levels.length) continue;
+      this.#pushId({ tenant, shard: plan.shard, level }, bytes, policy);
+    }
+  }
+}
+
+/** Levels that a queue can exist for. */
+const LEVELS_MAX = 64;
+
+/** Those of the ids that are ULIDs; others are in no index. */
+function decodeIds(ids: readonly string[]): Uint8Array[] {
+  const decoded: Uint8Array[] = [];
+  for (const text of ids) {
+    const bytes = new Uint8Array(ULID_BYTES);
+    if (tryDecodeUlid(text, bytes, 0)) decoded.push(bytes);
+  }
+  return decoded;
+}

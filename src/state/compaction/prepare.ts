@@ -1,0 +1,296 @@
+/**
+ * Makes a plan (compaction spec, section 5): a pure function of one read transaction, a time, a token and what workers
+ * say. All polls that wait are planned together, each gets its own part. Changes nothing; runs on the planner's thread.
+ */
+
+import type { IndexDatabase } from "../../db/index.ts";
+import {
+  type BlockRef,
+  type CompactedBlocks,
+  type FinishedJob,
+  JOB_STATUS,
+  type JobPlan,
+  type JobState,
+  type NewJob,
+  type PlanUpdate,
+  type PollRecord,
+} from "../../protocol/index.ts";
+import { readJobPlan, readJobState } from "./job-rows.ts";
+import { CompactionMeta } from "./meta.ts";
+import { listParked } from "./parked.ts";
+import { Planner } from "./planner.ts";
+import type { CompactionPolicy } from "./policy.ts";
+import { findOrphans } from "./orphans.ts";
+import { tenantName } from "./rows.ts";
+import { Schedule } from "./schedule.ts";
+import { TombstoneCursor } from "./tombstone-cursor.ts";
+import { readWorker } from "./workers.ts";
+
+/** What a worker says about one of its jobs. */
+export interface JobReport {
+  readonly name: string;
+  readonly token: number;
+  /** One of REPORT_STATUS; others are refused like it. */
+  readonly status: number;
+  /** Why it failed. */
+  readonly reason: string;
+  readonly compacted: CompactedBlocks | null;
+}
+
+export interface Poll {
+  /** Identity of the worker process; "": it has none, repeats are not known. */
+  readonly worker: string;
+  /** Grows from poll to poll of a worker; a repeat has the same. */
+  readonly requestId: number;
+  /** How many more jobs it can take. */
+  readonly capacity: number;
+  /** At most one per job. */
+  readonly reports: readonly JobReport[];
+}
+
+export interface Assignment {
+  readonly name: string;
+  readonly token: number;
+  readonly leaseExpiresAtMs: number;
+}
+
+/** What one poll is answered, once the plan is applied. */
+export interface PollAnswer {
+  /** Refreshed jobs in the order of the reports, then newly assigned ones. */
+  readonly assignments: readonly Assignment[];
+  /** Of the newly assigned ones. */
+  readonly jobs: readonly JobPlan[];
+}
+
+export interface PrepareOptions {
+  readonly nowMs: number;
+  /** Grows from plan to plan. */
+  readonly token: number;
+  readonly term: number;
+  /** Blocks that a scan of the index found in no queue. */
+  readonly strays?: readonly BlockRef[];
+}
+
+export interface Prepared {
+  readonly plan: PlanUpdate;
+  /** Nothing to apply: the answers hold as they are. */
+  readonly isEmpty: boolean;
+  /** By position of the polls. */
+  readonly answers: readonly PollAnswer[];
+}
+
+/** Jobs that one plan creates or assigns at most: bounds the entry, whatever capacity workers claim. */
+export const PLAN_JOBS_MAX = 1_024;
+/** Blocks that one plan queues again at most. */
+const REQUEUE_MAX = 256;
+/** Exhausted jobs that one plan gives up because nobody has wanted them for long. */
+const GIVE_UP_MAX = 16;
+
+/** Inside a read transaction. null: compaction is off. */
+export function prepare(
+  db: IndexDatabase,
+  polls: readonly Poll[],
+  options: PrepareOptions,
+): Prepared | null {
+  const meta = new CompactionMeta();
+  meta.load(db);
+  const { policy } = meta;
+  if (policy === null) return null;
+  return new Preparation(db, meta, policy, options).run(polls);
+}
+
+interface PollState {
+  readonly updated: number[];
+  readonly assigned: number[];
+  slots: number;
+  jobs: JobPlan[];
+  /** The answer to an earlier delivery of the same poll. */
+  repeated: PollAnswer | null;
+}
+
+class Preparation {
+  readonly #db: IndexDatabase;
+  readonly #meta: CompactionMeta;
+  readonly #policy: CompactionPolicy;
+  readonly #options: PrepareOptions;
+  readonly #schedule: Schedule;
+  readonly #planner: Planner;
+  readonly #tombstones: TombstoneCursor;
+  readonly #newJobs: NewJob[] = [];
+  readonly #assigned: JobState[] = [];
+  readonly #updated: JobState[] = [];
+  readonly #completed: FinishedJob[] = [];
+  readonly #evicted: JobState[] = [];
+  readonly #orphans: BlockRef[] = [];
+
+  constructor(
+    db: IndexDatabase,
+    meta: CompactionMeta,
+    policy: CompactionPolicy,
+    options: PrepareOptions,
+  ) {
+    this.#db = db;
+    this.#meta = meta;
+    this.#policy = policy;
+    this.#options = options;
+    const { nowMs, token } = options;
+    this.#schedule = new Schedule(db, { policy, nowMs, token, jobs: meta.jobs });
+    this.#planner = new Planner(db, policy, nowMs);
+    this.#tombstones = new TombstoneCursor(db, policy, nowMs);
+  }
+
+  /** Reports of all polls come first: no job that is reported now is given to another worker. */
+  run(polls: readonly Poll[]): Prepared {
+    const states = polls.map((poll) => this.#begin(poll));
+    for (const [i, poll] of polls.entries()) this.#assign(poll, states[i] as PollState);
+    this.#giveUp();
+    for (const state of states) this.#create(state.slots);
+    const requeued = [...this.#dueBlocks(), ...(this.#options.strays ?? [])];
+    const plan = this.#plan(polls, states, requeued);
+    return { plan, isEmpty: isEmptyPlan(plan), answers: states.map((s) => this.#answer(s)) };
+  }
+
+  #begin(poll: Poll): PollState {
+    const state: PollState = {
+      updated: [],
+      assigned: [],
+      slots: poll.capacity,
+      jobs: [],
+      repeated: this.#findAnswer(poll),
+    };
+    if (state.repeated !== null) return { ...state, slots: 0 };
+    for (const report of poll.reports) this.#report(report, state);
+    return state;
+  }
+
+  #report(report: JobReport, poll: PollState): void {
+    const { name, token, status, reason, compacted } = report;
+    const outcome = this.#schedule.report(name, token, status, reason);
+    switch (outcome.kind) {
+      case "revoked":
+        poll.slots++;
+        if (compacted !== null) this.#orphans.push(...findOrphans(this.#db, name, compacted));
+        return;
+      case "completed":
+        this.#completed.push({ state: outcome.state, compacted });
+        return;
+      case "updated":
+        poll.updated.push(this.#updated.length);
+        this.#updated.push(outcome.state);
+        return;
+      case "failed":
+        this.#updated.push(outcome.state);
+        return;
+    }
+  }
+
+  #assign(poll: Poll, state: PollState): void {
+    for (let slot = 0; slot < state.slots && this.#assigned.length < PLAN_JOBS_MAX; slot++) {
+      const next = this.#schedule.nextAssignment(poll.worker);
+      if (next === null) return;
+      state.assigned.push(this.#assigned.length);
+      this.#assigned.push(next.state);
+      state.jobs.push(next.plan);
+    }
+  }
+
+  /** Spec 5.3: evictions and creations take turns. */
+  #create(slots: number): void {
+    for (let slot = 0; slot < slots && this.#newJobs.length < PLAN_JOBS_MAX; slot++) {
+      if (this.#schedule.isOverfull) this.#evict();
+      if (!this.#schedule.hasRoom && !this.#canEvict()) return;
+      const draft = this.#planner.next();
+      if (draft === null) return;
+      if (!this.#schedule.hasRoom && !this.#evict()) return;
+      const tombstones = this.#tombstones.take(draft.level);
+      const job = this.#schedule.admit(draft, tombstones);
+      if (job !== null) this.#newJobs.push(job);
+    }
+  }
+
+  #canEvict(): boolean {
+    return this.#policy.failuresMax > 0;
+  }
+
+  #evict(idleMs = 0): boolean {
+    const evicted = this.#schedule.nextEviction(idleMs);
+    if (evicted !== null) this.#evicted.push(evicted);
+    return evicted !== null;
+  }
+
+  /** Exhausted jobs that nobody has held for long: their blocks must not be forgotten. */
+  #giveUp(): void {
+    const { exhaustedDelayMs } = this.#policy;
+    if (exhaustedDelayMs === 0) return;
+    for (let i = 0; i < GIVE_UP_MAX && this.#evict(exhaustedDelayMs); i++);
+  }
+
+  #dueBlocks(): BlockRef[] {
+    if (this.#meta.parked === 0) return [];
+    return listParked(this.#db, this.#options.nowMs, REQUEUE_MAX).map((parked) => ({
+      ...parked,
+      tenant: tenantName(this.#db, parked.tenant),
+    }));
+  }
+
+  #plan(
+    polls: readonly Poll[],
+    states: readonly PollState[],
+    requeued: readonly BlockRef[],
+  ): PlanUpdate {
+    const records: PollRecord[] = [];
+    for (const [i, { worker, requestId }] of polls.entries()) {
+      const { updated, assigned, repeated } = states[i] as PollState;
+      // A poll that changed nothing may be planned again when it is repeated.
+      const isKept = worker !== "" && repeated === null && updated.length + assigned.length > 0;
+      if (isKept) records.push({ worker, requestId, updated, assigned });
+    }
+    return {
+      term: this.#options.term,
+      revision: this.#meta.revision,
+      nowMs: this.#options.nowMs,
+      newJobs: this.#newJobs,
+      assignedJobs: this.#assigned,
+      updatedJobs: this.#updated,
+      completedJobs: this.#completed,
+      evictedJobs: this.#evicted,
+      requeued,
+      orphans: this.#orphans,
+      polls: records,
+    };
+  }
+
+  #answer({ updated, assigned, jobs, repeated }: PollState): PollAnswer {
+    if (repeated !== null) return repeated;
+    const refreshed = updated.map((i) => this.#updated[i] as JobState);
+    const given = assigned.map((i) => this.#assigned[i] as JobState);
+    return { assignments: [...refreshed, ...given].map(toAssignment), jobs };
+  }
+
+  /** What the same poll was answered before, as far as it still holds. */
+  #findAnswer({ worker, requestId }: Poll): PollAnswer | null {
+    const row = worker === "" ? null : readWorker(this.#db, worker);
+    if (row === null || row.requestId !== requestId) return null;
+    const held = (name: string): JobState[] => {
+      const state = readJobState(this.#db, name);
+      const isHeld = state?.status === JOB_STATUS.inProgress && state.owner === worker;
+      return isHeld ? [state] : [];
+    };
+    const assigned = row.assigned.flatMap(held);
+    const plans = assigned.flatMap(({ name }) => readJobPlan(this.#db, name) ?? []);
+    return {
+      assignments: [...row.updated.flatMap(held), ...assigned].map(toAssignment),
+      jobs: plans,
+    };
+  }
+}
+
+function toAssignment({ name, token, leaseExpiresAtMs }: JobState): Assignment {
+  return { name, token, leaseExpiresAtMs };
+}
+
+function isEmptyPlan(plan: PlanUpdate): boolean {
+  const { newJobs, assignedJobs, updatedJobs, completedJobs, evictedJobs } = plan;
+  const lists = [newJobs, assignedJobs, updatedJobs, completedJobs, evictedJobs];
+  return [...lists, plan.requeued, plan.orphans].every((list) => list.length === 0);
+}

@@ -1,0 +1,237 @@
+/**
+ * What happens to the jobs that are there (compaction spec, section 11): reports, assignments, evictions, admission.
+ * Reads one transaction on any thread, and collects its own changes.
+ */
+
+import { type IndexDatabase, keyF64, keyU32 } from "../../db/index.ts";
+import { JOB_STATUS, type JobPlan, type JobState } from "../../protocol/index.ts";
+import { JOB_ORDER_HEAD_BYTES, jobOrderStart, readJobPlan, readJobState } from "./job-rows.ts";
+import type { CompactionPolicy } from "./policy.ts";
+import type { JobDraft } from "./planner.ts";
+import { jobName } from "./job-name.ts";
+
+export interface ScheduleOptions {
+  readonly policy: CompactionPolicy;
+  /** Log time of the preparation, Unix ms. */
+  readonly nowMs: number;
+  /** Fencing token of every assignment and creation of this preparation. */
+  readonly token: number;
+  /** Jobs before it. */
+  readonly jobs: number;
+}
+
+/** What became of a report. */
+export type ReportOutcome =
+  | { readonly kind: "updated" | "failed" | "completed"; readonly state: JobState }
+  /** No such job, or somebody else has it. */
+  | { readonly kind: "revoked" };
+
+/** A status as it may be reported; `failed` is ours. */
+export const REPORT_STATUS = { unspecified: 0, inProgress: 1, success: 2, failed: 3 } as const;
+
+interface OrderPlace {
+  readonly failures: number;
+  readonly leaseExpiresAtMs: number;
+  readonly name: string;
+}
+
+/** Names read at a time. */
+const PAGE = 64;
+
+export class Schedule {
+  readonly #db: IndexDatabase;
+  readonly #options: ScheduleOptions;
+  /** Jobs that this preparation has decided about. */
+  readonly #handled = new Set<string>();
+  readonly #assignable: Generator<string>;
+  #admitted = 0;
+  #evicted = 0;
+
+  constructor(db: IndexDatabase, options: ScheduleOptions) {
+    this.#db = db;
+    this.#options = options;
+    this.#assignable = this.#findAssignable();
+  }
+
+  /** Spec 11.3, with tokens that must be the same (16, no. 18). Judged against the state before. */
+  report(name: string, token: number, status: number, reason: string): ReportOutcome {
+    const state = readJobState(this.#db, name);
+    const isOwned =
+      state !== null && state.status === JOB_STATUS.inProgress && state.token === token;
+    if (!isOwned) return { kind: "revoked" };
+    const { nowMs, policy } = this.#options;
+    switch (status) {
+      case REPORT_STATUS.inProgress:
+        this.#handled.add(name);
+        return {
+          kind: "updated",
+          state: { ...state, leaseExpiresAtMs: nowMs + policy.leaseMs },
+        };
+      case REPORT_STATUS.success:
+        this.#handled.add(name);
+        return { kind: "completed", state: { ...state, status: JOB_STATUS.success } };
+      case REPORT_STATUS.failed:
+        this.#handled.add(name);
+        // Its lease ends here, so that the next poll hands it to somebody and counts the failure.
+        return { kind: "failed", state: { ...state, leaseExpiresAtMs: nowMs, reason } };
+      default:
+        return { kind: "revoked" };
+    }
+  }
+
+  /** Spec 11.4: the next job for a worker, or null. */
+  nextAssignment(owner: string): { readonly state: JobState; readonly plan: JobPlan } | null {
+    const { nowMs, policy, token } = this.#options;
+    for (let next = this.#assignable.next(); !next.done; next = this.#assignable.next()) {
+      const name = next.value;
+      const before = readJobState(this.#db, name);
+      const plan = readJobPlan(this.#db, name);
+      if (before === null || plan === null) continue;
+      this.#handled.add(name);
+      const isNew = before.status === JOB_STATUS.unassigned;
+      const state: JobState = {
+        ...before,
+        status: JOB_STATUS.inProgress,
+        token,
+        leaseExpiresAtMs: nowMs + policy.leaseMs,
+        failures: isNew ? before.failures : before.failures + 1,
+        owner,
+      };
+      return { state, plan };
+    }
+    return null;
+  }
+
+  /** Whether jobs are above the limit. */
+  get isOverfull(): boolean {
+    const { jobsMax } = this.#options.policy;
+    return jobsMax > 0 && this.#options.jobs - this.#evicted > jobsMax;
+  }
+
+  /** Whether another job may be admitted (spec 11.5; evictions make room, 16, no. 4). */
+  get hasRoom(): boolean {
+    const { jobsMax } = this.#options.policy;
+    return jobsMax === 0 || this.#options.jobs + this.#admitted - this.#evicted < jobsMax;
+  }
+
+  /** An exhausted job that nobody holds or reported, lowest level first; null: there is none. */
+  nextEviction(idleMs = 0): JobState | null {
+    const { failuresMax, levels } = this.#options.policy;
+    if (failuresMax === 0) return null;
+    for (let level = 0; level < levels.length; level++) {
+      for (const place of this.#places(level, failuresMax)) {
+        if (!this.#isExpired(place.leaseExpiresAtMs + idleMs) || this.#handled.has(place.name)) {
+          continue;
+        }
+        const state = readJobState(this.#db, place.name);
+        if (state === null) continue;
+        this.#handled.add(place.name);
+        this.#evicted++;
+        return state;
+      }
+    }
+    return null;
+  }
+
+  /** Spec 11.5. The caller has seen that there is room. */
+  admit(
+    draft: JobDraft,
+    tombstones: JobPlan["tombstones"],
+  ): { state: JobState; plan: JobPlan } | null {
+    const name = jobName(draft, draft.sourceBlocks);
+    // The same blocks in the same order are a job already: it has to end first.
+    if (this.#handled.has(name) || readJobState(this.#db, name) !== null) return null;
+    this.#handled.add(name);
+    this.#admitted++;
+    const { token, nowMs } = this.#options;
+    const state: JobState = {
+      name,
+      level: draft.level,
+      status: JOB_STATUS.unassigned,
+      token,
+      leaseExpiresAtMs: 0,
+      addedAtMs: nowMs,
+      failures: 0,
+      owner: "",
+      reason: "",
+    };
+    return { state, plan: { name, ...draft, tombstones } };
+  }
+
+  /** Names in the order of spec 11.2, older jobs before younger ones (16, no. 17), without those handled. */
+  *#findAssignable(): Generator<string> {
+    const { levels, pausedLevels } = this.#options.policy;
+    for (let level = 0; level < levels.length; level++) {
+      if (pausedLevels.includes(level)) continue;
+      for (const name of this.#unassigned(level)) if (!this.#handled.has(name)) yield name;
+      for (const name of this.#expired(level)) if (!this.#handled.has(name)) yield name;
+    }
+  }
+
+  *#unassigned(level: number): Generator<string> {
+    const status = JOB_STATUS.unassigned;
+    const start = { level, status, failures: 0, leaseExpiresAtMs: 0, addedAtMs: 0 };
+    const end = jobOrderStart({ ...start, status: JOB_STATUS.inProgress });
+    for (const { name } of this.#pages(jobOrderStart(start), end)) yield name;
+  }
+
+  /** Within one number of failures leases ascend, so the first that is alive ends the group. */
+  *#expired(level: number): Generator<string> {
+    const { failuresMax } = this.#options.policy;
+    const end = jobOrderStart({ ...GROUP, level, status: JOB_STATUS.inProgress + 1 });
+    let failures = 0;
+    for (;;) {
+      const start = jobOrderStart({ ...GROUP, level, failures });
+      let alive: OrderPlace | null = null;
+      for (const place of this.#pages(start, end)) {
+        if (failuresMax > 0 && place.failures >= failuresMax) return;
+        if (!this.#isExpired(place.leaseExpiresAtMs)) {
+          alive = place;
+          break;
+        }
+        yield place.name;
+      }
+      if (alive === null) return;
+      failures = alive.failures + 1;
+    }
+  }
+
+  /** Jobs in progress with at least so many failures. */
+  #places(level: number, failures: number): Generator<OrderPlace> {
+    const start = jobOrderStart({ ...GROUP, level, failures });
+    const end = jobOrderStart({ ...GROUP, level, status: JOB_STATUS.inProgress + 1 });
+    return this.#pages(start, end);
+  }
+
+  *#pages(start: Uint8Array, end: Uint8Array): Generator<OrderPlace> {
+    let from = start;
+    for (;;) {
+      const page: OrderPlace[] = [];
+      let last = from;
+      this.#db.scan("compactionJobOrder", from, end, (key) => {
+        page.push({
+          failures: keyU32(key, 8),
+          leaseExpiresAtMs: keyF64(key, 12),
+          name: Buffer.from(key.subarray(JOB_ORDER_HEAD_BYTES)).toString("utf8"),
+        });
+        last = new Uint8Array(key.length + 1);
+        last.set(key);
+        return page.length < PAGE;
+      });
+      yield* page;
+      if (page.length < PAGE) return;
+      from = last;
+    }
+  }
+
+  #isExpired(leaseExpiresAtMs: number): boolean {
+    return this.#options.nowMs > leaseExpiresAtMs;
+  }
+}
+
+const GROUP = {
+  status: JOB_STATUS.inProgress,
+  failures: 0,
+  leaseExpiresAtMs: 0,
+  addedAtMs: 0,
+} as const;

@@ -1,0 +1,92 @@
+/** Runs whole files of compaction vectors, and says of each case whether it was run at all. */
+
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { jobName } from "../../../../src/state/index.ts";
+import { runStateCase } from "./run-case.ts";
+import type { CompactionCase, CompactionFile } from "./types.ts";
+
+export interface LoadedCompactionFile {
+  readonly name: string;
+  readonly content: CompactionFile;
+}
+
+export type CompactionOutcome =
+  | { readonly kind: "passed" }
+  | { readonly kind: "failed"; readonly failure: string }
+  /** A reference case that we answer differently on purpose. */
+  | { readonly kind: "deviates"; readonly reason: string }
+  /** Belongs to a part of the system that is not there yet, or to formats that we do not keep. */
+  | { readonly kind: "not_run"; readonly reason: string };
+
+/** Reference cases (never contract cases) with another answer; the reasons stand in docs/compatibility.md too. */
+const DEVIATIONS: Readonly<Record<string, string>> = {
+  "sched-larger-token-accepted": "a token must be the job's own",
+  "sched-eviction-needs-lowered-limit": "exhausted jobs make room as soon as the limit is reached",
+  "plan-forced-by-age": "a staged block that is too old is compacted too",
+};
+
+/** What is not run, and why: it must never look as if it had passed. */
+const NOT_RUN: Readonly<Record<string, string>> = {
+  retention: "retention is not built yet",
+  dlq_paths: "the dead-letter queue is not built yet",
+  dlq_sweep: "the dead-letter queue is not built yet",
+  ewma: "placement is not built yet",
+  shard_allocator: "placement is not built yet",
+  load_balancing: "placement is not built yet",
+  distribution_stats: "placement is not built yet",
+  ruler: "placement is not built yet",
+  placement_policy: "placement is not built yet",
+  encoding: "bytes of the reference's own files are not read yet",
+};
+
+/** The compaction vector files of a directory, by name; empty when it holds others. */
+export function loadCompactionVectors(directory: string): LoadedCompactionFile[] {
+  return readdirSync(directory)
+    .filter((name) => name.endsWith(".json"))
+    .sort()
+    .map((name) => ({
+      name: name.replace(/\.json$/, ""),
+      content: JSON.parse(readFileSync(join(directory, name), "utf8")) as CompactionFile,
+    }))
+    .filter(({ content }) => typeof content.kind === "string" && content.version === 1);
+}
+
+/** Whether files of a kind are run at all. */
+export function isRunKind(kind: string): boolean {
+  return NOT_RUN[kind] === undefined;
+}
+
+export async function runCompactionCase(
+  file: CompactionFile,
+  vectorCase: CompactionCase,
+): Promise<CompactionOutcome> {
+  const reason = NOT_RUN[file.kind];
+  if (reason !== undefined) return { kind: "not_run", reason };
+  const failure = await runKind(file.kind, vectorCase);
+  if (failure === null) return { kind: "passed" };
+  const deviation = DEVIATIONS[vectorCase.id];
+  if (vectorCase.class === "reference" && deviation !== undefined) {
+    return { kind: "deviates", reason: deviation };
+  }
+  return { kind: "failed", failure };
+}
+
+async function runKind(kind: string, vectorCase: CompactionCase): Promise<string | null> {
+  if (kind === "state_machine") return runStateCase(vectorCase);
+  if (kind === "job_names") return runJobName(vectorCase as unknown as JobNameCase);
+  return `There is no way to run cases of kind "${kind}"`;
+}
+
+interface JobNameCase {
+  readonly tenant: string;
+  readonly shard: number;
+  readonly level: number;
+  readonly source_blocks: readonly string[];
+  readonly expect: string;
+}
+
+function runJobName({ tenant, shard, level, source_blocks, expect }: JobNameCase): string | null {
+  const name = jobName({ tenant, shard, level }, source_blocks);
+  return name === expect ? null : `expected ${expect}, got ${name}`;
+}
