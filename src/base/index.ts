@@ -18,9 +18,10 @@ export { type LogFields, type Logger, type LogLevel, SILENT_LOGGER } from "./log
 export {
   encodeUlid,
   tryDecodeUlid,
-  tryDecodeUlidBytes,
+  tryDecodeUlidWords,
   ULID_BYTES,
   ULID_TEXT_LENGTH,
+  ULID_TEXT_WORDS,
   ulidTimeMs,
 } from "./ulid.ts";
 export { PrefixViews } from "./prefix-views.ts";

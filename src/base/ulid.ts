@@ -11,8 +11,12 @@ const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const VALUES: number[] = new Array<number>(256).fill(-1);
 for (let i = 0; i < ALPHABET.length; i++) VALUES[ALPHABET.charCodeAt(i)] = i;
 
+/** Words that hold the characters of a ULID, and two bytes that are not looked at. */
+export const ULID_TEXT_WORDS = 7;
+
 /** The characters of the text that is being decoded. */
-const TEXT = new Uint8Array(ULID_TEXT_LENGTH);
+const TEXT_WORDS = new Int32Array(ULID_TEXT_WORDS);
+const TEXT = new Uint8Array(TEXT_WORDS.buffer);
 
 /**
  * Decodes a canonical ULID into target[offset, offset + 16).
@@ -26,44 +30,54 @@ export function tryDecodeUlid(text: string, target: Uint8Array, offset: number):
     const charCode = text.charCodeAt(i);
     TEXT[i] = charCode < 128 ? charCode : 0;
   }
-  return tryDecodeUlidBytes(TEXT, 0, target, offset);
+  return tryDecodeUlidWords(TEXT_WORDS, 0, target, offset);
 }
 
-/** As tryDecodeUlid, for the ULID_TEXT_LENGTH ASCII characters from text[start] on, which must be there. */
-export function tryDecodeUlidBytes(
-  text: Uint8Array,
-  start: number,
+/**
+ * As tryDecodeUlid, for ULID_TEXT_LENGTH ASCII characters that stand from words[at] on, which has ULID_TEXT_WORDS words.
+ * A word at a time, since loads are what it costs: 7 instead of 26.
+ */
+export function tryDecodeUlidWords(
+  words: Int32Array,
+  at: number,
   target: Uint8Array,
   offset: number,
 ): boolean {
   // 26 characters carry 130 bits: two for the first byte, of which the first may only use its lower three bits, then
   // eight for five bytes, three times.
-  const high = VALUES[text[start] as number] as number;
-  const low = VALUES[text[start + 1] as number] as number;
+  const first = words[at] as number;
+  const high = VALUES[first & 255] as number;
+  const low = VALUES[(first >>> 8) & 255] as number;
   if ((high | low) < 0 || high > 7) return false;
   target[offset] = (high << 5) | low;
+  const third = words[at + 2] as number;
+  const fifth = words[at + 4] as number;
   return (
-    decodeFiveBytes(text, start + 2, target, offset + 1) &&
-    decodeFiveBytes(text, start + 10, target, offset + 6) &&
-    decodeFiveBytes(text, start + 18, target, offset + 11)
+    decodeFiveBytes(first, words[at + 1] as number, third, target, offset + 1) &&
+    decodeFiveBytes(third, words[at + 3] as number, fifth, target, offset + 6) &&
+    decodeFiveBytes(fifth, words[at + 5] as number, words[at + 6] as number, target, offset + 11)
   );
 }
 
-/** Eight characters to five bytes; false for a character outside the alphabet, whose value is negative. */
+/**
+ * Eight characters, two of `head`, four of `middle` and two of `tail`, to five bytes; false for a character outside the
+ * alphabet, whose value is negative.
+ */
 function decodeFiveBytes(
-  text: Uint8Array,
-  start: number,
+  head: number,
+  middle: number,
+  tail: number,
   target: Uint8Array,
   offset: number,
 ): boolean {
-  const a = VALUES[text[start] as number] as number;
-  const b = VALUES[text[start + 1] as number] as number;
-  const c = VALUES[text[start + 2] as number] as number;
-  const d = VALUES[text[start + 3] as number] as number;
-  const e = VALUES[text[start + 4] as number] as number;
-  const f = VALUES[text[start + 5] as number] as number;
-  const g = VALUES[text[start + 6] as number] as number;
-  const h = VALUES[text[start + 7] as number] as number;
+  const a = VALUES[(head >>> 16) & 255] as number;
+  const b = VALUES[head >>> 24] as number;
+  const c = VALUES[middle & 255] as number;
+  const d = VALUES[(middle >>> 8) & 255] as number;
+  const e = VALUES[(middle >>> 16) & 255] as number;
+  const f = VALUES[middle >>> 24] as number;
+  const g = VALUES[tail & 255] as number;
+  const h = VALUES[(tail >>> 8) & 255] as number;
   target[offset] = (a << 3) | (b >> 2);
   target[offset + 1] = (b << 6) | (c << 1) | (d >> 4);
   target[offset + 2] = (d << 4) | (e >> 1);

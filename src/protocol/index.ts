@@ -20,6 +20,7 @@ export { decodeErrorReply, encodeErrorReply } from "./client/error-reply.ts";
 export { visitKeyStrings } from "./client/dictionary-records.ts";
 export { EntryChunkReader } from "./client/entry-chunk-reader.ts";
 export { EntryChunkWriter } from "./client/entry-chunk-writer.ts";
+export { LOOK_UP_FRAME_MAX_BYTES, LookUpFrame } from "./client/look-up-frame.ts";
 export { HeldDictionaries } from "./client/held-dictionaries.ts";
 export { SentDictionaries, type SentIds } from "./client/sent-dictionaries.ts";
 export {
@@ -34,6 +35,7 @@ export {
   PROTOCOL_MIN,
   readFrameHeader,
   writeFrameHeader,
+  writeFrameHeaderWords,
 } from "./client/frame.ts";
 export { LabelsChunkReader, LabelsChunkWriter } from "./client/labels-chunk.ts";
 export {

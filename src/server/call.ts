@@ -11,8 +11,15 @@
  */
 
 import { errorCodeNumber, HearthError } from "../base/index.ts";
-import { CHUNK_HEADROOM_BYTES, FLAG, opcodeOf, type SentDictionaries } from "../protocol/index.ts";
+import {
+  type ByteSink,
+  CHUNK_HEADROOM_BYTES,
+  FLAG,
+  opcodeOf,
+  type SentDictionaries,
+} from "../protocol/index.ts";
 import type { Reply, ReplyGroup } from "../service/index.ts";
+import { TIMEOUT_MAX_MS } from "./limits.ts";
 
 /** What a call needs of its session. */
 export interface CallOwner extends ReplyGroup {
@@ -20,13 +27,15 @@ export interface CallOwner extends ReplyGroup {
   readonly isOpen: boolean;
   /** Of the clock that deadlines are measured with. */
   nowMs(): number;
+  /** When a request that is looked at now began, of the same clock. */
+  beganMs(): number;
   /** Whether the socket takes more chunks now; a drain follows when not. */
   canSendChunk(): boolean;
   sendFrame(call: Call, flags: number, payload: Uint8Array): void;
   /** As sendFrame, for a chunk with room for the header in front of it. */
   sendChunk(call: Call, flags: number, chunk: Uint8Array): void;
   /** Sends dictionary records that wait, then the chunk; it begins with room for the header. */
-  sendEntries(call: Call, flags: number, chunk: Uint8Array): void;
+  sendEntries(call: Call, flags: number, chunk: ByteSink): void;
   /** What the peer holds; null when it keeps nothing. */
   readonly dictionaries: SentDictionaries | null;
   sendError(call: Call, error: HearthError): void;
@@ -36,11 +45,11 @@ export interface CallOwner extends ReplyGroup {
   settled(call: Call, codeNumber: number): void;
 }
 
-export interface CallHeader {
-  readonly opcode: number;
+/** What a frame says about the answer it wants. */
+export interface CallTerms {
   readonly requestId: number;
-  readonly startedAtMs: number;
-  readonly deadlineAtMs: number;
+  /** From its arrival. */
+  readonly timeoutMs: number;
   /** Bytes of chunks that the asker takes before it grants more; 0 = no limit of its own. */
   readonly creditBytes: number;
 }
@@ -51,24 +60,32 @@ interface QueuedChunk {
 }
 
 export class Call implements Reply {
-  readonly opcode: number;
-  readonly requestId: number;
+  opcode = 0;
+  requestId = 0;
   /** Monotonic clock, as all times here. */
-  readonly startedAtMs: number;
-  readonly deadlineAtMs: number;
+  startedAtMs = 0;
+  deadlineAtMs = 0;
   isSettled = false;
   readonly #owner: CallOwner;
-  #creditBytes: number;
+  #creditBytes = 0;
   #queue: QueuedChunk[] | null = null;
   #hasSentChunks = false;
 
-  constructor(header: CallHeader, owner: CallOwner) {
-    this.opcode = header.opcode;
-    this.requestId = header.requestId;
-    this.startedAtMs = header.startedAtMs;
-    this.deadlineAtMs = header.deadlineAtMs;
-    this.#creditBytes = header.creditBytes === 0 ? Number.POSITIVE_INFINITY : header.creditBytes;
+  constructor(owner: CallOwner) {
     this.#owner = owner;
+  }
+
+  /** A new request, of which nothing was sent: also after another one that nobody holds any more. */
+  begin(opcode: number, { requestId, timeoutMs, creditBytes }: CallTerms): this {
+    this.opcode = opcode;
+    this.requestId = requestId;
+    this.startedAtMs = this.#owner.beganMs();
+    this.deadlineAtMs = this.startedAtMs + Math.min(timeoutMs, TIMEOUT_MAX_MS);
+    this.isSettled = false;
+    this.#creditBytes = creditBytes === 0 ? Number.POSITIVE_INFINITY : creditBytes;
+    this.#queue = null;
+    this.#hasSentChunks = false;
+    return this;
   }
 
   get group(): ReplyGroup {
@@ -99,7 +116,7 @@ export class Call implements Reply {
     return this.#queue === null && this.#canSend() ? this.#owner.dictionaries : null;
   }
 
-  entries(chunk: Uint8Array, isLast: boolean): void {
+  entries(chunk: ByteSink, isLast: boolean): void {
     if (this.isSettled || !this.#owner.isOpen) throw abandoned();
     this.#creditBytes -= chunk.length - CHUNK_HEADROOM_BYTES;
     this.#hasSentChunks = true;

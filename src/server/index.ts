@@ -26,6 +26,7 @@ export {
 } from "./options.ts";
 export { type ListeningAddress, ReaderPool, type ReaderPoolModules } from "./reader-pool.ts";
 export { type RequestHandler, Session, type SessionModules } from "./session.ts";
+export { TurnClock } from "./turn-clock.ts";
 export type {
   GrantResult,
   ProposedEntries,

@@ -54,6 +54,11 @@ export interface Connection {
 export interface ConnectionEvents {
   /** One binary message. Borrowed: copy what must outlive the call. */
   message(frame: Uint8Array): void;
+  /**
+   * Offers a short message of whole words (deliver.ts). True: that was all, the answer is on its way. False: nothing has
+   * happened, and it is to be delivered as any other. A listener may leave this out.
+   */
+  maybeAnswer(words: Int32Array): boolean;
   /** Everything buffered has left. */
   drain(): void;
   /** Exactly once, last. */

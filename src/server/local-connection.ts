@@ -6,6 +6,7 @@
  */
 
 import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { deliver } from "./deliver.ts";
 import type { CloseCode, Connection, ConnectionEvents, SendResult } from "./listener.ts";
 
 /** What the opener hears. The shape is that of the client's transport, so that its code runs over it. */
@@ -115,8 +116,8 @@ export class LocalEnd implements Connection {
   }
 
   #deliver(frame: unknown): void {
-    if (!this.#isClosed && frame instanceof ArrayBuffer)
-      this.#events?.message(new Uint8Array(frame));
+    if (this.#isClosed || !(frame instanceof ArrayBuffer) || this.#events === null) return;
+    deliver(this.#events, frame);
   }
 }
 

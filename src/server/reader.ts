@@ -19,6 +19,7 @@ import { openListener } from "./open-listener.ts";
 import { PortLink } from "./port-link.ts";
 import { Session, type SessionModules } from "./session.ts";
 import { createTombstonePort } from "./tombstone-port.ts";
+import { TurnClock } from "./turn-clock.ts";
 
 export interface ReaderModules {
   readonly port: Pick<MessagePort, "postMessage">;
@@ -32,7 +33,8 @@ export class Reader {
   readonly #port: Pick<MessagePort, "postMessage">;
   readonly #logger: Logger;
   readonly #counters = new ThreadCounters();
-  readonly #deadlines = new DeadlineSweeper(() => performance.now());
+  readonly #clock = new TurnClock();
+  readonly #deadlines = new DeadlineSweeper(this.#clock.nowMs);
   readonly #locals = new Set<LocalEnd>();
   readonly #link: PortLink;
   readonly #database: IndexDatabase;
@@ -172,7 +174,8 @@ export class Reader {
       frames: new ByteSink(64 * 1024),
       payloads: new ByteSink(),
       records: new ByteSink(),
-      nowMs: () => performance.now(),
+      nowMs: this.#clock.nowMs,
+      beganMs: this.#clock.beganMs,
       chunkMaxBytes: this.#engine.chunkMaxBytes,
       isStopping: () => this.#isStopping,
     };

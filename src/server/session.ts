@@ -21,6 +21,7 @@ import {
   encodeHelloReply,
   FLAG,
   type FrameHeader,
+  LookUpFrame,
   OP,
   opcodeOf,
   PROTOCOL_MAX,
@@ -28,11 +29,12 @@ import {
   readFrameHeader,
   SentDictionaries,
   writeFrameHeader,
+  writeFrameHeaderWords,
   FRAME_HEADER_BYTES,
 } from "../protocol/index.ts";
 import type { Reply } from "../service/index.ts";
-import { Call, type CallOwner } from "./call.ts";
-import { SOCKET_BACKLOG_BYTES, TIMEOUT_MAX_MS } from "./limits.ts";
+import { Call, type CallOwner, type CallTerms } from "./call.ts";
+import { SOCKET_BACKLOG_BYTES } from "./limits.ts";
 import { CLOSE_CODES, type Connection, type ConnectionEvents } from "./listener.ts";
 import type { ThreadCounters } from "./metrics.ts";
 import type { ServerIdentity, SessionLimits } from "./options.ts";
@@ -40,6 +42,11 @@ import type { ServerIdentity, SessionLimits } from "./options.ts";
 /** Does what a request asks. The frame is borrowed until the call returns; a throw becomes the answer. */
 export interface RequestHandler {
   handle(opcode: number, frame: Uint8Array, reply: Reply): void;
+  /**
+   * Answers the look-up that was read from its frame, if that may be done now; false when nothing has happened. Throws
+   * nothing: what goes wrong becomes the answer.
+   */
+  maybeLookUp(lookUp: LookUpFrame, reply: Reply): boolean;
 }
 
 /** What the sessions of a thread share. */
@@ -55,6 +62,8 @@ export interface SessionModules {
   readonly records: ByteSink;
   /** Ms of a clock that never goes back. */
   readonly nowMs: () => number;
+  /** When a request that is looked at now began, of the same clock. */
+  readonly beganMs: () => number;
   /** Largest chunk of a streamed answer, for HelloReply. */
   readonly chunkMaxBytes: number;
   /** True once the thread takes no further requests. */
@@ -64,6 +73,7 @@ export interface SessionModules {
 /** One thread handles one frame at a time: one header is enough for all sessions. */
 const REQUEST: FrameHeader = createFrameHeader();
 const ANSWER: FrameHeader = createFrameHeader();
+const LOOK_UP = new LookUpFrame();
 
 export class Session implements ConnectionEvents, CallOwner {
   readonly #limits: SessionLimits;
@@ -74,6 +84,8 @@ export class Session implements ConnectionEvents, CallOwner {
   #isOpen = true;
   #hasGreeted = false;
   #queuedBytes = 0;
+  /** For look-ups that are answered in their handler. */
+  #spareCall = new Call(this);
   /** Null until a Hello asks for it, and for peers that keep nothing. */
   #dictionaries: SentDictionaries | null = null;
 
@@ -98,6 +110,10 @@ export class Session implements ConnectionEvents, CallOwner {
     return this.#modules.nowMs();
   }
 
+  beganMs(): number {
+    return this.#modules.beganMs();
+  }
+
   message(frame: Uint8Array): void {
     if (!this.#isOpen) return;
     const { counters } = this.#modules;
@@ -111,6 +127,26 @@ export class Session implements ConnectionEvents, CallOwner {
     else if (this.#calls.size > 0 && this.#calls.has(REQUEST.requestId)) {
       this.#violate("request_id_in_use", `Request id ${REQUEST.requestId} is in flight already`);
     } else this.#request(REQUEST, frame);
+  }
+
+  /**
+   * The short way of a look-up that can be answered at once, which most are. It takes what `message` would take too, and
+   * leaves everything that must be refused, or has to wait, to that.
+   */
+  maybeAnswer(words: Int32Array): boolean {
+    if (!this.#canTakeRequests() || !LOOK_UP.tryRead(words)) return false;
+    const { requestId } = LOOK_UP;
+    if (requestId === 0 || (this.#calls.size > 0 && !this.#isFree(requestId))) return false;
+    const call = this.#beginCall(this.#spareCall, OP.get_block_metadata, LOOK_UP);
+    if (!this.#modules.handler.maybeLookUp(LOOK_UP, call)) return false;
+    const { counters } = this.#modules;
+    counters.framesReceived++;
+    counters.receivedBytes += words.byteLength;
+    // What was answered is held by nobody, and may be the next one.
+    if (call.isSettled) return true;
+    this.#keepUnlessSettled(call);
+    this.#spareCall = new Call(this);
+    return true;
   }
 
   drain(): void {
@@ -169,7 +205,7 @@ export class Session implements ConnectionEvents, CallOwner {
     return this.#dictionaries;
   }
 
-  sendEntries(call: Call, flags: number, chunk: Uint8Array): void {
+  sendEntries(call: Call, flags: number, chunk: ByteSink): void {
     const records = this.#dictionaries?.takeRecords() ?? null;
     if (records !== null) {
       ANSWER.opcode = OP.dictionary;
@@ -179,8 +215,8 @@ export class Session implements ConnectionEvents, CallOwner {
     ANSWER.opcode = call.opcode;
     ANSWER.requestId = call.requestId;
     ANSWER.flags = flags;
-    writeFrameHeader(chunk, 0, ANSWER);
-    this.#sendBytes(chunk);
+    writeFrameHeaderWords(chunk.u32, ANSWER);
+    this.#sendBytes(chunk.prefix());
   }
 
   sendError(call: Call, error: HearthError): void {
@@ -224,32 +260,39 @@ export class Session implements ConnectionEvents, CallOwner {
       call.fail(new HearthError("cancelled", "The request was cancelled", { reason: "cancelled" }));
   }
 
+  #canTakeRequests(): boolean {
+    return this.#isOpen && this.#hasGreeted && !this.#modules.isStopping();
+  }
+
+  #isFree(requestId: number): boolean {
+    return this.#calls.size < this.#limits.inFlightMax && !this.#calls.has(requestId);
+  }
+
   #request(header: FrameHeader, frame: Uint8Array): void {
-    const call = this.#createCall(header);
+    const call = this.#beginCall(new Call(this), header.opcode, {
+      requestId: header.requestId,
+      timeoutMs: header.timeoutMs,
+      creditBytes: header.aux,
+    });
     try {
       this.#admit(header);
       this.#dispatch(header.opcode, frame, call);
     } catch (error) {
       call.fail(toHearthError(error));
     }
+    this.#keepUnlessSettled(call);
+  }
+
+  #keepUnlessSettled(call: Call): void {
     if (call.isSettled || !this.#isOpen) return;
     this.#calls.set(call.requestId, call);
     this.#modules.deadlines.watch(this);
   }
 
-  #createCall(header: FrameHeader): Call {
-    const startedAtMs = this.#modules.nowMs();
-    const timeoutMs = header.timeoutMs === 0 ? this.#limits.defaultTimeoutMs : header.timeoutMs;
-    return new Call(
-      {
-        opcode: header.opcode,
-        requestId: header.requestId,
-        startedAtMs,
-        deadlineAtMs: startedAtMs + Math.min(timeoutMs, TIMEOUT_MAX_MS),
-        creditBytes: header.aux,
-      },
-      this,
-    );
+  #beginCall(call: Call, opcode: number, terms: CallTerms): Call {
+    const { requestId, creditBytes } = terms;
+    const timeoutMs = terms.timeoutMs === 0 ? this.#limits.defaultTimeoutMs : terms.timeoutMs;
+    return call.begin(opcode, { requestId, timeoutMs, creditBytes });
   }
 
   /** Throws what keeps the request from being looked at. */

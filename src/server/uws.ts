@@ -13,6 +13,7 @@
 import { createRequire } from "node:module";
 import type * as Uws from "uWebSockets.js";
 import { HearthError, type Logger } from "../base/index.ts";
+import { deliver } from "./deliver.ts";
 import {
   CLOSE_CODES,
   type CloseCode,
@@ -165,7 +166,7 @@ export class UwsListener implements Listener {
     const connection = socket.getUserData().connection;
     if (connection === null) return;
     if (isBinary) {
-      connection.deliverMessage(new Uint8Array(message));
+      connection.deliverMessage(message);
       return;
     }
     this.#events.rejected("text_message");
@@ -243,9 +244,9 @@ class UwsConnection implements Connection {
     this.#socket?.end(code, reason);
   }
 
-  deliverMessage(frame: Uint8Array): void {
+  deliverMessage(message: ArrayBuffer): void {
     this.#silentIntervals = 0;
-    this.#events?.message(frame);
+    if (this.#events !== null) deliver(this.#events, message);
   }
 
   deliverDrain(): void {

@@ -1,7 +1,7 @@
 /** Where the answer of one request goes. Implemented by the server's sessions, and by arrays in tests. */
 
 import type { HearthError } from "../base/index.ts";
-import type { SentDictionaries } from "../protocol/index.ts";
+import type { ByteSink, SentDictionaries } from "../protocol/index.ts";
 
 export interface Reply {
   /** True once answered, cancelled or out of time: nothing more will be sent, so work for it may be skipped. */
@@ -25,7 +25,7 @@ export interface Reply {
    * A part of a streamed answer as an entry chunk, which leaves at once, after the records that were added to
    * `dictionaries`. Borrowed until the call returns; begins with CHUNK_HEADROOM_BYTES for the frame header.
    */
-  entries(chunk: Uint8Array, isLast: boolean): void;
+  entries(chunk: ByteSink, isLast: boolean): void;
   /** The whole answer in one frame. Borrowed until the call returns. */
   end(payload: Uint8Array): void;
   fail(error: HearthError): void;

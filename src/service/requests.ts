@@ -110,6 +110,18 @@ export class RequestService {
     }
   }
 
+  /** Looks blocks up, if that can be done now: false when nothing has happened. The request is borrowed. */
+  maybeLookUp(request: BlockIdsRequest, reply: Reply): boolean {
+    const { reads, engine } = this.#modules;
+    if (!reads.maybeBegin(levelOf(request.consistency))) return false;
+    try {
+      engine.getBlockMetadata(request, reply);
+    } catch (error) {
+      reads.failed(reply, error);
+    }
+    return true;
+  }
+
   #queryMetadata(payload: Uint8Array, reply: Reply): void {
     const request = decodeQueryRequest(payload);
     const { reads, engine } = this.#modules;
@@ -136,16 +148,9 @@ export class RequestService {
 
   #getBlockMetadata(frame: Uint8Array, reply: Reply): void {
     const request = decodeBlockListRequest(frame, FRAME_HEADER_BYTES);
+    if (this.maybeLookUp(request, reply)) return;
     const { reads, engine } = this.#modules;
     const level = levelOf(request.consistency);
-    if (reads.maybeBegin(level)) {
-      try {
-        engine.getBlockMetadata(request, reply);
-      } catch (error) {
-        reads.failed(reply, error);
-      }
-      return;
-    }
     const kept = { ...request, ids: request.ids.slice() };
     reads.run(level, reply, () => engine.getBlockMetadata(kept, reply));
   }

@@ -62,7 +62,7 @@ function entryChunk(sink: ByteSink): void {
   words[(112 + 24) / 4] = 9;
   const writer = new EntryChunkWriter();
   writer.addEntry(DICTIONARY, entry);
-  sink.append(writer.finish(42).subarray(CHUNK_HEADROOM_BYTES));
+  sink.append(writer.finish(42).view(CHUNK_HEADROOM_BYTES));
 }
 
 function answerEntries(request: FakeRequest): void {

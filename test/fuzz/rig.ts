@@ -17,6 +17,7 @@ import {
 import { QueryEngine, SharedState } from "../../src/read/index.ts";
 import { SERVER_DEFAULTS, Session, ThreadCounters } from "../../src/server/index.ts";
 import { DeadlineSweeper } from "../../src/server/deadlines.ts";
+import { deliver } from "../../src/server/deliver.ts";
 import { createTombstonePort } from "../../src/server/tombstone-port.ts";
 import { Inspector, ReadService, RequestService, WriteService } from "../../src/service/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
@@ -88,7 +89,7 @@ export class FuzzRig {
     }
     if (isOwedAnAnswer(frame)) this.#owed++;
     const startedAtMs = performance.now();
-    this.#session.message(frame);
+    deliver(this.#session, new Uint8Array(frame).buffer);
     return performance.now() - startedAtMs;
   }
 
@@ -120,6 +121,7 @@ export class FuzzRig {
       deadlines: this.#deadlines,
       ...this.#sinks,
       nowMs: () => this.#nowMs,
+      beganMs: () => this.#nowMs,
       chunkMaxBytes: 1000,
       isStopping: () => false,
       connection: this.#connection,

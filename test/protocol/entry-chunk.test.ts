@@ -42,7 +42,7 @@ function encode(metas: readonly BlockMeta[]): { records: Uint8Array; chunk: Uint
   }
   const records = sent.takeRecords();
   assert.ok(records !== null);
-  return { records: records.slice(), chunk: writer.finish(42).slice(CHUNK_HEADROOM_BYTES) };
+  return { records: records.slice(), chunk: writer.finish(42).copy(CHUNK_HEADROOM_BYTES) };
 }
 
 function held(records: Uint8Array, maxBytes = MAX_BYTES): HeldDictionaries {

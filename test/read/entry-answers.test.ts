@@ -55,12 +55,12 @@ class Peer {
         this.chunks.plan++;
         for (const block of new PlanChunkReader(chunk.slice())) found.push(block.toBlockMeta());
       },
-      entries: (chunk: Uint8Array, isLast: boolean): void => {
+      entries: (chunk: ByteSink, isLast: boolean): void => {
         take(isLast);
         this.chunks.entries++;
         this.credit--;
         this.#receive();
-        const bytes = chunk.slice(CHUNK_HEADROOM_BYTES);
+        const bytes = chunk.copy(CHUNK_HEADROOM_BYTES);
         const reader = new EntryChunkReader(bytes, this.#held);
         assert.equal(reader.appliedIndex, index.state.appliedIndex);
         let datasets = 0;

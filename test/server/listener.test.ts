@@ -48,6 +48,7 @@ async function withListener(
     rig.connections.push(connection);
     rig.events.push("open");
     return {
+      maybeAnswer: () => false,
       message: (frame: Uint8Array) => {
         rig.events.push("message");
         rig.onMessage(connection, frame);

@@ -13,6 +13,7 @@ import {
   frame,
   greeted,
   helloFrame,
+  lookUpFrame,
   nextTurn,
   only,
   queryFrame,
@@ -268,6 +269,85 @@ describe("bad requests get a typed error and the connection lives on", () => {
     bench.isStopping = true;
     bench.session.message(queryFrame(4));
     assertRefused(bench, "unavailable", "stopping", 4);
+  });
+});
+
+describe("a look-up as words", () => {
+  const words = (requestId: number): Int32Array => new Int32Array(lookUpFrame(requestId).buffer);
+
+  test("is answered in its handler and counted as any other request", () => {
+    const bench = greeted();
+    const before = bench.counters.framesReceived;
+    for (const id of [5, 6, 5]) {
+      assert.equal(bench.session.maybeAnswer(words(id)), true);
+      const answer = only(bench);
+      assert.equal(answer.requestId, id);
+      assert.equal(answer.opcode, OP.get_block_metadata);
+      assert.deepEqual([...answer.payload], [1, 2, 3]);
+    }
+    assert.equal(bench.session.inFlight, 0);
+    assert.equal(bench.counters.framesReceived, before + 3);
+    const counted = bench.counters.snapshot().requests;
+    assert.equal(counted.find(({ route }) => route === "get_block_metadata")?.count, 3);
+  });
+
+  test("that fails is answered with the error", () => {
+    const bench = greeted();
+    bench.engine.failure = new HearthError("data_loss", "damaged", { reason: "damaged_entry" });
+    assert.equal(bench.session.maybeAnswer(words(2)), true);
+    assertRefused(bench, "data_loss", "damaged_entry", 2);
+  });
+
+  test("that has to be refused or has to wait is left alone", async () => {
+    const shy = createBench();
+    assert.equal(shy.session.maybeAnswer(words(1)), false, "before hello");
+    const bench = greeted({ session: { ...SERVER_DEFAULTS.session, inFlightMax: 1 } });
+    assert.equal(bench.session.maybeAnswer(words(0)), false, "request id 0");
+    bench.isStopping = true;
+    assert.equal(bench.session.maybeAnswer(words(2)), false, "stopping");
+    bench.isStopping = false;
+    bench.progress.grant = 5;
+    assert.equal(bench.session.maybeAnswer(words(2)), false, "not applied yet");
+    bench.progress.grant = -1;
+    bench.progress.publish(0);
+    assert.equal(bench.session.maybeAnswer(words(2)), false, "no grant");
+    assert.equal(bench.session.inFlight, 0);
+    assert.equal(bench.engine.calls, 0);
+    bench.session.message(lookUpFrame(2));
+    assert.equal(bench.session.inFlight, 1);
+    bench.progress.grant = 0;
+    bench.progress.publish(0);
+    assert.equal(bench.session.maybeAnswer(words(2)), false, "an id in flight");
+    assert.equal(bench.session.maybeAnswer(words(3)), false, "too many in flight");
+    assert.equal(bench.connection.take().length, 0);
+    await nextTurn();
+    bench.main.rounds[0]?.({ ok: true, index: 0, term: 1 });
+    assert.equal(only(bench).requestId, 2);
+    bench.connection.drop();
+    assert.equal(bench.session.maybeAnswer(words(4)), false, "closed");
+    assert.equal(shy.connection.take().length, 0);
+  });
+
+  test("whose asker has no credit left is kept, and the next one does not disturb it", () => {
+    const bench = greeted();
+    bench.engine.chunks = [new Uint8Array([1]), new Uint8Array([2])];
+    const first = words(1);
+    first[3] = 1;
+    assert.equal(bench.session.maybeAnswer(first), true);
+    assert.deepEqual([...only(bench).payload], [1]);
+    assert.equal(bench.session.inFlight, 1);
+    assert.equal(bench.session.maybeAnswer(words(2)), true);
+    assert.deepEqual(
+      bench.connection.take().map(({ requestId, isLast }) => [requestId, isLast]),
+      [
+        [2, false],
+        [2, true],
+      ],
+    );
+    bench.session.message(frame({ opcode: OP.credit, requestId: 1, aux: 10 }));
+    const rest = only(bench);
+    assert.deepEqual([rest.requestId, rest.isLast, ...rest.payload], [1, true, 2]);
+    assert.equal(bench.session.inFlight, 0);
   });
 });
 

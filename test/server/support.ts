@@ -275,6 +275,7 @@ export function createBench(overrides: Partial<ServerOptions> = {}): Bench {
     payloads: new ByteSink(),
     records: new ByteSink(),
     nowMs: () => clock.nowMs,
+    beganMs: () => clock.nowMs,
     chunkMaxBytes: 1000,
     isStopping: () => state.isStopping,
   };

@@ -15,7 +15,13 @@
  * peers send.
  */
 
-import { HearthError, tryDecodeUlidBytes, ULID_BYTES, ULID_TEXT_LENGTH } from "../../base/index.ts";
+import {
+  HearthError,
+  tryDecodeUlidWords,
+  ULID_BYTES,
+  ULID_TEXT_LENGTH,
+  ULID_TEXT_WORDS,
+} from "../../base/index.ts";
 import { AlignedViews } from "./aligned-views.ts";
 import { isValidUtf8, readText, type TextMemo } from "./text.ts";
 
@@ -163,12 +169,15 @@ export class FlatReader {
     checkCount(vectorCount, countMax, what);
     const bytes = vectorCount * ULID_BYTES;
     const ids = known.length === bytes ? known : new Uint8Array(bytes);
-    const { u8 } = this.views;
+    const { u8, i32, end } = this.views;
     for (let i = 0; i < vectorCount; i++) {
       this.#openVector(this.#target(vectorOffset + 4 * i), 1, 1);
       const { vectorOffset: start, vectorCount: length } = this;
+      // Strings end with a zero and are padded to words: what comes behind an id is there to be read with it.
+      const hasEnd = length !== ULID_TEXT_LENGTH || start + 4 * ULID_TEXT_WORDS <= end;
+      if (!hasEnd) throw structureError("a string is cut off");
       const isUlid =
-        length === ULID_TEXT_LENGTH && tryDecodeUlidBytes(u8, start, ids, i * ULID_BYTES);
+        length === ULID_TEXT_LENGTH && tryDecodeUlidWords(i32, start >>> 2, ids, i * ULID_BYTES);
       if (!isUlid) throw idError(what, readText(u8, start, start + Math.min(length, 40)));
     }
     return ids;

@@ -3,7 +3,7 @@
  * thread and purpose, reused: after the first few messages it does not allocate any more.
  */
 
-import { assert } from "../../base/index.ts";
+import { assert, PrefixViews } from "../../base/index.ts";
 
 const INITIAL_BYTES = 4_096;
 
@@ -18,6 +18,7 @@ export class ByteSink {
   u64!: BigUint64Array;
   /** Bytes written so far. Writers advance it themselves. */
   length = 0;
+  #prefixes: PrefixViews | null = null;
 
   constructor(capacityBytes: number = INITIAL_BYTES) {
     this.#allocate(Math.max(64, capacityBytes));
@@ -71,6 +72,12 @@ export class ByteSink {
    */
   view(start = 0): Uint8Array {
     return new Uint8Array(this.buffer, start, this.length - start);
+  }
+
+  /** As view(), without making one each time; for sinks whose lengths repeat. Not to be kept. */
+  prefix(): Uint8Array {
+    this.#prefixes ??= new PrefixViews();
+    return this.#prefixes.of(this.buffer, this.length);
   }
 
   /** What was written from `start` on, owned, alone in its ArrayBuffer: may be transferred. */

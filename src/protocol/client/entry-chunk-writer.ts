@@ -7,7 +7,6 @@
  * ```
  */
 
-import { PrefixViews } from "../../base/index.ts";
 import { ByteSink } from "../bytes/sink.ts";
 import { CHUNK_HEADROOM_BYTES } from "./chunk-columns.ts";
 
@@ -21,7 +20,6 @@ export class EntryChunkWriter {
   /** The chunk so far; entries stand in it at multiples of 8. Borrowed. */
   readonly sink = new ByteSink();
   blockCount = 0;
-  readonly #views = new PrefixViews();
 
   constructor() {
     this.reset();
@@ -58,14 +56,14 @@ export class EntryChunkWriter {
   }
 
   /**
-   * The chunk with CHUNK_HEADROOM_BYTES in front of it for the frame header. Does not reset. Borrowed until something
-   * is added.
+   * The sink, which holds CHUNK_HEADROOM_BYTES for the frame header, then the chunk. Does not reset. Borrowed until
+   * something is added.
    */
-  finish(appliedIndex: number): Uint8Array {
+  finish(appliedIndex: number): ByteSink {
     const { sink, blockCount } = this;
     sink.f64[CHUNK_HEADROOM_BYTES >>> 3] = appliedIndex;
     sink.u32[(CHUNK_HEADROOM_BYTES + 8) >>> 2] = blockCount;
     sink.u32[(CHUNK_HEADROOM_BYTES + 12) >>> 2] = 0;
-    return this.#views.of(sink.buffer, sink.length);
+    return sink;
   }
 }

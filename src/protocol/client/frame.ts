@@ -76,6 +76,14 @@ export function writeFrameHeader(frame: Uint8Array, offset: number, header: Fram
   writeU32(frame, offset + 12, header.aux);
 }
 
+/** As writeFrameHeader, at the start of a buffer seen as words. */
+export function writeFrameHeaderWords(words: Uint32Array, header: FrameHeader): void {
+  words[0] = FRAME_MAGIC | (PROTOCOL_MAX << 8) | (header.opcode << 16) | (header.flags << 24);
+  words[1] = header.requestId;
+  words[2] = header.timeoutMs;
+  words[3] = header.aux;
+}
+
 /** Appends a header to the sink; the payload is written behind it by one of the encoders. */
 export function appendFrameHeader(sink: ByteSink, header: FrameHeader): void {
   sink.reserve(FRAME_HEADER_BYTES);

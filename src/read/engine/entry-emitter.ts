@@ -9,6 +9,7 @@ import {
   STRINGS_PER_CHUNK_SHIFT,
 } from "../../db/index.ts";
 import {
+  type ByteSink,
   ENTRY_ROW,
   EntryChunkWriter,
   EntryReader,
@@ -25,10 +26,10 @@ export interface EntryAsker {
   /** What it holds; null when it keeps nothing, or when an entry chunk could not leave at once. */
   readonly dictionaries: SentDictionaries | null;
   /**
-   * Takes a chunk, borrowed until it returns, with CHUNK_HEADROOM_BYTES in front that may be overwritten. New records
-   * of `dictionaries` leave first.
+   * Takes a chunk, borrowed until it returns, as a sink that begins with CHUNK_HEADROOM_BYTES, which may be overwritten.
+   * New records of `dictionaries` leave first.
    */
-  entries(chunk: Uint8Array, isLast: boolean): void;
+  entries(chunk: ByteSink, isLast: boolean): void;
 }
 
 const STRING_MASK = (1 << STRINGS_PER_CHUNK_SHIFT) - 1;
@@ -122,8 +123,8 @@ export class EntryEmitter {
   #send(isLast: boolean): void {
     const chunk = this.#writer.finish(this.#appliedIndex);
     this.#sentBytes += this.#writer.byteLength;
-    this.#writer.reset();
     (this.#asker as EntryAsker).entries(chunk, isLast);
+    this.#writer.reset();
   }
 
   /** Makes sure that the asker holds all that the entry refers to; false when there is no room for it. */
