@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Prng } from "../../src/base/index.ts";
-import { PeerProxies, TestCluster } from "../support/cluster/index.ts";
+import { FAULTY_SERVER, PeerProxies, TestCluster } from "../support/cluster/index.ts";
 import { checkBlindly } from "./checks/blind-check.ts";
 import { checkFinalStates, readFinalState } from "./checks/final-check.ts";
 import { checkByIndex } from "./checks/index-check.ts";
@@ -40,6 +40,7 @@ export async function runChaos(options: ChaosOptions): Promise<Verdict> {
   const cluster = await TestCluster.create({
     directory,
     nodeCount: options.nodeCount,
+    entry: fault.needsFaultyDisk === true ? FAULTY_SERVER : undefined,
     ...(proxies === null ? {} : { openProxy: proxies.open }),
     flags: [`-hearth.reader-threads=${options.readerThreads}`, "-log.level=info"],
   });

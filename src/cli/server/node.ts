@@ -21,6 +21,7 @@ import {
 import type { HearthClient } from "../../client/index.ts";
 import { type Config, type LoadResult, volatileFileSystem } from "../../config/index.ts";
 import { IndexDatabase } from "../../db/index.ts";
+import type { FileTree } from "../../files/index.ts";
 import {
   acquireDirectoryLock,
   type DirectoryLock,
@@ -81,6 +82,8 @@ export interface NodeModules {
   readonly metrics: MetricRegistry;
   readonly loaded: LoadResult;
   readonly version: string;
+  /** The disk under the log. Default: the real one; tests have disks that stall and fail. */
+  readonly files?: FileTree;
   /** The node cannot go on; it has stopped promising anything. The process must end. */
   readonly onFatal: (error: HearthError) => void;
 }
@@ -304,7 +307,7 @@ export class HearthNode {
       owner: { clusterId, nodeId },
     };
     const log = await DurableLog.open(options, {
-      files: NODE_FILES,
+      files: this.#modules.files ?? NODE_FILES,
       logger: this.#logger.child("log"),
       onWrite: observeLogWrite(metrics),
     });

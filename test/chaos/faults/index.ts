@@ -1,5 +1,7 @@
 /** All faults by name. */
 
+import { DISK_STALL } from "./disk.ts";
+import { HOSTILE } from "./hostile.ts";
 import { KILL_ALL, KILL_LEADER } from "./kill.ts";
 import { LEADER_CHANGE } from "./leader-change.ts";
 import { MEMBERSHIP } from "./membership.ts";
@@ -14,8 +16,10 @@ export const FAULTS: readonly Fault[] = [
   KILL_ALL,
   PAUSE,
   NET,
+  DISK_STALL,
   LEADER_CHANGE,
   MEMBERSHIP,
+  HOSTILE,
   ROLLING_RESTART,
   NONE,
 ];

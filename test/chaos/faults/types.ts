@@ -27,6 +27,8 @@ export interface Fault {
   readonly coverage: readonly string[];
   /** Peers reach each other through proxies. */
   readonly needsProxies?: boolean;
+  /** Nodes run over a disk that can be told to break (test/support/cluster/faulty-server.ts). */
+  readonly needsFaultyDisk?: boolean;
   /** Fewest nodes that it makes sense with. Default: 1. */
   readonly nodesMin?: number;
   /** A longer time without service fails the run. Default: reported only. */

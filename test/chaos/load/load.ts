@@ -118,6 +118,20 @@ export class Load {
     return () => this.#readListeners.delete(listener);
   }
 
+  /** What nodes other than these have answered so far. */
+  answeredByOthers(serverIds: readonly string[]): {
+    readonly reads: number;
+    readonly writes: number;
+  } {
+    let [reads, writes] = [0, 0];
+    for (const [serverId, counts] of this.answeredBy) {
+      if (serverIds.includes(serverId)) continue;
+      reads += counts.reads;
+      writes += counts.writes;
+    }
+    return { reads, writes };
+  }
+
   /** Resolves with the time of the first acknowledgement of a write that began after `afterMs`; null: none in time. */
   nextAck(afterMs: number, limitMs: number): Promise<number | null> {
     return new Promise((resolve) => {

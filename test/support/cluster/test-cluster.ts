@@ -149,7 +149,7 @@ export class TestCluster {
     serverId: string,
     ports: readonly number[],
   ): Promise<{ readonly node: TestNode; readonly advertised: string }> {
-    const { directory, flags = [], entry, openProxy, nodeCount } = this.#options;
+    const { directory, flags = [], entry, openProxy } = this.#options;
     const [peer, http, websocket] = ports as [number, number, number];
     const advertisedPort = openProxy === undefined ? peer : await openProxy(serverId, peer);
     const advertised = `127.0.0.1:${advertisedPort}`;
@@ -163,7 +163,7 @@ export class TestCluster {
       serverId,
       directory: join(directory, serverId),
       ports: { peer, http, websocket },
-      flags: [...(nodeCount > 1 ? peerFlags : []), ...flags],
+      flags: [...peerFlags, ...flags],
       entry,
     });
     return { node, advertised };

@@ -114,4 +114,5 @@ export const TEST_TOOLS: readonly string[] = [
   "test/crashpoints/main.ts",
   "test/crashpoints/bitrot.ts",
   "test/chaos/main.ts",
+  "test/support/cluster/faulty-server.ts",
 ];

@@ -1,10 +1,18 @@
 /** `hearth server`, or `hearth -flag=value ...`: configuration, then the node, then signals until it stops. */
 import { HearthError, type Logger } from "../../../base/index.ts";
+import type { FileTree } from "../../../files/index.ts";
 import { formatProblems, type LoadResult, loadConfig } from "../../../config/index.ts";
 import { type CommandContext, EXIT, type ExitCode, type Terminal } from "../../command.ts";
 import { programVersion } from "../../program.ts";
 
-export async function run(context: CommandContext): Promise<ExitCode> {
+/** What a server needs of its command line. */
+export type ServerContext = Pick<
+  CommandContext,
+  "environment" | "serverArguments" | "terminal" | "nowMs"
+>;
+
+/** `disk`: a test's own under the log, in the place of the real one. */
+export async function run(context: ServerContext, disk?: FileTree): Promise<ExitCode> {
   const { environment, serverArguments, terminal } = context;
   const loaded = loadConfig({ argv: serverArguments, environment });
   const answered = await answerQuestions(loaded, terminal);
@@ -22,7 +30,7 @@ export async function run(context: CommandContext): Promise<ExitCode> {
   if (hasWarnings)
     for (const { place, message } of loaded.problems) logger.warn(message, { place });
   sayAccepted(loaded, logger);
-  const code = await serve(loaded, logger, terminal);
+  const code = await serve(loaded, { logger, terminal, disk });
   logger.flush();
   return code;
 }
@@ -49,7 +57,10 @@ function sayAccepted({ foreign, unused }: LoadResult, logger: Logger): void {
 }
 
 /** Runs until a signal or a failure; the exit code says which. */
-async function serve(loaded: LoadResult, logger: Logger, terminal: Terminal): Promise<ExitCode> {
+async function serve(
+  loaded: LoadResult,
+  { logger, terminal, disk }: { logger: Logger; terminal: Terminal; disk: FileTree | undefined },
+): Promise<ExitCode> {
   const [{ HearthNode }, { METRIC_CATALOG, MetricRegistry }, { bannerLines }] = await Promise.all([
     import("../../server/node.ts"),
     import("../../../metrics/index.ts"),
@@ -69,6 +80,7 @@ async function serve(loaded: LoadResult, logger: Logger, terminal: Terminal): Pr
     metrics,
     loaded,
     version,
+    ...(disk === undefined ? {} : { files: disk }),
     onFatal: (error) => ending.fatal(error),
   });
   node.start().then(
