@@ -1,5 +1,5 @@
 /** Metrics of a member among others (catalog.ts has the rules). */
-import { DEFAULT_SECONDS_BUCKETS, type MetricSpec } from "./types.ts";
+import { DEFAULT_SECONDS_BUCKETS, FINE_SECONDS_BUCKETS, type MetricSpec } from "./types.ts";
 
 export const CLUSTER: readonly MetricSpec[] = [
   {
@@ -48,10 +48,11 @@ export const CLUSTER: readonly MetricSpec[] = [
     labels: ["peer"],
   },
   {
-    kind: "gauge",
+    kind: "histogram",
     name: "hearth_raft_peer_rtt_seconds",
-    help: "Last measured round trip to a peer.",
+    help: "Round trips to a peer, by pings that queue behind everything else.",
     labels: ["peer"],
+    buckets: FINE_SECONDS_BUCKETS,
   },
   {
     kind: "gauge",

@@ -44,6 +44,8 @@ export interface ServerOptions {
   readonly pendingWriteMaxBytes: number;
   /** Reads that may wait for a grant or the applied index, per thread. */
   readonly waitingReadsMax: number;
+  /** Entries that a follower may be behind a read before the read fails instead of waiting; 0: it always waits. */
+  readonly readIndexMaxDistance: number;
   /**
    * Takes raw log entries and questions about the state machine from any client: for conformance tests only, since
    * it lets a client write what no service would.
@@ -82,6 +84,7 @@ export const SERVER_DEFAULTS: ServerOptions = {
   pingIntervalMs: 30_000,
   pendingWriteMaxBytes: 64 * MIB,
   waitingReadsMax: 65_536,
+  readIndexMaxDistance: 0,
   allowRawCommands: false,
   restartsPerMinuteMax: 3,
   startTimeoutMs: 30_000,

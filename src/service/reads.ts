@@ -40,6 +40,7 @@ export interface ReadTransactions {
 export interface ReadProgress {
   readonly term: number;
   readonly appliedIndex: number;
+  readonly isLeader: boolean;
   readonly wakeCount: number;
   tryGrantRead(): number;
   waitForPublish(seenWakeCount: number): Promise<void>;
@@ -59,6 +60,8 @@ export interface ReadModules {
 export interface ReadOptions {
   /** Reads that may wait for a grant or for the applied index, per thread. */
   readonly waitingReadsMax: number;
+  /** Entries that a follower may be behind a read before the read fails instead of waiting; 0: it always waits. */
+  readonly readIndexMaxDistance: number;
 }
 
 /** strong: sees every write acknowledged before. local: whatever this member has applied. */
@@ -181,6 +184,7 @@ export class ReadService {
     const { wakeCount } = this.#modules.progress;
     try {
       if (this.#openTransaction() < minIndex && !this.#hasCaughtUp(minIndex)) {
+        this.#refuseDistance(minIndex);
         this.#park({ ...task, minIndex }, wakeCount);
         return;
       }
@@ -264,6 +268,17 @@ export class ReadService {
     });
   }
 
+  /**
+   * A member that is far behind will not be there in time; another one is. The leader is behind itself only for as long
+   * as it takes to apply what it has just committed.
+   */
+  #refuseDistance(minIndex: number): void {
+    const { readIndexMaxDistance } = this.#options;
+    const distance = minIndex - this.#transactionIndex;
+    if (readIndexMaxDistance === 0 || distance <= readIndexMaxDistance) return;
+    if (!this.#modules.progress.isLeader) throw tooFarBehind(distance, readIndexMaxDistance);
+  }
+
   #park(read: ParkedRead, wakeCount: number): void {
     if (this.waitingCount >= this.#options.waitingReadsMax) {
       read.reply.fail(tooManyWaiting(this.#options.waitingReadsMax));
@@ -310,6 +325,15 @@ function tooManyWaiting(max: number): HearthError {
 function stateReplaced(minIndex: number, found: number): HearthError {
   const message = `The state was replaced: it is at log index ${found}, the read needs ${minIndex}`;
   return new HearthError("aborted", message, { reason: "state_replaced", retryAfterMs: 50 });
+}
+
+function tooFarBehind(distance: number, max: number): HearthError {
+  const message = `This member is ${distance} entries behind, more than ${max}: another one can answer`;
+  return new HearthError("unavailable", message, {
+    reason: "too_far_behind",
+    next: "Ask another member, or raise metastore.raft.read-index-max-distance",
+    retryAfterMs: 100,
+  });
 }
 
 function stopping(): HearthError {

@@ -67,6 +67,22 @@ describe("whose data a directory holds", () => {
     assert.match(identity.nodeId, /^[0-9a-f]{16}$/);
   });
 
+  it("a log that is gone is not made anew under the same id", () => {
+    const lost = join(directory, "lost");
+    const first = claimIdentity(lost, "a:9099");
+    first.noteLog();
+    claimIdentity(lost, "a:9099").assertLogIsThere();
+    mkdirSync(join(lost, "wal"));
+    writeFileSync(join(lost, "wal", "0.seg"), "");
+    first.noteLog();
+    claimIdentity(lost, "a:9099").assertLogIsThere();
+    rmSync(join(lost, "wal"), { recursive: true });
+    assert.throws(() => claimIdentity(lost, "a:9099").assertLogIsThere(), {
+      code: "failed_precondition",
+      message: /this node has had a log, and its files are gone$/,
+    });
+  });
+
   it("a log without its identity is not taken for a new node's", () => {
     const other = join(directory, "other");
     mkdirSync(join(other, "wal"), { recursive: true });

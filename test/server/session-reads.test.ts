@@ -201,6 +201,22 @@ describe("reads", () => {
     assert.deepEqual(decodeWriteReply(only(bench).payload), { logIndex: 41, term: 3 });
   });
 
+  test("a follower that is too far behind refuses at once, a leader waits for itself", () => {
+    for (const [distance, isLeader, isRefused] of [
+      [10, false, false],
+      [11, false, true],
+      [11, true, false],
+    ] as const) {
+      const bench = greeted({ readIndexMaxDistance: 10 });
+      bench.engine.applied = 5;
+      bench.progress.grant = 5 + distance;
+      bench.progress.isLeader = isLeader;
+      bench.session.message(queryFrame(1));
+      if (isRefused) assertRefused(bench, "unavailable", "too_far_behind", 1);
+      else assert.deepEqual(bench.connection.take(), [], `${distance} ${isLeader}`);
+    }
+  });
+
   test("more waiting reads than allowed are refused", () => {
     const bench = greeted({ waitingReadsMax: 1 });
     bench.progress.grant = -1;

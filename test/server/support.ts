@@ -141,6 +141,7 @@ export class FakeMain implements MainLink {
 export class FakeProgress {
   term = 3;
   appliedIndex = 0;
+  isLeader = true;
   wakeCount = 0;
   /** -1: ask main. */
   grant = 0;

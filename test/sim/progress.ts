@@ -38,6 +38,10 @@ export class SimProgress implements ReadProgress {
     return this.#shared.appliedIndex;
   }
 
+  get isLeader(): boolean {
+    return this.#shared.isLeader;
+  }
+
   get wakeCount(): number {
     return this.#shared.wakeCount;
   }

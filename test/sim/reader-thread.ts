@@ -53,7 +53,7 @@ export class SimReaderThread {
     const reader = new SimReader(modules.database);
     this.#reader = reader;
     this.#reads = new ReadService(
-      { waitingReadsMax: WAITING_READS_MAX },
+      { waitingReadsMax: WAITING_READS_MAX, readIndexMaxDistance: 0 },
       {
         transactions: reader,
         appliedIndex: () => reader.appliedIndex,

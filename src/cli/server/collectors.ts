@@ -1,6 +1,6 @@
 /** Gauges and counters that are cheaper to read at a scrape than to keep: one function per engine. */
 import { SYSTEM_SCHEDULER } from "../../base/index.ts";
-import type { PeerNetwork } from "../../cluster/index.ts";
+import type { TcpPeerNetwork } from "../../cluster/index.ts";
 import type { IndexDatabase } from "../../db/index.ts";
 import { TABLES } from "../../db/index.ts";
 import type { DurableLog } from "../../log/index.ts";
@@ -91,9 +91,16 @@ const RAFT_STATES = {
 } as const;
 
 /** Links to the members and to whoever else is connected; a peer that is gone takes its series along. */
-export function collectPeers(metrics: MetricRegistry, network: Pick<PeerNetwork, "peers">): void {
+export function collectPeers(
+  metrics: MetricRegistry,
+  network: Pick<TcpPeerNetwork, "peers" | "stats">,
+): void {
   const increases = new Increases(metrics);
   metrics.onCollect(() => {
+    for (const [reason, total] of Object.entries(network.stats.refused)) {
+      const labels = { protocol: "peer", reason };
+      if (total > 0) increases.take("hearth_requests_rejected_total", total, labels);
+    }
     for (const name of PEER_GAUGES) metrics.clear(name);
     for (const link of network.peers()) {
       const peer = link.serverId;
@@ -103,8 +110,6 @@ export function collectPeers(metrics: MetricRegistry, network: Pick<PeerNetwork,
         const silentMs = SYSTEM_SCHEDULER.monotonicMs() - link.lastContactAtMs;
         metrics.set("hearth_raft_peer_last_contact_seconds", silentMs / 1_000, { peer });
       }
-      if (link.roundTripMs !== null)
-        metrics.set("hearth_raft_peer_rtt_seconds", link.roundTripMs / 1_000, { peer });
       const labels = (direction: string) => ({ peer, direction });
       increases.take("hearth_raft_peer_bytes_total", link.sentBytes, labels("sent"));
       increases.take("hearth_raft_peer_bytes_total", link.receivedBytes, labels("received"));
@@ -116,7 +121,6 @@ const PEER_GAUGES = [
   "hearth_raft_peer_connected",
   "hearth_raft_peer_queued_bytes",
   "hearth_raft_peer_last_contact_seconds",
-  "hearth_raft_peer_rtt_seconds",
 ] as const;
 
 export function collectLog(metrics: MetricRegistry, log: DurableLog): void {

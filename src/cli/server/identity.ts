@@ -31,6 +31,8 @@ export interface StoredIdentity {
   readonly nodeId: string;
   /** First members of the cluster when this node is one of them; null: from before they were noted, it was alone. */
   readonly founders: readonly Member[] | null;
+  /** A log was made beside it, with votes and entries that others may count on. */
+  readonly hasLog: boolean;
 }
 
 /** The identity of this process's directory, and the moment at which it becomes part of a cluster. */
@@ -65,6 +67,26 @@ export class Identity implements ClusterBond {
     return this.#stored.founders;
   }
 
+  /**
+   * Before the log is opened. Errors: `failed_precondition` when there was one and its files are gone: under the old id
+   * the node could vote a second time, and deny what it acknowledged.
+   */
+  assertLogIsThere(): void {
+    const raftDirectory = dirname(this.#file);
+    if (!this.#stored.hasLog || hasLog(raftDirectory)) return;
+    const message = `Cannot use ${raftDirectory}: this node has had a log, and its files are gone`;
+    throw new HearthError("failed_precondition", message, {
+      reason: "lost_log",
+      next: "Restore the whole directory; or empty it: alone it begins anew, as a member it is removed and added again",
+    });
+  }
+
+  /** The log has been opened, and has files. */
+  noteLog(): void {
+    if (this.#stored.hasLog || !hasLog(dirname(this.#file))) return;
+    this.#stored = store(this.#file, { ...this.#stored, hasLog: true });
+  }
+
   /** Errors: `failed_precondition` when it belongs to another cluster already. Repeating it is harmless. */
   join(notice: { readonly clusterId: string; readonly founders: readonly Member[] }): void {
     const { clusterId, founders } = notice;
@@ -93,7 +115,7 @@ export function claimIdentity(raftDirectory: string, serverId: string): Identity
   const stored = readIdentity(file);
   if (stored === null) {
     if (hasLog(raftDirectory)) throw lostIdentity(file, raftDirectory);
-    const fresh = { clusterId: "", serverId, nodeId: randomHex(8), founders: null };
+    const fresh = { clusterId: "", serverId, nodeId: randomHex(8), founders: null, hasLog: false };
     return new Identity(file, store(file, fresh));
   }
   if (stored.serverId === serverId) {
@@ -153,10 +175,13 @@ function readIdentity(file: string): StoredIdentity | null {
   }
   try {
     const stored = JSON.parse(text) as Partial<StoredIdentity>;
-    const { clusterId, serverId, nodeId = "", founders = null } = stored;
-    if ([clusterId, serverId, nodeId].every((value) => typeof value === "string")) {
+    const { clusterId, serverId, nodeId = "", founders = null, hasLog = false } = stored;
+    const isGood =
+      [clusterId, serverId, nodeId].every((value) => typeof value === "string") &&
+      typeof hasLog === "boolean";
+    if (isGood) {
       const members = founders === null ? null : founders.map(memberOf);
-      return { clusterId, serverId, nodeId, founders: members } as StoredIdentity;
+      return { clusterId, serverId, nodeId, founders: members, hasLog } as StoredIdentity;
     }
   } catch {
     // Falls through: damage of any kind has one answer.

@@ -35,7 +35,7 @@ import {
   createPeerNetwork,
   type NodeIntroduction,
   PEER_DEFAULTS,
-  type PeerNetwork,
+  type TcpPeerNetwork,
 } from "../../cluster/index.ts";
 import {
   CODEC_LIMITS,
@@ -250,7 +250,7 @@ export class HearthNode {
     collectPeers(metrics, peers.network);
   }
 
-  #createNetwork(introduction: NodeIntroduction, logger: Logger): PeerNetwork {
+  #createNetwork(introduction: NodeIntroduction, logger: Logger): TcpPeerNetwork {
     const { host, port } = splitAddress(this.#config.cluster.bindAddress);
     const random = new Prng(randomBytes(4).readUInt32LE());
     const { messageMaxBytes } = CODEC_LIMITS;
@@ -261,6 +261,8 @@ export class HearthNode {
         scheduler: SYSTEM_SCHEDULER,
         random: () => random.nextU32(),
         logger,
+        onRoundTrip: (peer, ms) =>
+          this.#modules.metrics.observe("hearth_raft_peer_rtt_seconds", ms / 1_000, { peer }),
       },
     );
   }
@@ -299,6 +301,7 @@ export class HearthNode {
     const { identity } = this.#parts;
     if (identity === undefined) throw new Error("The directories are claimed before the log");
     const { clusterId, nodeId } = identity;
+    identity.assertLogIsThere();
     const options = {
       ...LOG_DEFAULTS,
       directory: logFilesDirectory(this.#config.node.logDirectory),
@@ -312,6 +315,7 @@ export class HearthNode {
       onWrite: observeLogWrite(metrics),
     });
     this.#parts.log = log;
+    identity.noteLog();
     this.state.attachLog(log);
     collectLog(metrics, log);
   }
@@ -428,6 +432,7 @@ export class HearthNode {
         defaultTimeoutMs: listener.defaultTimeoutMs,
       },
       allowRawCommands: listener.allowRawCommands,
+      readIndexMaxDistance: this.#config.cluster.readIndexMaxDistance,
     };
   }
 

@@ -11,14 +11,14 @@ import {
   FORMATION_DEFAULTS,
   type NodeAddresses,
   type NodeIntroduction,
-  type PeerNetwork,
+  type TcpPeerNetwork,
   RESOLVE_PEERS_TIMEOUT_MS,
   resolveBootstrapPeers,
   SYSTEM_PEER_RESOLVER,
 } from "../../cluster/index.ts";
 import type { Config } from "../../config/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
-import type { Member } from "../../raft/index.ts";
+import type { Member, Message } from "../../raft/index.ts";
 import type { PeerReceiver, PeerTransport, Replica } from "../../replica/index.ts";
 import {
   AddressBook,
@@ -37,7 +37,7 @@ export interface PeersModules {
   readonly logger: Logger;
   readonly metrics: MetricRegistry;
   /** Makes the network; nothing is open yet. */
-  readonly createNetwork: (introduction: NodeIntroduction) => PeerNetwork;
+  readonly createNetwork: (introduction: NodeIntroduction) => TcpPeerNetwork;
   /** The body of GET /api/v1/status. */
   readonly status: () => object;
   /** What finding the cluster waits for, in words. */
@@ -45,7 +45,7 @@ export interface PeersModules {
 }
 
 export class Peers implements PeerTransport {
-  readonly network: PeerNetwork;
+  readonly network: TcpPeerNetwork;
   readonly control: Control;
   readonly book: AddressBook;
   readonly #config: Config;
@@ -234,7 +234,7 @@ export class Peers implements PeerTransport {
     this.#receiver = receiver;
   }
 
-  send(message: Parameters<PeerNetwork["send"]>[0]): void {
+  send(message: Message): void {
     this.network.send(message);
   }
 

@@ -1,6 +1,7 @@
 export { AddressBook } from "./address-book.ts";
 export { Adoption } from "./adoption.ts";
-export { Control, type MemberPort } from "./control.ts";
+export type { MemberPort } from "./changes.ts";
+export { Control } from "./control.ts";
 export { FORWARD_DEFAULTS, WriteForwarder } from "./forward.ts";
 export { PeerRequests } from "./peer-requests.ts";
 export type {

@@ -14,7 +14,8 @@ import {
   type ProbeAnswer,
 } from "../../cluster/index.ts";
 import type { Proposal, ProposalResult } from "../main-link.ts";
-import type { Control, ControlCall, MemberPort } from "./control.ts";
+import type { ControlCall, MemberPort } from "./changes.ts";
+import type { Control } from "./control.ts";
 import { decodeForwarded, encodeOutcome } from "./forward.ts";
 
 export interface PeerRequestModules {
