@@ -10,6 +10,22 @@ export const CLUSTER: readonly MetricSpec[] = [
   },
   {
     kind: "counter",
+    name: "pyroscope_metastore_dns_lookups_total",
+    help: "Names looked up to find the peers that form a cluster.",
+  },
+  {
+    kind: "counter",
+    name: "pyroscope_metastore_dns_failures_total",
+    help: "Of these, the ones that failed.",
+  },
+  {
+    kind: "gauge",
+    name: "pyroscope_metastore_dns_provider_results",
+    help: "Records that the last look-up of a name gave.",
+    labels: ["addr"],
+  },
+  {
+    kind: "counter",
     name: "hearth_raft_forwarded_total",
     help: "Groups of writes that this node sent to the leader for its clients, by result.",
     labels: ["result"],

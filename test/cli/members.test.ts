@@ -266,6 +266,23 @@ describe("changing the members", () => {
     await assertHasAll(wiped);
   });
 
+  it("a node that asks to be taken in becomes a voter by itself", async () => {
+    const joins = await MemberProcess.create({ name: "node-4", directory });
+    const seeds = members.map(
+      ({ peerAddress }) => `-metastore.raft.bootstrap-peers=${peerAddress}`,
+    );
+    await joins.start(["-metastore.raft.auto-join", ...seeds]);
+    await joins.ready();
+    await until("it votes", async () => {
+      const { members: seen } = await joins.view();
+      return seen.some(({ isSelf, suffrage }) => isSelf && suffrage === "voter");
+    });
+    await assertHasAll(joins);
+    const leader = await leaderOf(members);
+    assert.equal((await change(leader, "DELETE", "/api/v1/members/node-4")).status, 200);
+    await joins.kill();
+  });
+
   it("a node of another cluster is refused, and each keeps its own data", async () => {
     const leader = await leaderOf(members);
     const other = await MemberProcess.create({ name: "other", directory });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { HearthError } from "../../src/base/index.ts";
+import { HearthError, SYSTEM_SCHEDULER } from "../../src/base/index.ts";
 import type { PeerAnswer } from "../../src/cluster/index.ts";
 import { appendEntry, ByteSink, COMMAND } from "../../src/protocol/index.ts";
 import type { ProposalResult } from "../../src/service/index.ts";
@@ -26,7 +26,7 @@ function forward(
 ): (count: number) => Promise<ProposalResult> {
   const forwarder = new WriteForwarder(
     { ...FORWARD_DEFAULTS, timeoutMs: 100, ...options },
-    { network: { request: answer } },
+    { network: { request: answer }, scheduler: SYSTEM_SCHEDULER },
   );
   return (count) =>
     new Promise((resolve) => forwarder.forward("leader", { body: entries(count), count }, resolve));
@@ -109,6 +109,35 @@ describe("the way back", () => {
       assert.deepEqual([error.reason, error.sent], ["outcome_unknown", "maybe"]);
     }
     assert.throws(() => decodeOutcome(new Uint8Array(0), 1), { reason: "bad_forward" });
+  });
+});
+
+describe("a leader that leads no more", () => {
+  it("is waited for a moment, and no longer", async () => {
+    const aborted: string[] = [];
+    const forwarder = new WriteForwarder(
+      { ...FORWARD_DEFAULTS, timeoutMs: 10_000, formerLeaderMs: 20 },
+      {
+        scheduler: SYSTEM_SCHEDULER,
+        network: {
+          request: (target, _call, _body, { signal }) =>
+            new Promise((resolve) => {
+              signal?.addEventListener("abort", () => {
+                aborted.push(JSON.stringify(target));
+                const error = new HearthError("unavailable", "given up", { sent: "maybe" });
+                resolve({ ok: false, error });
+              });
+            }),
+        },
+      },
+    );
+    const entry = { body: entries(1), count: 1 };
+    const lost = new Promise<ProposalResult>((resolve) => forwarder.forward("a", entry, resolve));
+    forwarder.leaderChanged("");
+    forwarder.leaderChanged("b");
+    forwarder.forward("b", entry, () => {});
+    assert.deepEqual(failureOf(await lost).sent, "maybe");
+    assert.deepEqual([aborted, forwarder.pendingCount], [['{"nodeId":"a"}'], 1]);
   });
 });
 

@@ -161,6 +161,7 @@ export class HearthNode {
     await run("opening the http api", () => this.#openApi());
     this.#introduce();
     this.state.running();
+    void this.#parts.peers?.promoteWhenJoined();
     this.#logger.info("node is serving", { ms: steps.elapsedMs, ...this.addresses });
   }
 

@@ -14,7 +14,6 @@ import {
   type TcpPeerNetwork,
   RESOLVE_PEERS_TIMEOUT_MS,
   resolveBootstrapPeers,
-  SYSTEM_PEER_RESOLVER,
 } from "../../cluster/index.ts";
 import type { Config } from "../../config/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
@@ -28,6 +27,7 @@ import {
   PeerRequests,
   WriteForwarder,
 } from "../../service/index.ts";
+import { countedResolver } from "./counted-resolver.ts";
 import { type Identity, newClusterId } from "./identity.ts";
 import { ReplicaProposer } from "./proposer.ts";
 
@@ -44,6 +44,10 @@ export interface PeersModules {
   readonly onProgress: (text: string) => void;
 }
 
+/** Of one try to become a voter; a member that needs a long time to catch up tries again. */
+const PROMOTE_TIMEOUT_MS = 10_000;
+const PROMOTE_AGAIN_MS = 500;
+
 export class Peers implements PeerTransport {
   readonly network: TcpPeerNetwork;
   readonly control: Control;
@@ -59,6 +63,9 @@ export class Peers implements PeerTransport {
   #adoption: Adoption | null = null;
   /** In this process: the others may not know yet. */
   #hasFounded = false;
+  /** In this process, by its own wish. */
+  #hasJoined = false;
+  #isClosed = false;
   /** Why the peer port could not be opened; null: it is open. */
   #listenProblem: HearthError | null = null;
 
@@ -94,14 +101,17 @@ export class Peers implements PeerTransport {
     );
     this.#forwarder = new WriteForwarder(
       { ...FORWARD_DEFAULTS, timeoutMs: applyTimeoutMs },
-      { network },
+      { network, scheduler: SYSTEM_SCHEDULER },
     );
     const requests = new PeerRequests({
       self,
       replica,
       control: this.control,
       join: (notice) => this.#join(notice),
-      propose: (proposal, done) => this.proposer.proposeHere(proposal, done),
+      propose: (proposal, done) => {
+        if (this.#proposer === null) done({ ok: false, error: notOpen() });
+        else this.#proposer.proposeHere(proposal, done);
+      },
       status: modules.status,
       logger: modules.logger,
     });
@@ -169,7 +179,7 @@ export class Peers implements PeerTransport {
   }
 
   async #form(): Promise<void> {
-    const { identity, onProgress, logger } = this.#modules;
+    const { identity, onProgress, logger, metrics } = this.#modules;
     const { expectPeers, isAutoJoin, bootstrapPeers } = this.#config.cluster;
     const options = { ...FORMATION_DEFAULTS, self: this.self, expectPeers, isAutoJoin };
     let said = "";
@@ -184,7 +194,7 @@ export class Peers implements PeerTransport {
             expectPeers,
             timeoutMs: RESOLVE_PEERS_TIMEOUT_MS,
           },
-          { resolver: SYSTEM_PEER_RESOLVER, scheduler: SYSTEM_SCHEDULER },
+          { resolver: countedResolver(metrics), scheduler: SYSTEM_SCHEDULER },
         ),
       scheduler: SYSTEM_SCHEDULER,
       random: Math.random,
@@ -200,6 +210,7 @@ export class Peers implements PeerTransport {
     });
     const problem = await this.#formation.run();
     if (problem !== null) throw notFound(problem);
+    this.#hasJoined = isAutoJoin && identity.clusterId !== "";
   }
 
   /** The replica is about to start: what comes from peers goes to it, and its callers may use it. */
@@ -216,6 +227,7 @@ export class Peers implements PeerTransport {
   changed(): void {
     const members = this.#replica?.membership?.membership.members ?? [];
     this.network.setMembers(members);
+    this.#forwarder.leaderChanged(this.#replica?.leader ?? "");
     this.#adoption?.check();
   }
 
@@ -228,6 +240,27 @@ export class Peers implements PeerTransport {
   /** Where clients find this node; told to the others. */
   introduce(addresses: Pick<NodeAddresses, "http" | "websocket">): void {
     this.#introduce({ addresses: { ...this.#introduction.addresses, ...addresses } });
+  }
+
+  /**
+   * Who asked to be taken in becomes a voter once it has caught up: nobody else would promote it. Only in the process
+   * that joined, so that a member which is demoted later stays what it is.
+   */
+  async promoteWhenJoined(): Promise<void> {
+    if (!this.#hasJoined) return;
+    const { logger } = this.#modules;
+    const { serverId } = this.#introduction;
+    while (!this.#isClosed) {
+      const seat = this.control.view().members.find(({ isSelf }) => isSelf);
+      if (seat?.suffrage === "voter") return;
+      try {
+        if (seat !== undefined)
+          await this.control.promoteMember({ serverId, timeoutMs: PROMOTE_TIMEOUT_MS });
+      } catch (error) {
+        logger.debug("not a voter yet", { reason: (error as Error).message });
+      }
+      await new Promise<void>((resolve) => SYSTEM_SCHEDULER.after(PROMOTE_AGAIN_MS, resolve));
+    }
   }
 
   setReceiver(receiver: PeerReceiver): void {
@@ -244,6 +277,7 @@ export class Peers implements PeerTransport {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.giveUp();
     this.#adoption?.stop();
     await this.network.close();

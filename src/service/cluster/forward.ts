@@ -11,8 +11,15 @@
  * A write is forwarded once: who gets it and does not lead refuses it.
  */
 
-import { type ErrorCode, HearthError, type LeaderHint, type SentState } from "../../base/index.ts";
-import { ERROR_CODES } from "../../base/index.ts";
+import { setMaxListeners } from "node:events";
+import {
+  ERROR_CODES,
+  type ErrorCode,
+  HearthError,
+  type LeaderHint,
+  type Scheduler,
+  type SentState,
+} from "../../base/index.ts";
 import { type PeerAnswer, PEER_CALL, type PeerNetwork } from "../../cluster/index.ts";
 import { entriesByteLength } from "../../protocol/index.ts";
 import type { NodeId } from "../../raft/index.ts";
@@ -20,6 +27,8 @@ import type { ProposalResult } from "../main-link.ts";
 
 export interface ForwardOptions {
   readonly timeoutMs: number;
+  /** How long a member that leads no more may still answer for what it was sent. */
+  readonly formerLeaderMs: number;
   /** Forwarded writes without an answer; above it they are refused. */
   readonly pendingMaxBytes: number;
   readonly pendingMaxCount: number;
@@ -30,6 +39,9 @@ export const FORWARD_DEFAULTS = {
   pendingMaxBytes: 64 * 1024 * 1024,
   // Batches: one per reader thread and turn.
   pendingMaxCount: 1_000,
+  // After an orderly hand-over the old leader answers within a round trip or two; one that hangs must not hold callers
+  // until the connection is given up.
+  formerLeaderMs: 250,
 } as const;
 
 export interface ForwardedEntries {
@@ -44,24 +56,40 @@ const OUTCOMES_HEADER_BYTES = 24;
 const REFUSAL_HEADER_BYTES = 8;
 const IS_REFUSAL = 0xffff_ffff;
 
+export interface ForwardModules {
+  readonly network: Pick<PeerNetwork, "request">;
+  readonly scheduler: Scheduler;
+}
+
 /** The follower's side. */
 export class WriteForwarder {
   readonly #options: ForwardOptions;
-  readonly #network: Pick<PeerNetwork, "request">;
+  readonly #modules: ForwardModules;
   #pendingBytes = 0;
   #pendingCount = 0;
+  #leader: NodeId = "";
+  /** Ends what was sent to the present leader, some time after it is no more. */
+  #giveUp = forManyRequests();
 
-  constructor(
-    options: ForwardOptions,
-    modules: { readonly network: Pick<PeerNetwork, "request"> },
-  ) {
+  constructor(options: ForwardOptions, modules: ForwardModules) {
     this.#options = options;
-    this.#network = modules.network;
+    this.#modules = modules;
   }
 
   /** Writes on their way. */
   get pendingCount(): number {
     return this.#pendingCount;
+  }
+
+  /** Another member leads: callers of the former leader do not wait for it much longer. "" changes nothing yet. */
+  leaderChanged(leader: NodeId): void {
+    if (leader === "" || leader === this.#leader) return;
+    const { formerLeaderMs } = this.#options;
+    const former = this.#giveUp;
+    this.#leader = leader;
+    this.#giveUp = forManyRequests();
+    if (this.#pendingCount > 0)
+      this.#modules.scheduler.after(formerLeaderMs, () => former.abort(formerLeader()));
   }
 
   /** `done` is called once, within the time limit. */
@@ -75,17 +103,29 @@ export class WriteForwarder {
       done({ ok: false, error: tooMany(this.#pendingCount) });
       return;
     }
+    this.leaderChanged(leader);
     this.#pendingBytes += bytes;
     this.#pendingCount += 1;
-    const body = encodeForwarded(entries);
-    void this.#network
-      .request({ nodeId: leader }, PEER_CALL.propose, body, { timeoutMs })
+    const options = { timeoutMs, signal: this.#giveUp.signal };
+    void this.#modules.network
+      .request({ nodeId: leader }, PEER_CALL.propose, encodeForwarded(entries), options)
       .then((answer) => {
         this.#pendingBytes -= bytes;
         this.#pendingCount -= 1;
         done(resultOf(answer, entries.count));
       });
   }
+}
+
+/** Bounded by `pendingMaxCount`: more listeners than a few are no leak. */
+function forManyRequests(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
+}
+
+function formerLeader(): HearthError {
+  return new HearthError("unavailable", "another member leads now", { reason: "leader_changed" });
 }
 
 function tooMany(count: number): HearthError {

@@ -30,6 +30,13 @@ export interface PeerRequestModules {
   readonly logger: Logger;
 }
 
+/** Asked by whoever belongs to the same cluster. */
+const MEMBERS_ONLY: ReadonlySet<number> = new Set([
+  PEER_CALL.propose,
+  PEER_CALL.control,
+  PEER_CALL.status,
+]);
+
 export class PeerRequests {
   readonly #modules: PeerRequestModules;
 
@@ -52,6 +59,7 @@ export class PeerRequests {
 
   async #answer(request: PeerRequest, answer: AnswerPeer): Promise<void> {
     const { call, body } = request;
+    if (MEMBERS_ONLY.has(call)) this.#assertOurs(request.from);
     const reply = (value: object): void => answer({ ok: true, body: encodeJson(value) });
     switch (call) {
       case PEER_CALL.probe:
@@ -93,11 +101,26 @@ export class PeerRequests {
     return { clusterId: notice.clusterId };
   }
 
+  /** A refusal is an outcome, too: the asker shall know that nothing was logged. */
   #propose(bytes: Uint8Array<ArrayBuffer>, answer: AnswerPeer): void {
-    const { body, count } = decodeForwarded(bytes);
-    this.#modules.propose({ body, count, termAtLeast: 0, appendedAtMs: 0 }, (result) =>
-      answer({ ok: true, body: encodeOutcome(result) }),
-    );
+    const done = (result: ProposalResult): void =>
+      answer({ ok: true, body: encodeOutcome(result) });
+    let entries: ReturnType<typeof decodeForwarded>;
+    try {
+      entries = decodeForwarded(bytes);
+    } catch (error) {
+      return done({ ok: false, error: toHearthError(error) });
+    }
+    this.#modules.propose({ ...entries, termAtLeast: 0, appendedAtMs: 0 }, done);
+  }
+
+  /** Strangers may ask who this is, and to be taken in. */
+  #assertOurs({ clusterId, serverId }: NodeIntroduction): void {
+    const own = this.#modules.self().clusterId;
+    if (clusterId !== "" && clusterId === own) return;
+    throw new HearthError("permission_denied", `${serverId} is not of this cluster`, {
+      reason: "not_a_member",
+    });
   }
 }
 

@@ -1,0 +1,175 @@
+/** The first part of an orderly stop, and what /ready rests on meanwhile, in time that a test can hold still. */
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { HearthError, type Scheduler, SILENT_LOGGER } from "../../src/base/index.ts";
+import { ConsistencyWatch } from "../../src/cli/server/consistency.ts";
+import { handOver } from "../../src/cli/server/hand-over.ts";
+import type { ReadIndexDone } from "../../src/replica/index.ts";
+import type { ClusterView, MemberView } from "../../src/service/index.ts";
+
+/** Timers that fire when the test moves the time. */
+class ManualTime implements Scheduler {
+  nowMs = 0;
+  #timers: { readonly atMs: number; readonly task: () => void }[] = [];
+
+  monotonicMs(): number {
+    return this.nowMs;
+  }
+
+  defer(task: () => void): void {
+    setImmediate(task);
+  }
+
+  after(delayMs: number, task: () => void): () => void {
+    const timer = { atMs: this.nowMs + delayMs, task };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+  }
+
+  /** Longest delay that somebody waits for. */
+  get waitsMs(): number {
+    return Math.max(0, ...this.#timers.map(({ atMs }) => atMs - this.nowMs));
+  }
+
+  pass(durationMs: number): void {
+    const endMs = this.nowMs + durationMs;
+    for (;;) {
+      const [next] = this.#timers
+        .filter(({ atMs }) => atMs <= endMs)
+        .sort((a, b) => a.atMs - b.atMs);
+      if (next === undefined) break;
+      this.#timers = this.#timers.filter((timer) => timer !== next);
+      this.nowMs = next.atMs;
+      next.task();
+    }
+    this.nowMs = endMs;
+  }
+}
+
+function viewOf(voters: number, leader: string | null): ClusterView {
+  const members = ["a", "b", "c"].slice(0, voters).map((serverId) => ({
+    serverId,
+    suffrage: "voter",
+    isSelf: serverId === "a",
+    isLeader: serverId === leader,
+  }));
+  return {
+    voters,
+    leader: leader === null ? null : { id: leader, address: "" },
+    members: members as unknown as readonly MemberView[],
+  } as ClusterView;
+}
+
+async function stopping(
+  voters: number,
+  leader: string | null,
+  transfer: () => Promise<string>,
+): Promise<{ said: string[]; lingerMs: number }> {
+  const time = new ManualTime();
+  const said: string[] = [];
+  let view = viewOf(voters, leader);
+  const done = handOver(
+    { lingerMs: 15_000, timeoutMs: 20_000 },
+    {
+      control: {
+        view: () => view,
+        transferLeadership: async () => {
+          view = viewOf(voters, await transfer());
+          return { changed: true, text: "", members: [], voters, failureTolerance: 1 };
+        },
+      },
+      scheduler: time,
+      logger: SILENT_LOGGER,
+      onDoing: (text) => said.push(text),
+    },
+  );
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+  const lingerMs = time.waitsMs;
+  time.pass(lingerMs);
+  await done;
+  return { said, lingerMs };
+}
+
+describe("an orderly stop", () => {
+  it("of a leader moves the leadership, then gives clients time, at most half of the stop's", async () => {
+    assert.deepEqual(await stopping(3, "a", async () => "c"), {
+      said: ["handing over the leadership", "leadership moved to c"],
+      lingerMs: 10_000,
+    });
+  });
+
+  it("goes on when nobody takes over", async () => {
+    const refuse = (): Promise<string> => Promise.reject(new HearthError("unavailable", "no"));
+    const { said, lingerMs } = await stopping(3, "a", refuse);
+    assert.deepEqual([said.at(-1), lingerMs], ["nobody could take the leadership", 10_000]);
+  });
+
+  it("of a follower only gives clients time, and of the only voter nothing", async () => {
+    const never = (): Promise<string> => assert.fail("handed over");
+    const follower = await stopping(3, "b", never);
+    assert.deepEqual(follower.said, ["requests are answered until clients have noticed"]);
+    assert.deepEqual(await stopping(1, "a", never), { said: [], lingerMs: 0 });
+  });
+});
+
+class FakeReplica {
+  isServing = false;
+  applied = 0;
+  readonly asked: ReadIndexDone[] = [];
+  membership = {
+    index: 1,
+    membership: {
+      members: [],
+      voters: ["a", "b", "c"] as readonly string[],
+      votersOutgoing: [],
+      learners: [],
+      learnersNext: [],
+    },
+  };
+
+  status(): never {
+    return { appliedIndex: this.applied } as never;
+  }
+
+  readIndex(done: ReadIndexDone): void {
+    this.asked.push(done);
+  }
+}
+
+describe("being consistent", () => {
+  it("needs a read index of the leader that is applied here, and not older than a moment", () => {
+    const time = new ManualTime();
+    const replica = new FakeReplica();
+    const watch = new ConsistencyWatch(replica, time);
+    watch.start();
+    assert.equal(watch.isConsistent, false);
+    time.pass(5_000);
+    assert.equal(replica.asked.length, 1, "one question at a time");
+    replica.asked.shift()?.({ ok: true, index: 100, term: 1 });
+    assert.equal(watch.isConsistent, false);
+    replica.applied = 60;
+    time.pass(500);
+    assert.deepEqual(watch.lag, { entries: 40, entriesPerSec: watch.lag?.entriesPerSec });
+    assert.ok((watch.lag?.entriesPerSec ?? 0) > 1, "it has been catching up");
+    replica.applied = 100;
+    assert.equal(watch.isConsistent, true);
+    assert.equal(watch.lag, null);
+    time.pass(10_000);
+    assert.equal(watch.isConsistent, false, "nobody has answered since");
+    watch.stop();
+    assert.equal(time.waitsMs, 0);
+  });
+
+  it("of the only voter needs nobody", () => {
+    const replica = new FakeReplica();
+    replica.membership.membership.voters = ["a"];
+    const watch = new ConsistencyWatch(replica, new ManualTime());
+    replica.isServing = true;
+    watch.start();
+    assert.deepEqual([watch.isConsistent, replica.asked.length], [true, 0]);
+    watch.stop();
+  });
+});
