@@ -23,6 +23,7 @@ import { type ChunkRead, Requester, type RequestSpec } from "./requester.ts";
 import * as requests from "./requests.ts";
 import { Router } from "./router.ts";
 import { StatusFeed } from "./status-feed.ts";
+import { SessionWriter } from "./write-session.ts";
 import type {
   BlockInput,
   BlockListParams,
@@ -63,6 +64,8 @@ class Client implements HearthClient {
   readonly #router: Router;
   readonly #admission: Admission;
   readonly #requester: Requester;
+  /** Null: writes travel without a session. */
+  readonly #sessions: SessionWriter | null;
   #closing: Promise<void> | null = null;
 
   constructor(options: ClientOptions) {
@@ -71,6 +74,10 @@ class Client implements HearthClient {
     this.#router = new Router(options, { status: this.#status });
     const modules = { router: this.#router, admission: this.#admission };
     this.#requester = new Requester(options, modules);
+    const { defaultTimeoutMs } = options;
+    this.#sessions = options.exactlyOnce
+      ? new SessionWriter({ open: () => this.#openSession(), defaultTimeoutMs })
+      : null;
   }
 
   /** Waits for the first connection; closes the client if there is none. */
@@ -85,11 +92,11 @@ class Client implements HearthClient {
   }
 
   addBlock(block: BlockInput, options: CallOptions = {}): Promise<WriteResult> {
-    return this.#single(() => requests.addBlockRequest(block), decodeWriteReply, options);
+    return this.#write(requests.addBlockWrite(block), options);
   }
 
   addBlocks(blocks: readonly BlockInput[], options: CallOptions = {}): Promise<WriteResult> {
-    return this.#single(() => requests.addBlocksRequest(blocks), decodeWriteReply, options);
+    return this.#write(requests.addBlocksWrite(blocks), options);
   }
 
   getBlockMetadata(params: BlockListParams, options: ReadOptions = {}): AsyncIterable<PlanBatch> {
@@ -168,6 +175,20 @@ class Client implements HearthClient {
     const status: ConnectionStatus = { kind: "closed", reason: "close() was called" };
     this.#status.publish(status);
     publishConnection(status);
+  }
+
+  #write(write: requests.PlainWrite, options: CallOptions): Promise<WriteResult> {
+    if (this.#sessions === null)
+      return this.#single(() => requests.writeRequest(write), decodeWriteReply, options);
+    return this.#sessions.write((numbers, limits) => {
+      const build = (): RequestSpec => requests.sessionWriteRequest(write, numbers);
+      return this.#single(build, decodeWriteReply, limits);
+    }, options);
+  }
+
+  async #openSession(): Promise<number> {
+    const { logIndex } = await this.#single(requests.openSessionRequest, decodeWriteReply, {});
+    return logIndex;
   }
 
   /** A request that cannot be encoded, or started, rejects like any other failure. */

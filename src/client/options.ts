@@ -21,6 +21,7 @@ export interface ClientOptions {
   readonly reconnectMaxDelayMs: number;
   readonly dictionaryMaxBytes: number;
   readonly keepAliveIntervalMs: number;
+  readonly exactlyOnce: boolean;
   readonly transport: Transport;
 }
 
@@ -63,6 +64,7 @@ export function resolveOptions(options: ConnectOptions): ClientOptions {
     reconnectMaxDelayMs: options.reconnect?.maxDelayMs ?? DEFAULTS.reconnectMaxDelayMs,
     dictionaryMaxBytes: options.dictionaryMaxBytes ?? DEFAULTS.dictionaryMaxBytes,
     keepAliveIntervalMs: options.keepAliveIntervalMs ?? DEFAULTS.keepAliveIntervalMs,
+    exactlyOnce: options.exactlyOnce ?? false,
     transport: options.transport ?? createWebSocketTransport(),
   };
   checkNumbers(resolved, problems);

@@ -1,6 +1,7 @@
 /** Every request of the protocol that users can make: its name, its operation, how often it may be made, its bytes. */
 import { invalidArgument } from "../base/index.ts";
 import {
+  beginSessionWrite,
   type ByteSink,
   type Consistency,
   encodeBlock,
@@ -11,6 +12,8 @@ import {
   encodeTenantRequest,
   OP,
   type QueryRequest,
+  type SessionNumbers,
+  type SessionWrite,
 } from "../protocol/index.ts";
 import { buildFrame, type PayloadWriter } from "./frames.ts";
 import type { RequestSpec } from "./requester.ts";
@@ -30,19 +33,48 @@ const KINDS = {
   once: { isWrite: true, isRepeatable: false },
 } as const;
 
-/** The first write of a block id wins, so adding a block again changes nothing. */
-export function addBlockRequest(block: BlockInput): RequestSpec {
-  return build("addBlock", OP.add_block, KINDS.repeatable, (sink) => {
+/** A write before it is known how it travels: by itself, or under a number of a session. */
+export interface PlainWrite {
+  readonly method: string;
+  readonly opcode: SessionWrite["opcode"];
+  readonly payload: PayloadWriter;
+}
+
+export function addBlockWrite(block: BlockInput): PlainWrite {
+  const payload = (sink: ByteSink): void => {
     if (block instanceof Uint8Array) sink.append(block);
     else encodeBlock(block, sink);
+  };
+  return { method: "addBlock", opcode: OP.add_block, payload };
+}
+
+export function addBlocksWrite(blocks: readonly BlockInput[]): PlainWrite {
+  const payload = (sink: ByteSink): void => {
+    if (blocks.length === 0) throw invalidArgument("no_blocks", "Cannot add blocks: none given");
+    encodeBlockBatch(sink, blocks);
+  };
+  return { method: "addBlocks", opcode: OP.add_blocks, payload };
+}
+
+/** The first write of a block id wins, so adding a block again changes nothing. */
+export function writeRequest({ method, opcode, payload }: PlainWrite): RequestSpec {
+  return build(method, opcode, KINDS.repeatable, payload);
+}
+
+/** Under its number it takes effect once, so repeating it is harmless whatever it is. */
+export function sessionWriteRequest(
+  { method, opcode, payload }: PlainWrite,
+  numbers: SessionNumbers,
+): RequestSpec {
+  return build(method, OP.session_write, KINDS.repeatable, (sink) => {
+    beginSessionWrite(sink, { ...numbers, opcode });
+    payload(sink);
   });
 }
 
-export function addBlocksRequest(blocks: readonly BlockInput[]): RequestSpec {
-  return build("addBlocks", OP.add_blocks, KINDS.repeatable, (sink) => {
-    if (blocks.length === 0) throw invalidArgument("no_blocks", "Cannot add blocks: none given");
-    encodeBlockBatch(sink, blocks);
-  });
+/** Opening one more session than is used does no harm: it is forgotten. */
+export function openSessionRequest(): RequestSpec {
+  return build("openSession", OP.open_session, KINDS.repeatable, writeNothing);
 }
 
 export function blockListRequest(

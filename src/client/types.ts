@@ -36,6 +36,11 @@ export interface ConnectOptions {
   readonly dictionaryMaxBytes?: number;
   /** A silent connection is probed after this time and dropped after a second one. 0 = never. Default: 10000. */
   readonly keepAliveIntervalMs?: number;
+  /**
+   * Writes take effect once, however often they are sent: each has a number in a session that the cluster keeps. Costs one
+   * request more per client, and at most 256 writes are open at a time. Default: false.
+   */
+  readonly exactlyOnce?: boolean;
   /** Ends the wait of connect(), which then rejects with `signal.reason`. */
   readonly signal?: AbortSignal;
   /** How frames travel. Default: binary WebSocket messages. */

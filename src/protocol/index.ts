@@ -118,9 +118,11 @@ export {
   iterateEntries,
 } from "./command/entry-body.ts";
 export {
+  beginSessionEntry,
   appendSessionEntry,
   decodeSessionEntry,
   type SessionEntry,
+  type SessionNumbers,
 } from "./command/session-entry.ts";
 export {
   decodeCompactedBlocks,
@@ -183,3 +185,8 @@ export {
 } from "./refusals.ts";
 export { EntryReader, type EntryViews } from "./stored/entry-reader.ts";
 export { type EntryIds, EntryWriter } from "./stored/entry-writer.ts";
+export {
+  beginSessionWrite,
+  decodeSessionWrite,
+  type SessionWrite,
+} from "./client/session-write.ts";

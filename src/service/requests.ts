@@ -11,6 +11,7 @@ import {
   decodeBlockListRequest,
   decodeCommandRequest,
   decodeQueryRequest,
+  decodeSessionWrite,
   decodeTenantRequest,
   encodeJsonMessage,
   encodeTenantReply,
@@ -89,6 +90,10 @@ export class RequestService {
         return this.#modules.writes.addBlock(payload, reply);
       case OP.add_blocks:
         return this.#modules.writes.addBlocks(payload, reply);
+      case OP.open_session:
+        return this.#modules.writes.openSession(reply);
+      case OP.session_write:
+        return this.#sessionWrite(payload, reply);
       case OP.query_metadata:
         return this.#queryMetadata(payload, reply);
       case OP.query_metadata_labels:
@@ -120,6 +125,13 @@ export class RequestService {
       reads.failed(reply, error);
     }
     return true;
+  }
+
+  #sessionWrite(bytes: Uint8Array, reply: Reply): void {
+    const { payload, opcode, ...numbers } = decodeSessionWrite(bytes);
+    const { writes } = this.#modules;
+    if (opcode === OP.add_block) writes.addBlock(payload, reply, numbers);
+    else writes.addBlocks(payload, reply, numbers);
   }
 
   #queryMetadata(payload: Uint8Array, reply: Reply): void {

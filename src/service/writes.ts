@@ -16,12 +16,14 @@ import { HearthError } from "../base/index.ts";
 import {
   appendAddBlockEntry,
   beginEntry,
+  beginSessionEntry,
   ByteSink,
   checkBlockBatch,
   COMMAND,
   encodeWriteReply,
   endEntry,
   ENTRY_HEADER_BYTES,
+  type SessionNumbers,
   validateBlock,
   type ValidationFailure,
 } from "../protocol/index.ts";
@@ -76,25 +78,39 @@ export class WriteService {
     return this.#pendingBatches > 0 || this.#writes.length > 0;
   }
 
-  /** The wire Block in `payload`; borrowed. */
-  addBlock(payload: Uint8Array, reply: Reply): void {
+  /** The wire Block in `payload`; borrowed. In a session the write takes effect once, however often it comes. */
+  addBlock(payload: Uint8Array, reply: Reply, session: SessionNumbers | null = null): void {
     this.#admit(payload.length);
     const start = this.#batch.length;
+    if (session !== null) beginSessionEntry(this.#batch, session);
+    const inner = this.#batch.length;
     appendAddBlockEntry(this.#batch, payload);
-    const failure = validateBlock(this.#batch.u8, start + SINGLE_BLOCK_OFFSET, payload.length);
+    const failure = validateBlock(this.#batch.u8, inner + SINGLE_BLOCK_OFFSET, payload.length);
     if (failure !== null) throw this.#refuse(start, failure);
+    if (session !== null) endEntry(this.#batch, start);
     this.#keep(reply);
   }
 
   /** Many blocks as one entry: all of them or none. */
-  addBlocks(payload: Uint8Array, reply: Reply): void {
+  addBlocks(payload: Uint8Array, reply: Reply, session: SessionNumbers | null = null): void {
     this.#admit(payload.length);
     const start = this.#batch.length;
+    if (session !== null) beginSessionEntry(this.#batch, session);
+    const inner = this.#batch.length;
     beginEntry(this.#batch, COMMAND.addBlocks);
     this.#batch.append(payload);
-    endEntry(this.#batch, start);
-    const failure = checkBlockBatch(this.#batch.u8, start + ENTRY_HEADER_BYTES, payload.length);
+    endEntry(this.#batch, inner);
+    const failure = checkBlockBatch(this.#batch.u8, inner + ENTRY_HEADER_BYTES, payload.length);
     if (failure !== null) throw this.#refuse(start, failure);
+    if (session !== null) endEntry(this.#batch, start);
+    this.#keep(reply);
+  }
+
+  /** Begins a session; its id is the log index of the answer. */
+  openSession(reply: Reply): void {
+    this.#admit(ENTRY_HEADER_BYTES);
+    const start = beginEntry(this.#batch, COMMAND.openSession);
+    endEntry(this.#batch, start);
     this.#keep(reply);
   }
 

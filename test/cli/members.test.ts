@@ -188,7 +188,8 @@ describe("a cluster of three", () => {
 
   it("SIGTERM: the leader hands over first, and a client that writes meanwhile notices nothing", async () => {
     const leader = await leaderOf(members);
-    const client = await connect({ endpoints: members.map(({ endpoint }) => endpoint) });
+    const endpoints = members.map(({ endpoint }) => endpoint);
+    const client = await connect({ endpoints, exactlyOnce: true });
     let isOver = false;
     const writing = (async () => {
       while (!isOver) await write(client);

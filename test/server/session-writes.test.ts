@@ -6,9 +6,13 @@ import { HearthError } from "../../src/base/index.ts";
 import {
   appendAddBlockEntry,
   beginCommandRequest,
+  beginSessionWrite,
   type ByteSink,
+  COMMAND,
+  decodeSessionEntry,
   decodeWriteReply,
   encodeBlockBatch,
+  iterateEntries,
   OP,
 } from "../../src/protocol/index.ts";
 import {
@@ -51,6 +55,48 @@ describe("writes", () => {
     );
     assert.equal(bench.connection.corks, 1, "answers of a batch leave together");
     assert.equal(bench.writes.pendingBytes, 0);
+  });
+
+  test("a write of a session stands in the log in its envelope, checked like any other", async () => {
+    const bench = greeted();
+    const numbers = { sessionId: 7, sequence: 3, ackedThrough: 2 };
+    const inSession = (requestId: number, payload: Uint8Array, opcode: 2 | 3 = OP.add_block) =>
+      frame({
+        opcode: OP.session_write,
+        requestId,
+        payload: encoded((sink: ByteSink) => {
+          beginSessionWrite(sink, { ...numbers, opcode });
+          sink.append(payload);
+        }),
+      });
+    const batch = encoded((sink: ByteSink) => encodeBlockBatch(sink, [BLOCK]));
+    bench.session.message(frame({ opcode: OP.open_session, requestId: 1 }));
+    bench.session.message(inSession(2, blockPayload()));
+    bench.session.message(inSession(3, batch, OP.add_blocks));
+    bench.session.message(inSession(4, new Uint8Array([1, 2, 3])));
+    assertRefused(bench, "invalid_argument", "bad_structure", 4);
+    const other = frame({
+      opcode: OP.session_write,
+      requestId: 5,
+      payload: new Uint8Array(32).fill(0).fill(9, 24, 25),
+    });
+    bench.session.message(other);
+    assert.equal(bench.connection.take().length, 1, "an operation that cannot stand in a session");
+    await nextTurn();
+    const { body, count } = bench.main.proposals[0]?.proposal ?? assert.fail("nothing proposed");
+    assert.equal(count, 3);
+    const found: unknown[] = [];
+    iterateEntries(body, body.length, (command, _version, offset, length) => {
+      if (command === COMMAND.openSession) return found.push(["open", length]);
+      const { sessionId, sequence, ackedThrough, ...inner } = decodeSessionEntry(
+        body,
+        offset,
+        length,
+      );
+      return found.push([inner.command, sessionId, sequence, ackedThrough]);
+    });
+    const entry = [COMMAND.addBlocks, 7, 3, 2];
+    assert.deepEqual(found, [["open", 0], entry, entry]);
   });
 
   test("a refused write leaves the others of its turn as they were", async () => {

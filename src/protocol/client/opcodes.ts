@@ -38,6 +38,8 @@ export const OP = {
   inspect: 15,
   ping: 16,
   dictionary: 17,
+  open_session: 18,
+  session_write: 19,
 } as const;
 
 export type OpcodeName = keyof typeof OP;
@@ -61,6 +63,8 @@ export const OPCODES: readonly Opcode[] = [
   op("inspect", "read", "look into the state machine; only where the server allows it"),
   op("ping", "control", "nothing but an answer"),
   op("dictionary", "control", "sent by servers: records that later answers refer to"),
+  op("open_session", "write", "begin a session, in which a repeated write takes effect once"),
+  op("session_write", "write", "a write of a session: add_block or add_blocks under a number"),
 ];
 
 const BY_NUMBER: readonly (Opcode | undefined)[] = Array.from({ length: 256 }, (_, number) =>

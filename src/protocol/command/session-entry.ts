@@ -36,15 +36,24 @@ const INNER_COMMANDS: ReadonlySet<number> = new Set([
   COMMAND.deleteTombstones,
 ]);
 
+/** Which write of which session; what the table of sessions knows it by. */
+export type SessionNumbers = Pick<SessionEntry, "sessionId" | "sequence" | "ackedThrough">;
+
+/** Starts an envelope; append one whole entry behind it, then call `endEntry` with what this returns. */
+export function beginSessionEntry(sink: ByteSink, numbers: SessionNumbers): number {
+  const start = beginEntry(sink, COMMAND.sessionEntry);
+  const { sessionId, sequence, ackedThrough } = numbers;
+  sink.append(new Uint8Array(new Float64Array([sessionId, sequence, ackedThrough]).buffer));
+  return start;
+}
+
 /** Appends `entry`, one whole entry with its padding, in an envelope. Returns the length of the whole. */
 export function appendSessionEntry(
   sink: ByteSink,
-  request: Pick<SessionEntry, "sessionId" | "sequence" | "ackedThrough">,
+  numbers: SessionNumbers,
   entry: Uint8Array,
 ): number {
-  const start = beginEntry(sink, COMMAND.sessionEntry);
-  const { sessionId, sequence, ackedThrough } = request;
-  sink.append(new Uint8Array(new Float64Array([sessionId, sequence, ackedThrough]).buffer));
+  const start = beginSessionEntry(sink, numbers);
   sink.append(entry);
   return endEntry(sink, start);
 }
