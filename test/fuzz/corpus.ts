@@ -5,7 +5,9 @@ import {
   appendAddBlockEntry,
   appendEntry,
   beginCommandRequest,
+  beginSessionWrite,
   type BlockMeta,
+  type ByteSink,
   COMMAND,
   encodeBlock,
   encodeBlockBatch,
@@ -96,7 +98,25 @@ export const SEEDS: readonly Seed[] = [
   (prng) => ({ opcode: OP.command, payload: randomCommand(prng) }),
   (prng) => ({ opcode: OP.inspect, payload: randomQuestion(prng) }),
   () => ({ opcode: OP.ping }),
+  () => ({ opcode: OP.open_session }),
+  (prng) => ({
+    opcode: OP.session_write,
+    payload: encoded((sink) => randomSessionWrite(prng, sink)),
+  }),
 ];
+
+/** Numbers that a client makes, and others. */
+function randomSessionWrite(prng: Prng, sink: ByteSink): void {
+  const number = (): number => prng.pick([0, 1, 2, 300, -1, 0.5, Number.NaN, 2 ** 60]);
+  const numbers = { sessionId: number(), sequence: number(), ackedThrough: number() };
+  if (prng.nextChance(0.5)) {
+    beginSessionWrite(sink, { ...numbers, opcode: OP.add_block });
+    encodeBlock(randomBlock(prng), sink);
+  } else {
+    beginSessionWrite(sink, { ...numbers, opcode: OP.add_blocks });
+    encodeBlockBatch(sink, randomBlocks(prng));
+  }
+}
 
 export function randomSelector(prng: Prng): string {
   if (prng.nextChance(0.4)) return prng.pick(SELECTORS);
