@@ -5,7 +5,7 @@
  *  old --propose--> joint (old and new decide) --committed: the leader by itself--> new
  * ```
  *
- * A change that touches learners only is one entry: the voters, and with them every quorum, stay the same.
+ * A change that touches learners or addresses only is one entry: the voters, and with them every quorum, stay the same.
  */
 
 import { membershipBatch } from "./batches.ts";
@@ -133,6 +133,10 @@ function applyChange(
   }
   if (!members.has(id)) {
     return kind === CHANGE.addVoter ? `"${id}" is not a learner` : `"${id}" is not a member`;
+  }
+  if (kind === CHANGE.readdress) {
+    members.set(id, member);
+    return null;
   }
   if (kind === CHANGE.remove) {
     voters.delete(id);

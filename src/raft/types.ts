@@ -73,6 +73,8 @@ export const CHANGE = {
   addVoter: "addVoter",
   demote: "demote",
   remove: "remove",
+  /** The same member at another address, or under another name. */
+  readdress: "readdress",
 } as const;
 
 /** One wish; several in one proposal go through one joint configuration. */

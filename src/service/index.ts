@@ -1,5 +1,6 @@
 export {
   AddressBook,
+  AddressKeeper,
   Adoption,
   Control,
   FORWARD_DEFAULTS,

@@ -16,7 +16,7 @@ import {
   startCluster,
   until,
 } from "../support/cluster-process.ts";
-import { startServer } from "../support/server-process.ts";
+import { findFreePorts, startServer } from "../support/server-process.ts";
 
 const BLOCKS = new LoadGenerator({
   ...LOAD_DEFAULTS,
@@ -282,6 +282,27 @@ describe("changing the members", () => {
     const leader = await leaderOf(members);
     assert.equal((await change(leader, "DELETE", "/api/v1/members/node-4")).status, 200);
     await joins.kill();
+  });
+
+  it("a member that comes back under another address is found there", async () => {
+    const leader = await leaderOf(members);
+    const [moved] = others(leader) as [MemberProcess];
+    const before = (await leader.view()).configurationIndex;
+    await moved.kill();
+    const [port] = await findFreePorts(1);
+    await moved.start([
+      `-metastore.raft.bind-address=127.0.0.1:${port}`,
+      `-metastore.raft.advertise-address=127.0.0.1:${port}`,
+    ]);
+    await moved.ready();
+    await until("the configuration has it", async () => {
+      const { configurationIndex } = await leader.view();
+      return configurationIndex > before;
+    });
+    assert.match(leader.process.output(), new RegExp(`another address".*127.0.0.1:${port}`));
+    await moved.kill();
+    await moved.start();
+    await moved.ready();
   });
 
   it("a node of another cluster is refused, and each keeps its own data", async () => {

@@ -300,6 +300,25 @@ test("truncation brings back the configuration before", () => {
   assert.deepEqual(votersOf(cluster, "a"), ["a", "b", "c"]);
 });
 
+test("a member that has moved is one entry, and every quorum stays", () => {
+  const moved = { ...memberOf("b"), address: "elsewhere:9099" };
+  const change = { kind: CHANGE.readdress, member: moved };
+  const after = changedMembership(voting("a", "b", "c"), [change], () => null);
+  assert.ok(after.ok);
+  assert.deepEqual(after.membership, {
+    ...voting("a", "b", "c"),
+    members: [memberOf("a"), moved, memberOf("c")],
+  });
+  const stranger = { kind: CHANGE.readdress, member: memberOf("z") };
+  assert.deepEqual(
+    changedMembership(voting("a"), [stranger], () => null),
+    {
+      ok: false,
+      detail: '"z" is not a member',
+    },
+  );
+});
+
 test("bootstrap gives the same bytes everywhere, whatever the order of the members", () => {
   const [a, b] = [new Lone({}, null), new Lone({ nodeId: "b" }, null)];
   assert.deepEqual(a.core.state.log.tail, b.core.state.log.tail);

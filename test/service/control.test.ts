@@ -152,6 +152,19 @@ describe("adding", () => {
     assert.deepEqual([changed, text], [false, "b is a voter already"]);
   });
 
+  it("a member that answers elsewhere gets its new address", async () => {
+    const member = new FakeMember(["a", "b"]);
+    const { control, network } = setUp(member);
+    const addresses = { peer: "moved:9099", http: "", websocket: "" };
+    const nodeId = idOf("b");
+    stranger(network, "moved", { nodeId, serverId: "b", addresses, clusterId: "8f1c2a04" });
+    const { changed, text } = await control.addMember({ address: "moved:9099" });
+    assert.deepEqual([changed, text], [true, "b is a voter already, and is at moved:9099 now"]);
+    assert.deepEqual(member.changes, [
+      { kind: "readdress", member: { id: nodeId, serverId: "b", address: "moved:9099" } },
+    ]);
+  });
+
   const refused: readonly (readonly [string, Partial<ProbeAnswer>, object])[] = [
     [
       "a disk that was emptied, under its old name",

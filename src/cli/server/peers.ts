@@ -21,6 +21,7 @@ import type { Member, Message } from "../../raft/index.ts";
 import type { PeerReceiver, PeerTransport, Replica } from "../../replica/index.ts";
 import {
   AddressBook,
+  AddressKeeper,
   Adoption,
   Control,
   FORWARD_DEFAULTS,
@@ -61,6 +62,7 @@ export class Peers implements PeerTransport {
   #proposer: ReplicaProposer | null = null;
   #formation: Formation | null = null;
   #adoption: Adoption | null = null;
+  #addresses: AddressKeeper | null = null;
   /** In this process: the others may not know yet. */
   #hasFounded = false;
   /** In this process, by its own wish. */
@@ -119,6 +121,7 @@ export class Peers implements PeerTransport {
       onMessage: (message) => this.#receiver?.onMessage(message),
       onUnreachable: (peer) => this.#receiver?.onUnreachable(peer),
       onRequest: (request, answer) => requests.handle(request, answer),
+      onIntroduced: () => this.#addresses?.check(),
     });
   }
 
@@ -221,6 +224,13 @@ export class Peers implements PeerTransport {
       { readTimeoutMs: this.#config.cluster.applyTimeoutMs },
       { replica, metrics, forwarder: this.#forwarder, book: this.book, nodeId: identity.nodeId },
     );
+    this.#addresses = new AddressKeeper({
+      member: replica,
+      self: () => this.#introduction,
+      peers: () => this.network.peers(),
+      scheduler: SYSTEM_SCHEDULER,
+      logger: this.#modules.logger,
+    });
   }
 
   /** Role, leader or members changed. */
@@ -229,6 +239,8 @@ export class Peers implements PeerTransport {
     this.network.setMembers(members);
     this.#forwarder.leaderChanged(this.#replica?.leader ?? "");
     this.#adoption?.check();
+    // In a later turn: a change of the members is no answer to hearing of one.
+    SYSTEM_SCHEDULER.defer(() => this.#addresses?.check());
   }
 
   /** Errors: what kept the peer port closed, when the log says that there are others after all. */
@@ -280,6 +292,7 @@ export class Peers implements PeerTransport {
     this.#isClosed = true;
     this.giveUp();
     this.#adoption?.stop();
+    this.#addresses?.stop();
     await this.network.close();
   }
 

@@ -39,3 +39,15 @@ export class AddressBook {
     return error.leader === null ? error : error.with({ leader: this.hint(error.leader, kind) });
   }
 }
+
+/**
+ * Whether the address that a node gives of itself can take the place of the one at which it was found: not if it was left
+ * at a default that leads others back to themselves.
+ */
+export function isReachableInstead(own: string, found: string): boolean {
+  return own !== "" && (!isLoopback(own) || found === "" || isLoopback(found));
+}
+
+function isLoopback(address: string): boolean {
+  return /^(localhost|127\.|\[::1\])/.test(address);
+}

@@ -14,6 +14,7 @@ import {
 } from "../../cluster/index.ts";
 import { CHANGE, type Member, type MembershipChange, type NodeId } from "../../raft/index.ts";
 import type { Replica } from "../../replica/index.ts";
+import { isReachableInstead } from "./address-book.ts";
 import {
   assertCanBeDecided,
   assertNewMember,
@@ -157,11 +158,7 @@ export class MemberChanges {
     }
     const members = this.#members(member);
     const known = members.find((candidate) => candidate.member.id === nodeId);
-    if (known !== undefined)
-      return changeResult(members, {
-        changed: false,
-        text: `${serverId} is a ${known.suffrage} already`,
-      });
+    if (known !== undefined) return this.#readdress(member, known, answer, wish);
     this.#assertOurs(answer);
     const added = { id: nodeId, serverId, address: addressOf(answer, wish.address) };
     assertNewMember(members, added);
@@ -171,6 +168,26 @@ export class MemberChanges {
     const result = await this.#change(member, { change, after, text, isDry: wish.dryRun === true });
     this.#modules.onMembers();
     return result;
+  }
+
+  /** A member that is added again may have moved. */
+  async #readdress(
+    member: MemberPort,
+    known: PlannedMember,
+    answer: ProbeAnswer,
+    wish: AddWish,
+  ): Promise<ChangeResult> {
+    const { serverId } = answer;
+    const members = this.#members(member);
+    const address = addressOf(answer, wish.address);
+    if (known.member.address === address)
+      return changeResult(members, {
+        changed: false,
+        text: `${serverId} is a ${known.suffrage} already`,
+      });
+    const change = { kind: CHANGE.readdress, member: { ...known.member, address } };
+    const text = `${serverId} is a ${known.suffrage} already, and is at ${address} now`;
+    return this.#change(member, { change, after: members, text, isDry: wish.dryRun === true });
   }
 
   async #promote(member: MemberPort, wish: PromoteWish): Promise<ChangeResult> {
@@ -385,12 +402,7 @@ function withSuffrage(
   return members.map((each) => (each.member.id === id ? { member: each.member, suffrage } : each));
 }
 
-/** What a node says of itself is what others can use, unless it was left at a default that leads back to the asker. */
+/** What a node says of itself is what others can use, where it can be. */
 function addressOf({ addresses }: ProbeAnswer, asked: string): string {
-  const { peer } = addresses;
-  return peer === "" || (isLoopback(peer) && !isLoopback(asked)) ? asked : peer;
-}
-
-function isLoopback(address: string): boolean {
-  return /^(localhost|127\.|\[::1\])/.test(address);
+  return isReachableInstead(addresses.peer, asked) ? addresses.peer : asked;
 }

@@ -1,4 +1,5 @@
 export { AddressBook } from "./address-book.ts";
+export { AddressKeeper } from "./address-keeper.ts";
 export { Adoption } from "./adoption.ts";
 export type { MemberPort } from "./changes.ts";
 export { Control } from "./control.ts";
