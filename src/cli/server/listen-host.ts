@@ -21,3 +21,9 @@ export function splitAddress(address: string): { readonly host: string; readonly
   const host = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
   return { host, port: Number(address.slice(colon + 1)) };
 }
+
+/** An address of this node as others can use it: "every interface" is what the advertised address names. */
+export function reachableAt(address: string, advertised: string): string {
+  const name = advertised.replace(/:\d+$/, "");
+  return address.replace(/^(0\.0\.0\.0|\[::\])(?=:)/, name);
+}

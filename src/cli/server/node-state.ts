@@ -6,6 +6,7 @@ import type { NodePhase, NodeStatus, NodeView, SeatView } from "../../admin/inde
 import type { Config } from "../../config/index.ts";
 import type { IndexDatabase } from "../../db/index.ts";
 import type { DurableLog } from "../../log/index.ts";
+import { decodeMembershipBatch } from "../../raft/index.ts";
 import { SharedState } from "../../read/index.ts";
 import type { Replica } from "../../replica/index.ts";
 import type { ListeningAddress, ReaderPool } from "../../server/index.ts";
@@ -288,4 +289,11 @@ function sinceOrZero(sinceMs: number | null, nowMs: number): number {
 function bracketed(host: string): string {
   if (host === "") return "0.0.0.0";
   return host.includes(":") ? `[${host}]` : host;
+}
+
+/** Some configuration of the log has the node among its members. */
+export function wasMember(log: DurableLog, nodeId: string): boolean {
+  return log.memberships.some(({ body }) =>
+    decodeMembershipBatch({ body, bodyBytes: body.length }).members.some(({ id }) => id === nodeId),
+  );
 }

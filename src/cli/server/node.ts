@@ -31,19 +31,7 @@ import {
 } from "../../log/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import { QUERY_ENGINE_DEFAULTS } from "../../read/index.ts";
-import {
-  createPeerNetwork,
-  type NodeIntroduction,
-  PEER_DEFAULTS,
-  type TcpPeerNetwork,
-} from "../../cluster/index.ts";
-import {
-  CODEC_LIMITS,
-  decodeMembershipBatch,
-  decodeMessage,
-  encodeMessage,
-  type Member,
-} from "../../raft/index.ts";
+import type { Member } from "../../raft/index.ts";
 import { REPLICA_DEFAULTS, Replica } from "../../replica/index.ts";
 import {
   type ListeningAddress,
@@ -70,8 +58,9 @@ import { observeLogWrite, timedState } from "./instruments.ts";
 import { followDemand } from "./demand.ts";
 import { connectLocally } from "./local-client.ts";
 import { LoopMonitor } from "./loop-monitor.ts";
-import { listenHost, splitAddress } from "./listen-host.ts";
-import { NodeState } from "./node-state.ts";
+import { listenHost, reachableAt } from "./listen-host.ts";
+import { NodeState, wasMember } from "./node-state.ts";
+import { createNetwork } from "./peer-network.ts";
 import { Peers } from "./peers.ts";
 import { ReaderMetricsPoller } from "./reader-metrics.ts";
 import { NodeSnapshots, snapshotSchedule } from "./snapshots.ts";
@@ -239,7 +228,8 @@ export class HearthNode {
       version,
       logger,
       metrics,
-      createNetwork: (introduction) => this.#createNetwork(introduction, logger),
+      createNetwork: (introduction) =>
+        createNetwork(this.#config, { introduction, logger, metrics }),
       status: () => admin.statusBody(),
       onProgress: (text) => this.state.waiting(text),
     });
@@ -249,23 +239,6 @@ export class HearthNode {
     await peers.open();
     this.state.peerPortProblem = peers.listenProblem?.message ?? null;
     collectPeers(metrics, peers.network);
-  }
-
-  #createNetwork(introduction: NodeIntroduction, logger: Logger): TcpPeerNetwork {
-    const { host, port } = splitAddress(this.#config.cluster.bindAddress);
-    const random = new Prng(randomBytes(4).readUInt32LE());
-    const { messageMaxBytes } = CODEC_LIMITS;
-    return createPeerNetwork(
-      { ...PEER_DEFAULTS, introduction, listenHost: host, listenPort: port },
-      {
-        codec: { encode: encodeMessage, decode: decodeMessage, messageMaxBytes },
-        scheduler: SYSTEM_SCHEDULER,
-        random: () => random.nextU32(),
-        logger,
-        onRoundTrip: (peer, ms) =>
-          this.#modules.metrics.observe("hearth_raft_peer_rtt_seconds", ms / 1_000, { peer }),
-      },
-    );
   }
 
   async #findCluster(): Promise<void> {
@@ -445,13 +418,12 @@ export class HearthNode {
 
   /** Tells peers where clients find this node: on every interface means under the name that peers use. */
   #introduce(): void {
-    const { peers } = this.#parts;
     const { advertiseAddress } = this.#config.cluster;
-    const name = advertiseAddress.replace(/:\d+$/, "");
-    const reachable = (address: string): string =>
-      address.replace(/^(0\.0\.0\.0|\[::\])(?=:)/, name);
     const { http, websocket } = this.addresses;
-    peers?.introduce({ http: reachable(http), websocket: reachable(websocket) });
+    this.#parts.peers?.introduce({
+      http: reachableAt(http, advertiseAddress),
+      websocket: reachableAt(websocket, advertiseAddress),
+    });
   }
 
   async #handOver(): Promise<void> {
@@ -494,11 +466,4 @@ export class HearthNode {
 
 function givenUp(): HearthError {
   return new HearthError("cancelled", "The start was given up: the node is to stop");
-}
-
-/** Some configuration of the log has the node among its members. */
-function wasMember(log: DurableLog, nodeId: string): boolean {
-  return log.memberships.some(({ body }) =>
-    decodeMembershipBatch({ body, bodyBytes: body.length }).members.some(({ id }) => id === nodeId),
-  );
 }
