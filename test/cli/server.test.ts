@@ -170,7 +170,7 @@ describe("a running node", () => {
   it("stops in order at SIGTERM, and comes back with everything", async () => {
     const before = JSON.parse((await ask("status", "--json")).out).nodes[0];
     assert.equal(await server.stop(), 0, server.output());
-    assert.match(server.output(), /stop step done" step=8\/8 what="closing http"/);
+    assert.match(server.output(), /stop step done" step=(\d+)\/\1 what="closing http"/);
     assert.match(server.output(), /msg="node has stopped"/);
     assert.equal(
       (await hearth(["data", "inspect", "log", "--dir", join(directory, "raft")])).code,
@@ -258,9 +258,9 @@ describe("a start that is given up", () => {
     );
     let talk = "";
     child.stderr.on("data", (part: Buffer) => {
-      const isFirst = !talk.includes("step=2/9");
+      const isFirst = !talk.includes("step=2/");
       talk += part.toString();
-      if (isFirst && talk.includes("step=2/9")) child.kill("SIGTERM");
+      if (isFirst && talk.includes("step=2/")) child.kill("SIGTERM");
     });
     const code = await new Promise((resolve) => child.once("close", resolve));
     rmSync(directory, { recursive: true });
