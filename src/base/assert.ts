@@ -8,6 +8,11 @@ export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);
 }
 
+/** What a failed `assert` does, for hot paths where making the message would cost more than the check. */
+export function assertFailed(message: string): never {
+  throw new AssertionError(message);
+}
+
 /** Ends an exhaustive switch. */
 export function unreachable(value: never): never {
   throw new AssertionError(`Unreachable: ${JSON.stringify(value)}`);

@@ -1,4 +1,4 @@
-export { assert, AssertionError, unreachable } from "./assert.ts";
+export { assert, assertFailed, AssertionError, unreachable } from "./assert.ts";
 export { type Clock, SYSTEM_CLOCK } from "./clock.ts";
 export {
   ERROR_CODES,

@@ -32,6 +32,7 @@ import { Applier } from "./applier.ts";
 import { Campaigns } from "./campaigns.ts";
 import { noSnapshots, outcomeUnknown, refused } from "./errors.ts";
 import type { InstallProgress } from "./install.ts";
+import { Intake, type ProposeRefused } from "./intake.ts";
 import { LogCache } from "./log-cache.ts";
 import { LogWriter } from "./log-writer.ts";
 import { MemberView } from "./member-view.ts";
@@ -75,12 +76,11 @@ export interface LoopModules extends MemberModules {
   readonly progress: InstallProgress;
   /** Called after every piece that was applied. */
   readonly onProgress: () => void;
+  /** A proposal that the core has not taken: nothing of it is logged. */
+  readonly onRefused: (outcome: ProposeRefused, done: ProposeDone) => void;
   /** Final. */
   readonly onFailed: (error: HearthError) => void;
 }
-
-/** Least bytes of proposals that start a write before their turn ends: smaller writes cost more than the overlap gains. */
-const EARLY_WRITE_BYTES = 128 * 1024;
 
 /** Election timeouts after which a write of a former leader, or a campaign, is given up. */
 const GIVE_UP_TIMEOUTS = 2;
@@ -96,6 +96,7 @@ export class MemberLoop {
   readonly #snapshots: Snapshots | null;
   readonly #ticker: Ticker;
   readonly #output: Output = createOutput();
+  readonly #intake: Intake;
   readonly #queue = new ProposalQueue();
   readonly #answers = new Answers(this.#queue);
   readonly #reads = new ReadQueue();
@@ -105,9 +106,6 @@ export class MemberLoop {
   #isTurnScheduled = false;
   #isSweepScheduled = false;
   #isRunning = false;
-  /** Bytes of proposals since the last drain, and what was drained the last time there were some. */
-  #undrainedBytes = 0;
-  #drainedBytes = 0;
   /** Ticks since this member stopped leading while writes of its own were under way. */
   #ticksWithoutLead = 0;
   /** Work with a snapshot that the log has been told of, and that is not on its way into the state yet. */
@@ -125,6 +123,14 @@ export class MemberLoop {
     this.#writer = new LogWriter(log);
     this.view = new MemberView(options.nodeId);
     const { core } = this;
+    // A batch is logged in one frame and applied in one piece.
+    this.#intake = new Intake(Math.min(log.bodyMaxBytes, options.applyMaxBytes), {
+      core,
+      queue: this.#queue,
+      stats,
+      nowMs: () => this.#nowMs(),
+      onRefused: modules.onRefused,
+    });
     const onFailed = (error: HearthError): void => this.#fail(error);
     this.applier = new Applier(
       options,
@@ -183,7 +189,7 @@ export class MemberLoop {
   }
 
   get pendingProposals(): number {
-    return this.#queue.length;
+    return this.#queue.length + this.#intake.length;
   }
 
   get waitingReads(): number {
@@ -192,16 +198,12 @@ export class MemberLoop {
 
   // -- inputs --------------------------------------------------------------------------------------------------
 
-  /** Step 1. `done` is called only when the core has taken the entries. */
-  propose(entries: ProposedEntries, done: ProposeDone): ProposeOutcome {
-    const outcome = this.core.propose(entries, this.#nowMs());
-    if (!outcome.ok) return outcome;
-    const { firstIndex, term } = outcome;
-    this.#queue.push({ firstIndex, term, count: entries.count, done });
-    this.#undrainedBytes += entries.bodyBytes;
-    if (this.#mayWriteEarly()) this.#drain();
+  /** Step 1. `done` is called once: with the outcomes, or, as `onRefused`, at the end of the turn at the latest. */
+  propose(entries: ProposedEntries, done: ProposeDone): void {
+    this.#intake.add(entries, done);
+    const { log } = this.#modules;
+    if (this.#intake.isEnoughToWrite && !this.#isRunning && log.isIdle) this.#drain();
     this.#scheduleTurn();
-    return outcome;
   }
 
   /** Proposals that the core makes of its own: changes of the configuration. Answered like any other. */
@@ -236,6 +238,7 @@ export class MemberLoop {
 
   #input(change: () => void): void {
     if (this.#hasStopped) return;
+    this.#intake.handOver();
     change();
     this.#scheduleTurn();
   }
@@ -310,20 +313,11 @@ export class MemberLoop {
     this.#isRunning = false;
   }
 
-  /**
-   * Callers that were answered together come back together. With half of them on their way to the disk while the rest
-   * is still taken in, two groups alternate: one is written while the other is applied.
-   */
-  #mayWriteEarly(): boolean {
-    const enoughBytes = Math.max(EARLY_WRITE_BYTES, this.#drainedBytes / 2);
-    return this.#undrainedBytes >= enoughBytes && !this.#isRunning && this.#modules.log.isIdle;
-  }
-
   /** Hands out what the core wants done until it wants nothing more, then gives the disk its write (step 2). */
   #drain(): void {
     const output = this.#output;
-    if (this.#undrainedBytes > 0) this.#drainedBytes = this.#undrainedBytes;
-    this.#undrainedBytes = 0;
+    this.#intake.handOver();
+    this.#intake.drained();
     for (;;) {
       this.core.drain(output);
       this.#handle(output);
@@ -406,12 +400,12 @@ export class MemberLoop {
 
   scheduleSweep(): void {
     const { stateMachine, scheduler } = this.#modules;
-    if (stateMachine.sweep === undefined || this.#isSweepScheduled || this.#queue.length > 0)
-      return;
+    if (stateMachine.sweep === undefined || this.#isSweepScheduled) return;
+    if (this.pendingProposals > 0) return;
     this.#isSweepScheduled = true;
     scheduler.defer(() => {
       this.#isSweepScheduled = false;
-      if (this.#hasStopped || this.#queue.length > 0) return;
+      if (this.#hasStopped || this.pendingProposals > 0) return;
       if (this.applier.sweep()) this.scheduleSweep();
     });
   }
@@ -492,6 +486,7 @@ export class MemberLoop {
 
   /** Tells everybody who waits. What was accepted may or may not be in the log. */
   failAll(cause: HearthError, readError: HearthError): void {
+    for (const { done } of this.#intake.takeAll()) done({ ok: false, error: readError });
     this.#giveUpAll(cause);
     this.#campaigns.failAll(outcomeUnknown(cause));
     this.#reads.failAll(readError);

@@ -45,8 +45,9 @@ export const REPLICA_DEFAULTS = {
   replayMaxBytes: 1024 * 1024,
   // A commit then costs 5 % of what it commits.
   commitMaxBytes: 1024 * 1024,
-  // What a read after a quiet time may find uncommitted is committed on its demand; this is for local reads.
-  commitMaxDelayMs: 5,
+  // What a read after a quiet time may find uncommitted is committed on its demand; this is for local reads. With 5 ms
+  // a commit at 50k blocks/s held 250 of them and cost 3 us each; with 20 ms it is 1 us.
+  commitMaxDelayMs: 20,
   eagerCommitMs: 100,
   readsMax: 10_000,
   snapshotLogBytes: 256 * 1024 * 1024,

@@ -4,7 +4,7 @@
  *   opening -> replaying -> ready -> stopping -> stopped          any of them -> failed
  */
 
-import { assert, type HearthError, toHearthError } from "../base/index.ts";
+import { assert, assertFailed, type HearthError, toHearthError } from "../base/index.ts";
 import { entriesByteLength } from "../protocol/index.ts";
 import {
   type MembershipAt,
@@ -85,18 +85,13 @@ export class Replica {
   propose(proposal: Proposal, done: ProposeDone): void {
     const error = this.#refusal(proposal.bodyBytes);
     if (error !== null) return this.#refuse(error, done);
-    const { body, bodyBytes, count, appendedAtMs } = proposal;
+    const { body, bodyBytes, count } = proposal;
     // Framing that does not add up would stop every later start of every member: better now than from the log.
-    assert(
-      entriesByteLength(body, count) === bodyBytes,
-      `Body of ${bodyBytes} bytes is not ${count} entries`,
-    );
+    if (entriesByteLength(body, count) !== bodyBytes) {
+      assertFailed(`Body of ${bodyBytes} bytes is not ${count} entries`);
+    }
     assert(body.byteOffset % 8 === 0, "Body does not begin at a multiple of 8");
-    const entries = { body, bodyBytes, count, appendedAtMs };
-    const outcome = this.#running.propose(entries, done);
-    if (!outcome.ok) return this.#refuse(this.#proposeRefusal(outcome), done);
-    this.stats.proposals += 1;
-    this.stats.entries += count;
+    this.#running.propose(proposal, done);
   }
 
   /** Changes who the members are. `done` when the first configuration of the change is committed and applied. */
@@ -254,6 +249,7 @@ export class Replica {
         stats: this.stats,
         progress,
         onProgress: () => this.#noteProgress(),
+        onRefused: (outcome, done) => this.#refuse(this.#proposeRefusal(outcome), done),
         onFailed: (error) => this.#fail(error),
       },
       found,

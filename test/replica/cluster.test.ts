@@ -61,7 +61,10 @@ test("a leader that is cut off answers that the outcome is unknown, and its entr
   const old = await cluster.leader();
   assert.ok((await old.propose()).ok);
   cluster.network.cutOff.add(old.id);
+  const { lastIndex } = old.replica.status();
   const lost = old.propose(3);
+  // Proposals of one turn go into the log at its end.
+  await until(() => old.replica.status().lastIndex > lastIndex);
   const lostIndex = old.replica.status().lastIndex;
   const result = await lost;
   assert.equal(reasonOf(result), "outcome_unknown");
