@@ -6,7 +6,7 @@
  * machine it may be damaged without a sign, and is thrown away (generations.ts). Whoever opens it then begins anew.
  */
 
-import { assert, PrefixViews } from "../base/index.ts";
+import { assert, assertFailed, PrefixViews } from "../base/index.ts";
 import { Environment, type ReadTransaction, type Table } from "./environment.ts";
 import {
   claimGeneration,
@@ -272,8 +272,8 @@ export class IndexDatabase {
 
   /** Inside `write`: the value is copied before the call returns. */
   put(table: TableName, key: Uint8Array, value: Uint8Array): void {
-    assert(value.length <= VALUE_MAX_BYTES, `Cannot store ${value.length} bytes in ${table}`);
-    assert(this.#tables[table].putSync(key, value), `LMDB did not store a value in ${table}`);
+    assertStorable(table, value);
+    if (!this.#tables[table].putSync(key, value)) assertFailed(`LMDB stored nothing in ${table}`);
   }
 
   /** Inside `write`: the same for a key above every key of the table: faster, and it fills pages. */
@@ -287,7 +287,7 @@ export class IndexDatabase {
 
   /** Inside `write`: false, and nothing changed, when the key is there already. */
   putNew(table: TableName, key: Uint8Array, value: Uint8Array): boolean {
-    assert(value.length <= VALUE_MAX_BYTES, `Cannot store ${value.length} bytes in ${table}`);
+    assertStorable(table, value);
     return this.#tables[table].putSync(key, value, NO_OVERWRITE);
   }
 
@@ -321,4 +321,8 @@ export class IndexDatabase {
     await this.#environment.close();
     if (this.#role === "writer") recordCleanStop(this.directory, this.#generation);
   }
+}
+
+function assertStorable(table: TableName, { length }: Uint8Array): void {
+  if (length > VALUE_MAX_BYTES) assertFailed(`Cannot store ${length} bytes in ${table}`);
 }

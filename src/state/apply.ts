@@ -14,6 +14,7 @@ import { Commands, OUTCOME } from "./commands.ts";
 import { CompactionState } from "./compaction/compaction-state.ts";
 import { Counters } from "./counters.ts";
 import { BlockIndex } from "./index/block-index.ts";
+import type { LogEntry } from "./log-entry.ts";
 import { type Rejection, StateMetrics } from "./metrics.ts";
 import type { StateOptions } from "./options.ts";
 import { SessionCommands } from "./sessions.ts";
@@ -32,6 +33,8 @@ export interface ApplyResult {
   readonly rejections: ReadonlyMap<number, Rejection>;
 }
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 const APPLIED_DOUBLES = Object.keys(APPLIED_RECORD).length;
 
 export class StateMachine {
@@ -44,6 +47,17 @@ export class StateMachine {
   readonly #index: BlockIndex;
   readonly #tombstones: TombstoneStore;
   readonly #commands: SessionCommands;
+  /** The entry at hand: one object for all of them. */
+  readonly #entry: Mutable<LogEntry> = {
+    index: 0,
+    term: 0,
+    appendedAtMs: 0,
+    command: 0,
+    version: 0,
+    body: new Uint8Array(0),
+    offset: 0,
+    length: 0,
+  };
   readonly #applied = new Float64Array(APPLIED_DOUBLES);
   readonly #appliedBytes = new Uint8Array(this.#applied.buffer);
   /** False after a failed transaction, until counters and `applied` are read back. */
@@ -174,19 +188,19 @@ export class StateMachine {
       firstIndex <= appliedIndex + 1,
       `Cannot apply entries from ${firstIndex}: the last applied one is ${appliedIndex}`,
     );
+    const entry = this.#entry;
+    entry.term = term;
+    entry.appendedAtMs = appendedAtMs;
+    entry.body = body;
     const visited = iterateEntries(body, batch.bodyBytes, (command, version, offset, length, i) => {
       const index = firstIndex + i;
       if (index <= appliedIndex) return;
-      const result = this.#commands.apply({
-        index,
-        term,
-        appendedAtMs,
-        command,
-        version,
-        body,
-        offset,
-        length,
-      });
+      entry.index = index;
+      entry.command = command;
+      entry.version = version;
+      entry.offset = offset;
+      entry.length = length;
+      const result = this.#commands.apply(entry);
       this.metrics.entries++;
       if (result === "applied") outcomes[position + i] = OUTCOME.applied;
       else if (result !== "unchanged") {

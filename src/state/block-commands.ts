@@ -30,10 +30,13 @@ export class BlockCommands {
   readonly #metrics: StateMetrics;
   readonly #compaction: CompactionState;
   readonly #block = new BlockReader();
-  /** Offset and length of each block of the entry at hand. */
+  /** Offset and length of each block of the entry at hand; more than that from earlier ones. */
   readonly #places: number[] = [];
-  readonly #notePlace = (offset: number, length: number): void => {
-    this.#places.push(offset, length);
+  /** Of the block that was checked last. */
+  #owner = -1;
+  readonly #notePlace = (offset: number, length: number, position: number): void => {
+    this.#places[2 * position] = offset;
+    this.#places[2 * position + 1] = length;
   };
 
   constructor(modules: CommandModules) {
@@ -45,21 +48,21 @@ export class BlockCommands {
 
   /** Adds the batch of blocks in body[offset, offset + length): whether one was new, or why none is taken. */
   addBlocks(body: Uint8Array, offset: number, length: number): boolean | Rejection {
-    this.#places.length = 0;
+    let count: number;
     try {
-      iterateBlockBatch(body, offset, length, this.#notePlace);
+      count = iterateBlockBatch(body, offset, length, this.#notePlace);
     } catch (error) {
       if (isHearthError(error)) return "bad_payload";
       throw error;
     }
-    const count = this.#places.length / 2;
     const refusal = this.#checkPlaces(body, count);
     if (refusal !== null) return refusal;
+    // A single block is where the check left the reader.
+    if (count === 1) return this.#addOpenBlock(this.#owner);
     let added = 0;
     for (let i = 0; i < count; i++) {
-      // A single block is where the check left the reader.
-      if (count > 1) this.#openPlace(body, i);
-      if (this.#addOpenBlock()) added++;
+      this.#openPlace(body, i);
+      if (this.#addOpenBlock(this.#index.findOwner(this.#block))) added++;
     }
     return added > 0;
   }
@@ -132,12 +135,11 @@ export class BlockCommands {
   #checkOpenBlock(count: number): Rejection | null {
     const refusal = checkBlock(this.#block);
     if (refusal !== null) return refusal;
-    const owner = this.#index.findOwner(this.#block);
-    return this.#index.hasRoom(this.#block, owner, count) ? null : "index_full";
+    this.#owner = this.#index.findOwner(this.#block);
+    return this.#index.hasRoom(this.#block, this.#owner, count) ? null : "index_full";
   }
 
-  #addOpenBlock(): boolean {
-    const owner = this.#index.findOwner(this.#block);
+  #addOpenBlock(owner: number): boolean {
     if (this.#tombstones.protects(owner, this.#block)) {
       this.#metrics.blocksTombstoned++;
       return false;

@@ -2,7 +2,7 @@
 
 import type { Rejection } from "./metrics.ts";
 
-/** A log entry: all that its effect may depend on, besides the index before it. */
+/** A log entry: all that its effect may depend on, besides the index before it. Borrowed until it is applied. */
 export interface LogEntry {
   readonly index: number;
   readonly term: number;

@@ -38,61 +38,72 @@ export class EntryWriter {
     assert(ids.keys.length >= datasetsCount, "A key id is missing");
     let sections = 0;
     for (let i = 0; i < datasetsCount; i++) sections += block.datasetU32(i, DATASET.tocCount);
-    this.#begin(block, ids, sections);
+    const { rowsOffset } = ENTRY_PRELUDE;
+    const tocAt = rowsOffset + datasetsCount * ENTRY_ROW.bytes + 8;
+    const sink = this.#sink;
+    sink.reset();
+    sink.reserve(tocAt + 8 * sections);
+    sink.length = tocAt + 8 * sections;
+    // The inner loops work on words of two arrays that do not change any more.
+    const { i32 } = sink;
+    writePrelude(i32, tocAt);
+    writeHead(i32, block, ids);
+    i32[(rowsOffset - 4) >>> 2] = datasetsCount;
     let toc = 0;
     for (let i = 0; i < datasetsCount; i++) {
-      this.#row(block, i, ids.keys[i] as number, toc);
-      toc += this.#toc(block, i, toc);
+      writeRow(i32, block, i, ids.keys[i] as number, toc);
+      toc += copyToc(i32, (tocAt >>> 2) + 2 * toc, block, i);
     }
-    return this.#sink.view();
+    // Padding and length of the table of contents.
+    i32[(tocAt - 8) >>> 2] = 0;
+    i32[(tocAt - 4) >>> 2] = sections;
+    return sink.view();
   }
+}
 
-  #begin(block: BlockReader, ids: EntryIds, sections: number): void {
-    const sink = this.#sink;
-    const { words, headOffset, rowsOffset, slotDatasets, slotToc } = ENTRY_PRELUDE;
-    const rowsEnd = rowsOffset + block.datasetsCount * ENTRY_ROW.bytes;
-    const bytes = rowsEnd + 8 + 8 * sections;
-    sink.reset();
-    sink.reserve(bytes);
-    sink.length = bytes;
-    const { i32, u32, u8 } = sink;
-    for (let i = 0; i < words.length; i++) i32[i] = words[i] as number;
-    // Heads of wire and store differ in the meaning of two references only, so the bytes are
-    // copied.
-    const from = block.headOffset >>> 2;
-    const to = headOffset >>> 2;
-    for (let i = 0; i < HEAD.bytes / 4; i++) i32[to + i] = block.i32[from + i] as number;
-    u32[(headOffset + HEAD.tenant) >>> 2] = ids.tenant;
-    u32[(headOffset + HEAD.createdBy) >>> 2] = ids.createdBy;
-    i32[(headOffset + HEAD.reserved) >>> 2] = 0;
-    i32[slotDatasets >>> 2] = rowsOffset - 4 - slotDatasets;
-    i32[slotToc >>> 2] = rowsEnd + 4 - slotToc;
-    i32[ENTRY_PRELUDE.bytes >>> 2] = 0;
-    i32[(rowsOffset - 4) >>> 2] = block.datasetsCount;
-    u8.fill(0, rowsEnd, rowsEnd + 4);
-    i32[(rowsEnd + 4) >>> 2] = sections;
-  }
+function writePrelude(target: Int32Array, tocAt: number): void {
+  const { words, rowsOffset, slotDatasets, slotToc, bytes } = ENTRY_PRELUDE;
+  for (let i = 0; i < words.length; i++) target[i] = words[i] as number;
+  target[slotDatasets >>> 2] = rowsOffset - 4 - slotDatasets;
+  target[slotToc >>> 2] = tocAt - 4 - slotToc;
+  target[bytes >>> 2] = 0;
+}
 
-  #row(block: BlockReader, i: number, key: number, tocStart: number): void {
-    const { i32, u32 } = this.#sink;
-    const from = block.datasetOffset(i) >>> 2;
-    const to = (ENTRY_PRELUDE.rowsOffset + i * ENTRY_ROW.bytes) >>> 2;
-    // Times and size: the same 24 bytes in both layouts.
-    for (let word = 0; word < 6; word++) i32[to + word] = block.i32[from + word] as number;
-    u32[to + ENTRY_ROW.key / 4] = key;
-    u32[to + ENTRY_ROW.tocStart / 4] = tocStart;
-    u32[to + ENTRY_ROW.tocCount / 4] = block.datasetU32(i, DATASET.tocCount);
-    u32[to + ENTRY_ROW.format / 4] = block.datasetU32(i, DATASET.format);
-  }
+/** Heads of wire and store differ in the meaning of two references only, so the words are copied. */
+function writeHead(target: Int32Array, block: BlockReader, ids: EntryIds): void {
+  const source = block.i32;
+  const from = block.headOffset >>> 2;
+  const to = ENTRY_PRELUDE.headOffset >>> 2;
+  for (let word = 0; word < HEAD.bytes / 4; word++)
+    target[to + word] = source[from + word] as number;
+  target[to + HEAD.tenant / 4] = ids.tenant;
+  target[to + HEAD.createdBy / 4] = ids.createdBy;
+  target[to + HEAD.reserved / 4] = 0;
+}
 
-  #toc(block: BlockReader, i: number, tocStart: number): number {
-    const count = block.datasetU32(i, DATASET.tocCount);
-    const rowsEnd = ENTRY_PRELUDE.rowsOffset + block.datasetsCount * ENTRY_ROW.bytes;
-    const from = (block.tocOffset >>> 2) + 2 * block.datasetU32(i, DATASET.tocStart);
-    const to = ((rowsEnd + 8) >>> 2) + 2 * tocStart;
-    for (let word = 0; word < 2 * count; word++) {
-      this.#sink.i32[to + word] = block.i32[from + word] as number;
-    }
-    return count;
-  }
+function writeRow(
+  target: Int32Array,
+  block: BlockReader,
+  i: number,
+  key: number,
+  tocStart: number,
+): void {
+  const source = block.i32;
+  const from = block.datasetOffset(i) >>> 2;
+  const to = (ENTRY_PRELUDE.rowsOffset + i * ENTRY_ROW.bytes) >>> 2;
+  // Times and size: the same 24 bytes in both layouts.
+  for (let word = 0; word < 6; word++) target[to + word] = source[from + word] as number;
+  target[to + ENTRY_ROW.key / 4] = key;
+  target[to + ENTRY_ROW.tocStart / 4] = tocStart;
+  target[to + ENTRY_ROW.tocCount / 4] = source[from + DATASET.tocCount / 4] as number;
+  target[to + ENTRY_ROW.format / 4] = source[from + DATASET.format / 4] as number;
+}
+
+/** Copies the sections of dataset `i` to word `to`; returns how many there are. */
+function copyToc(target: Int32Array, to: number, block: BlockReader, i: number): number {
+  const source = block.i32;
+  const count = block.datasetU32(i, DATASET.tocCount);
+  const from = (block.tocOffset >>> 2) + 2 * block.datasetU32(i, DATASET.tocStart);
+  for (let word = 0; word < 2 * count; word++) target[to + word] = source[from + word] as number;
+  return count;
 }

@@ -46,6 +46,8 @@ export class Catalog {
   readonly #loaded = new Set<PartitionState>();
   readonly #dirtyOwners = new Set<OwnerState>();
   readonly #dirtyPartitions = new Set<PartitionState>();
+  /** Found last: the next block mostly goes there, too. */
+  #recent: PartitionState | null = null;
   #partitionCount = 0;
   #shardCount = 0;
 
@@ -59,7 +61,7 @@ export class Catalog {
   /** The shard, or null. `tenant` -1 (unknown) finds nothing. */
   findShard(tenant: number, startMs: number, shard: number): ShardState | null {
     if (tenant < 0) return null;
-    const partition = this.#owner(tenant).byStart.get(startMs);
+    const partition = this.#partition(tenant, startMs);
     if (partition === undefined) return null;
     return this.#shardsOf(partition).get(shard) ?? null;
   }
@@ -67,9 +69,9 @@ export class Catalog {
   /** Whether `count` more shards, in as many new partitions, stay within the limits of one record value. */
   hasRoom(tenant: number, startMs: number, count: number): boolean {
     if (tenant < 0) return true;
-    const owner = this.#owner(tenant);
+    const partition = this.#partition(tenant, startMs);
+    const owner = partition?.owner ?? this.#owner(tenant);
     if (owner.partitions.length + count > STATE_LIMITS.partitionsPerOwnerMax) return false;
-    const partition = owner.byStart.get(startMs);
     if (partition === undefined) return true;
     return partition.shardCount + count <= STATE_LIMITS.shardsPerPartitionMax;
   }
@@ -141,6 +143,7 @@ export class Catalog {
 
   /** Between transactions: forgets what was not used longest beyond the bounds. */
   trim(): void {
+    this.#recent = null;
     for (const partition of this.#loaded) {
       if (this.#shardCount <= this.#options.shardCacheCount) break;
       this.#unload(partition);
@@ -155,12 +158,21 @@ export class Catalog {
 
   /** After a transaction that did not happen. */
   forget(): void {
+    this.#recent = null;
     this.#owners.clear();
     this.#loaded.clear();
     this.#dirtyOwners.clear();
     this.#dirtyPartitions.clear();
     this.#partitionCount = 0;
     this.#shardCount = 0;
+  }
+
+  #partition(tenant: number, startMs: number): PartitionState | undefined {
+    const recent = this.#recent;
+    if (recent?.startMs === startMs && recent.owner.tenant === tenant) return recent;
+    const found = this.#owner(tenant).byStart.get(startMs);
+    if (found !== undefined) this.#recent = found;
+    return found;
   }
 
   #owner(tenant: number): OwnerState {
@@ -207,6 +219,7 @@ export class Catalog {
     const { owner } = partition;
     owner.partitions.splice(positionOf(owner, partition.startMs), 1);
     owner.byStart.delete(partition.startMs);
+    this.#recent = null;
     this.#loaded.delete(partition);
     this.#dirtyPartitions.delete(partition);
     this.#db.remove("partitions", this.#partitionKey(partition));
