@@ -215,6 +215,13 @@ export class IndexDatabase {
     }
   }
 
+  /** The highest key in (start, end], or null. Borrowed until the next read. */
+  lastKey(table: TableName, start: Uint8Array, end: Uint8Array): Uint8Array | null {
+    const options = { start: end, end: start, reverse: true, limit: 1, ...this.#getOptions };
+    for (const { key } of this.#tables[table].getRange(options)) return key;
+    return null;
+  }
+
   /** Runs `body` as one write transaction: all of it or, when it throws, nothing. Writer only. */
   write<T>(body: () => T): T {
     this.#assertCanWrite();
@@ -285,6 +292,17 @@ export class IndexDatabase {
     );
   }
 
+  /** Inside `write`: `put` of bytes[start, end), which begins at offset 0 of its ArrayBuffer; no view is made. */
+  putPart(table: TableName, key: Uint8Array, bytes: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    if (length > VALUE_MAX_BYTES) assertFailed(`Cannot store ${length} bytes in ${table}`);
+    // The package takes a part from encoders that mark it so; ours hands on what it gets.
+    const part = bytes as MarkedPart;
+    part.start = start;
+    part.end = end;
+    if (!this.#tables[table].putSync(key, part)) assertFailed(`LMDB stored nothing in ${table}`);
+  }
+
   /** Inside `write`: false, and nothing changed, when the key is there already. */
   putNew(table: TableName, key: Uint8Array, value: Uint8Array): boolean {
     assertStorable(table, value);
@@ -321,6 +339,12 @@ export class IndexDatabase {
     await this.#environment.close();
     if (this.#role === "writer") recordCleanStop(this.directory, this.#generation);
   }
+}
+
+/** A buffer of which only a part is meant. The package also keeps its address in it. */
+interface MarkedPart extends Uint8Array {
+  start: number;
+  end: number;
 }
 
 function assertStorable(table: TableName, { length }: Uint8Array): void {

@@ -8,6 +8,11 @@ import type { ApplyOutcome } from "./types.ts";
 
 export const NO_REJECTIONS: ReadonlyMap<number, string> = new Map();
 
+/** By code: the outcomes of the many proposals that carry one entry, which need no view each. Never written to. */
+const SINGLE_OUTCOMES: readonly Uint8Array[] = Array.from({ length: 256 }, (_, code) =>
+  Uint8Array.of(code),
+);
+
 /** Outcomes of the first part of a proposal whose range ended inside of it. Its entries follow in the next range. */
 interface DecidedPart {
   readonly outcomes: Uint8Array;
@@ -69,8 +74,7 @@ export class Answers {
       done({ ok: true, firstIndex, term, ...whole });
       return;
     }
-    const isWhole = count === result.outcomes.length;
-    const outcomes = isWhole ? result.outcomes : result.outcomes.subarray(start, start + count);
+    const outcomes = outcomesOf(result.outcomes, start, count);
     const rejections = rejectionsOf(result, start, start + count);
     done({ ok: true, firstIndex, term, outcomes, rejections });
   }
@@ -79,6 +83,11 @@ export class Answers {
     const part = partOf(result, start, result.outcomes.length);
     this.#part = this.#part === null ? part : joined(this.#part, part);
   }
+}
+
+function outcomesOf(outcomes: Uint8Array, start: number, count: number): Uint8Array {
+  if (count === 1) return SINGLE_OUTCOMES[outcomes[start] as number] as Uint8Array;
+  return count === outcomes.length ? outcomes : outcomes.subarray(start, start + count);
 }
 
 function endOf(batch: CommittedBatch): number {

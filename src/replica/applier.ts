@@ -35,7 +35,7 @@ export interface ApplierModules {
   readonly onCommitted: () => void;
   /** Called with every state that readers may see, at the moment it can be seen. */
   readonly onVisible: (head: SnapshotHead) => void;
-  /** More can be applied in a later turn. */
+  /** There is more to do in a later turn. */
   readonly onMore: () => void;
   /** Final: the database failed, or the log cannot be read. */
   readonly onFailed: (error: HearthError) => void;
@@ -55,6 +55,8 @@ export class Applier {
   #position: AppliedPosition;
   #visibleIndex: number;
   #stagedBytes = 0;
+  /** A piece was staged of which something is left to do. */
+  #isPutOff = false;
   #cancelCommit: (() => void) | null = null;
   #eagerUntilMs = Number.NEGATIVE_INFINITY;
   #isReading = false;
@@ -106,11 +108,23 @@ export class Applier {
     return this.#apply(batches);
   }
 
+  /** After the answers, while the disk works: what the outcomes did not need. */
+  writeStaged(): void {
+    if (!this.#isPutOff || this.#hasStopped) return;
+    this.#isPutOff = false;
+    try {
+      this.#modules.stateMachine.writeStaged?.();
+    } catch (cause) {
+      this.#fail(applyFailed(this.#visibleIndex + 1, cause));
+    }
+  }
+
   /** Makes what is staged visible. */
   commit(): boolean {
     this.#cancelCommit?.();
     this.#cancelCommit = null;
     this.#stagedBytes = 0;
+    this.#isPutOff = false;
     if (this.#visibleIndex === this.#position.index) return true;
     try {
       this.#modules.stateMachine.commit?.();
@@ -179,6 +193,7 @@ export class Applier {
       return false;
     }
     this.#advance(batches, last);
+    this.#isPutOff = stateMachine.writeStaged !== undefined;
     const nowMs = scheduler.monotonicMs();
     if (!this.#settle(nowMs)) return false;
     stats.lastApplyMs = nowMs - startedAtMs;
@@ -186,7 +201,7 @@ export class Applier {
     stats.appliedEntries += result.outcomes.length;
     core.applied(this.#position.index);
     this.#modules.onApplied(batches, result);
-    if (core.applicableIndex > this.#position.index) this.#modules.onMore();
+    if (this.#isPutOff || core.applicableIndex > this.#position.index) this.#modules.onMore();
     return true;
   }
 

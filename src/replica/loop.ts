@@ -307,8 +307,10 @@ export class MemberLoop {
   #run(): void {
     this.#isRunning = true;
     this.#drain();
-    // What applying has led to (a configuration that may be left, a snapshot) goes out in the same turn.
+    // What applying has led to (a configuration that may be left, a snapshot) goes out in the same turn. What it has put
+    // off is for a turn in which nobody waits for an answer, and the disk has its write.
     if (this.applier.run()) this.#drain();
+    else this.applier.writeStaged();
     this.#snapshotIfDue();
     this.#isRunning = false;
   }

@@ -22,6 +22,8 @@ export interface StateMachine {
   apply(batches: readonly CommittedBatch[]): ApplyOutcome;
   /** `apply` without the commit: decided, but seen by no reader, and gone after a crash, before `commit`. */
   stage?(batches: readonly CommittedBatch[]): ApplyOutcome;
+  /** Does what `stage` has decided and put off, for the time after the answers; `commit` does it, too. */
+  writeStaged?(): void;
   /** Commits what was staged, all or nothing; there only together with `stage`. */
   commit?(): void;
   /** A bounded piece of cleaning up, for idle times; true while more is left. */

@@ -142,6 +142,20 @@ export class StateMachine {
   }
 
   /**
+   * Does what is left of `stage`: rows that the outcomes did not need. For the time after the answers; `commit` does it,
+   * too. Errors: as `commit`.
+   */
+  writeStaged(): void {
+    if (!this.#db.isWriteOpen) return;
+    try {
+      this.#index.writePending();
+    } catch (error) {
+      this.#giveUp();
+      throw error;
+    }
+  }
+
+  /**
    * Ends the open transaction: what was applied since the last commit becomes visible to readers, all of it or, when
    * the database fails, nothing. Nothing to do when nothing was applied.
    */

@@ -54,6 +54,44 @@ test("a value is read back from the start of the views", () =>
     db.endRead();
   }));
 
+test("putPart stores a part of a buffer, also after the part or the buffer is another one", () =>
+  withDatabase((db) => {
+    const bytes = Uint8Array.of(1, 2, 3, 4, 5);
+    db.write(() => {
+      db.putPart("blocks", key(1), bytes, 1, 3);
+      db.putPart("blocks", key(2), bytes, 0, 5);
+      bytes[4] = 9;
+      db.putPart("blocks", key(3), bytes, 4, 5);
+      db.putPart("blocks", key(4), Uint8Array.of(7, 8), 0, 1);
+      db.putPart("blocks", key(1), bytes, 4, 5);
+    });
+    db.beginRead();
+    const stored = [1, 2, 3, 4].map((word) => bytesAt(db, key(word)));
+    assert.deepEqual(stored, [[9], [1, 2, 3, 4, 5], [9], [7]]);
+    db.endRead();
+  }));
+
+test("lastKey finds the highest key of a range, inside of a write transaction, too", () =>
+  withDatabase((db) => {
+    const last = (start: number, end: number): number | null => {
+      const found = db.lastKey("blocks", key(start), key(end));
+      return found === null ? null : keyU32(found, 0);
+    };
+    db.write(() => {
+      assert.equal(last(0, 9), null);
+      for (const word of [2, 5, 7]) db.put("blocks", key(word), ONE);
+      assert.deepEqual(
+        [last(0, 9), last(0, 7), last(0, 6), last(2, 4), last(7, 9)],
+        [7, 7, 5, null, null],
+      );
+      db.remove("blocks", key(7));
+      assert.equal(last(0, 9), 5);
+    });
+    db.beginRead();
+    assert.deepEqual([last(0, 9), last(0, 2)], [5, 2]);
+    db.endRead();
+  }));
+
 test("putNew keeps what is there", () =>
   withDatabase((db) => {
     db.write(() => {

@@ -44,6 +44,67 @@ async function lazyRig(more: object = {}): Promise<{ rig: Rig; state: StagedStat
   return { rig, state };
 }
 
+/** Notes what happens in which order. */
+class PuttingOffState extends StagedState {
+  readonly events: string[] = [];
+  writeFailure: Error | null = null;
+
+  override stage(batches: readonly CommittedBatch[]): ApplyOutcome {
+    this.events.push("stage");
+    return super.stage(batches);
+  }
+
+  writeStaged(): void {
+    if (this.writeFailure !== null) throw this.writeFailure;
+    this.events.push("write");
+  }
+
+  override commit(): void {
+    this.events.push("commit");
+    super.commit();
+  }
+}
+
+async function puttingOffRig(): Promise<{ rig: Rig; state: PuttingOffState }> {
+  const state = new PuttingOffState();
+  const rig = await Rig.start({ state, options: { ...LAZY, commitMaxDelayMs: 10_000 } });
+  await new Promise((resolve) => setTimeout(resolve, LAZY.eagerCommitMs + 5));
+  state.events.length = 0;
+  return { rig, state };
+}
+
+test("what outcomes do not need is done after the answers, once, also when nothing else comes", async () => {
+  const { rig, state } = await puttingOffRig();
+  for (let i = 0; i < 2; i++) {
+    const answered = rig.propose().then(() => state.events.push("answer"));
+    await answered;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.deepEqual(state.events, ["stage", "answer", "write", "stage", "answer", "write"]);
+  await rig.replica.stop();
+  assert.equal(state.events.at(-1), "commit");
+});
+
+test("a commit leaves nothing to be done after the answers", async () => {
+  const { rig, state } = await puttingOffRig();
+  rig.replica.demandCommit();
+  const answered = rig.propose().then(() => state.events.push("answer"));
+  await answered;
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.deepEqual(state.events, ["stage", "commit", "answer"]);
+  await rig.replica.stop();
+});
+
+test("a failure after the answers is final, and what was answered is in the log", async () => {
+  const { rig, state } = await puttingOffRig();
+  state.writeFailure = new Error("no space");
+  assert.ok((await rig.propose()).ok);
+  const { lastIndex } = rig.log;
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(reasonOf(await rig.propose()), "failed");
+  assert.equal(rig.log.durableIndex, lastIndex);
+});
+
 test("while nobody reads, writes are answered before they are committed, and share commits", async () => {
   const { rig, state } = await lazyRig();
   const { commits } = state;

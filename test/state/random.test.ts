@@ -17,7 +17,7 @@ function logOf(seed: number): { entries: Entry[]; source: RandomEntries } {
   return { entries: Array.from({ length: ENTRIES }, () => source.next()), source };
 }
 
-/** Applies the log in pieces of random size, some of which repeat entries applied before. */
+/** Applies the log in pieces of random size, some of which repeat entries applied before; commits some of them. */
 function applyInPieces(fixture: StateFixture, entries: readonly Entry[], seed: number): void {
   const random = new Random(seed);
   let at = 0;
@@ -25,14 +25,17 @@ function applyInPieces(fixture: StateFixture, entries: readonly Entry[], seed: n
     const end = Math.min(entries.length, at + 1 + random.below(40));
     const from = Math.max(0, at - random.below(3));
     const middle = from + Math.floor((end - from) / 2);
-    fixture.state.apply(
+    fixture.state.stage(
       [
         batchOf(entries.slice(from, middle), { firstIndex: from + 1, appendedAtMs: 1 }),
         batchOf(entries.slice(middle, end), { firstIndex: middle + 1, appendedAtMs: 1 }),
       ].filter(({ count }) => count > 0),
     );
+    if (random.below(2) === 0) fixture.state.writeStaged();
+    if (random.below(3) > 0) fixture.state.commit();
     at = end;
   }
+  fixture.state.commit();
 }
 
 for (const seed of SEEDS) {

@@ -14,7 +14,7 @@ export function observeLogWrite(metrics: MetricRegistry): (durationMs: number) =
 
 /** The same state machine, with the time and size of every applied range, and its snapshots. */
 export function timedState(
-  state: ReplicatedState & Required<Pick<ReplicatedState, "stage" | "commit">>,
+  state: ReplicatedState & Required<Pick<ReplicatedState, "stage" | "writeStaged" | "commit">>,
   images: Pick<StateSnapshots, "open" | "install">,
   metrics: MetricRegistry,
 ): ReplicatedState {
@@ -37,6 +37,7 @@ export function timedState(
     },
     apply: timed((batches) => state.apply(batches)),
     stage: timed((batches) => state.stage(batches)),
+    writeStaged: () => state.writeStaged(),
     commit: () => state.commit(),
     sweep: () => state.sweep?.() ?? false,
     openSnapshot: () => images.open(),

@@ -18,6 +18,9 @@ export class AlignedViews {
   /** Where it ends in `u8`. */
   end = 0;
   #buffer: ArrayBufferLike = EMPTY.buffer;
+  /** Bytes that were seen in place by the last call, and where they begin in `u8`: asking them is a call each. */
+  #inPlace: Uint8Array | null = null;
+  #inPlaceAt = 0;
   #copy: ByteSink | null = null;
   readonly #copyMaxBytes: number;
 
@@ -39,20 +42,29 @@ export class AlignedViews {
       offset >= 0 && length >= 0 && offset + length <= bytes.length,
       "Range outside of its bytes",
     );
+    const isSeen = bytes === this.#inPlace && ((this.#inPlaceAt + offset) & 7) === 0;
+    this.base = isSeen ? this.#inPlaceAt + offset : this.#pointAnew(bytes, offset, length);
+    this.end = this.base + length;
+  }
+
+  /** Brings the views to the range; returns where it begins in them. */
+  #pointAnew(bytes: Uint8Array, offset: number, length: number): number {
     const base = bytes.byteOffset + offset;
+    this.#inPlace = null;
     if (bytes.length <= this.#copyMaxBytes && (offset & 7) === 0) {
       this.#pointAtCopy(bytes);
-      this.base = offset;
-    } else if ((base & 7) === 0) {
-      this.#view(bytes.buffer);
-      this.base = base;
-    } else {
-      const copy = this.#copySink();
-      copy.append(bytes, offset, length);
-      this.#view(copy.buffer);
-      this.base = 0;
+      return offset;
     }
-    this.end = this.base + length;
+    if ((base & 7) === 0) {
+      this.#view(bytes.buffer);
+      this.#inPlace = bytes;
+      this.#inPlaceAt = bytes.byteOffset;
+      return base;
+    }
+    const copy = this.#copySink();
+    copy.append(bytes, offset, length);
+    this.#view(copy.buffer);
+    return 0;
   }
 
   /** Whole, which needs no view of a part. */

@@ -17,11 +17,16 @@ export class BlockIds implements EntryIds {
   #strings = new Int32Array(256);
   /** The ints of the dataset at hand. */
   #words = new Int32Array(256);
+  /** Over the bytes of the block at hand; mostly the same as for the block before. */
   #view: DataView = new DataView(new ArrayBuffer(0));
+  #viewed: Uint8Array | null = null;
 
   /** View over the ArrayBuffer the reader looks at: offsets of the reader are offsets of the view. */
   viewOf(block: BlockReader): DataView {
-    if (this.#view.buffer !== block.u8.buffer) this.#view = new DataView(block.u8.buffer);
+    if (this.#viewed !== block.u8) {
+      this.#viewed = block.u8;
+      this.#view = new DataView(block.u8.buffer);
+    }
     return this.#view;
   }
 

@@ -2,8 +2,8 @@
  * The index: blocks in shards in partitions of owners, with their label index. Everything here happens inside the
  * write transaction of `apply`, between two calls of `flush`.
  *
- * Order of effects of an insert: look up (no change) -> create shard -> give out ids -> put the entry -> widen the
- * shard -> append to the tail -> maybe move the tail to the postings.
+ * Order of effects of an insert: look up (no change) -> create shard -> give out ids -> put the entry, or keep it for
+ * later -> widen the shard -> append to the tail -> maybe move the tail to the postings.
  */
 
 import { assert, tryDecodeUlid, ULID_BYTES, ulidTimeMs } from "../../base/index.ts";
@@ -17,6 +17,7 @@ import { Catalog } from "./catalog.ts";
 import { epochOf } from "./owner-partitions.ts";
 import { Dictionaries } from "./dictionaries.ts";
 import { Garbage } from "./garbage.ts";
+import { PendingBlocks } from "./pending-blocks.ts";
 import { Postings } from "./postings.ts";
 import { RemovedBlocks } from "./removed-blocks.ts";
 import { RowBuffer } from "./rows.ts";
@@ -43,7 +44,8 @@ export class BlockIndex {
   readonly #tails: Tails;
   readonly #postings: Postings;
   readonly #ids = new BlockIds();
-  readonly #entryWriter = new EntryWriter();
+  readonly #pending: PendingBlocks;
+  readonly #entryWriter: EntryWriter;
   readonly #entryReader: EntryReader;
   readonly #rows = new RowBuffer();
 
@@ -58,6 +60,8 @@ export class BlockIndex {
     this.#dictionaries = new Dictionaries(db, options.dictionaryCacheBytes);
     this.#tails = new Tails(db);
     this.#postings = new Postings(modules);
+    this.#pending = new PendingBlocks(db);
+    this.#entryWriter = new EntryWriter(this.#pending.entries);
     this.#entryReader = new EntryReader(db);
   }
 
@@ -82,12 +86,9 @@ export class BlockIndex {
     const startMs = partitionStartMs(block);
     const found = this.#catalog.findShard(owner, startMs, block.shard);
     const shard = found ?? this.#createShard(block, startMs);
-    blockKey.u32(0, shard.ordinal);
-    const idAt = block.headOffset + HEAD.id;
-    blockKey.copy(4, block.u8, idAt, idAt + ULID_BYTES);
-    if (!this.#resolve(block, shard)) return false;
-    const entry = this.#entryWriter.write(block, this.#ids);
-    if (!this.#db.putNew("blocks", blockKey.bytes, entry)) return false;
+    const isNew = this.#pending.isAboveAll(shard, block);
+    if (!this.#resolve(block, shard, isNew)) return false;
+    if (!this.#store(block, shard, isNew)) return false;
     this.#note(block, shard);
     this.#tails.append(shard, block, this.#ids.keys);
     if (this.#tails.isFull(shard)) this.#flushTail(shard);
@@ -99,6 +100,7 @@ export class BlockIndex {
     const startMs = partitionStartOf(ulidTimeMs(id, 0));
     const shard = this.#catalog.findShard(owner, startMs, shardNumber);
     if (shard === null) return -1;
+    this.#pending.write();
     const length = this.#db.get("blocks", blockKey.u32(0, shard.ordinal).copy(4, id, 0, 16).bytes);
     if (length < 0) return -1;
     this.#entryReader.reset(0, length);
@@ -131,6 +133,7 @@ export class BlockIndex {
   deleteShard(owner: number, startMs: number, durationSec: number, shardNumber: number): boolean {
     const shard = this.#catalog.findShard(owner, startMs, shardNumber);
     if (shard === null || shard.partition.durationSec !== durationSec) return false;
+    this.#pending.write();
     this.#counters.blocks -= shard.blocks;
     this.#counters.datasets -= shard.datasets;
     this.#counters.bytes -= shard.bytes;
@@ -138,6 +141,11 @@ export class BlockIndex {
     if (dictionary !== 0) this.#dictionaries.drop(dictionary);
     this.#metrics.shardsDeleted++;
     return true;
+  }
+
+  /** Puts rows that the outcomes of the entries did not need. */
+  writePending(): void {
+    this.#pending.write();
   }
 
   /** Removes a bounded number of rows of deleted shards; returns how many. */
@@ -150,6 +158,7 @@ export class BlockIndex {
 
   /** Stores what the transaction changed in memory. Last, before counters and `applied`. */
   flush(): void {
+    this.#pending.write();
     this.#dictionaries.flush();
     this.#catalog.flush((shard, tail) => this.#tails.store(shard, tail));
   }
@@ -163,6 +172,7 @@ export class BlockIndex {
 
   /** After a transaction that did not happen: nothing of it may stay in memory. */
   forget(): void {
+    this.#pending.forget();
     this.#dictionaries.forget();
     this.#catalog.forget();
     this.tenants.forget();
@@ -176,7 +186,7 @@ export class BlockIndex {
   }
 
   /** Fills #ids; false when the block turns out to be a duplicate, before anything changed. */
-  #resolve(block: BlockReader, shard: ShardState): boolean {
+  #resolve(block: BlockReader, shard: ShardState, isNew: boolean): boolean {
     const { partition } = shard;
     const dictionary = this.#dictionaries.get(
       partition.dictionary,
@@ -188,8 +198,24 @@ export class BlockIndex {
       return true;
     }
     this.#metrics.dictionaryMisses++;
-    if (this.#db.has("blocks", blockKey.bytes)) return false;
+    if (!isNew && this.#has(block, shard)) return false;
     return this.#ids.resolve(block, dictionary, "add");
+  }
+
+  #has(block: BlockReader, shard: ShardState): boolean {
+    this.#pending.write();
+    return this.#db.has("blocks", keyOf(block, shard));
+  }
+
+  /** Puts the block with the ids found, now or later; false when it is there already. */
+  #store(block: BlockReader, shard: ShardState, isNew: boolean): boolean {
+    if (isNew) {
+      this.#pending.keep(shard, block, this.#entryWriter.append(block, this.#ids));
+      return true;
+    }
+    this.#pending.write();
+    const entry = this.#entryWriter.write(block, this.#ids);
+    return this.#db.putNew("blocks", keyOf(block, shard), entry);
   }
 
   #note(block: BlockReader, shard: ShardState): void {
@@ -212,6 +238,7 @@ export class BlockIndex {
   }
 
   #removeFrom(shard: ShardState, ids: readonly Uint8Array[]): number {
+    this.#pending.write();
     const removed = new RemovedBlocks(ids.length);
     for (const id of ids) {
       const key = blockKey.u32(0, shard.ordinal).copy(4, id, 0, ULID_BYTES).bytes;
@@ -250,6 +277,12 @@ export class BlockIndex {
     this.#metrics.blocksRemoved += removed.count;
     this.#catalog.touch(shard);
   }
+}
+
+/** Borrowed until the next call. */
+function keyOf(block: BlockReader, { ordinal }: ShardState): Uint8Array {
+  const idAt = block.headOffset + HEAD.id;
+  return blockKey.u32(0, ordinal).copy(4, block.u8, idAt, idAt + ULID_BYTES).bytes;
 }
 
 function partitionStartMs(block: BlockReader): number {

@@ -56,7 +56,8 @@ export function compareIds(aWords: Uint32Array, a: number, bWords: Uint32Array, 
   for (let i = 0; i < ID_WORDS; i++) {
     const x = aWords[a + i] as number;
     const y = bWords[b + i] as number;
-    if (x !== y) return swapBytes(x) - swapBytes(y);
+    // Not their difference: one beyond 31 bits is an object per comparison.
+    if (x !== y) return swapBytes(x) < swapBytes(y) ? -1 : 1;
   }
   return 0;
 }
@@ -70,7 +71,7 @@ export function compareRows(words: Uint32Array, a: number, b: number): number {
 }
 
 /** Big-endian bytes read as a little-endian word, as the number they mean. */
-function swapBytes(word: number): number {
+export function swapBytes(word: number): number {
   const swapped = (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24);
   return swapped >>> 0;
 }

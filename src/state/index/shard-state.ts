@@ -47,6 +47,11 @@ export interface ShardState {
   /** Contain the range of every block; reset when the last block goes. */
   liveMinMs: number;
   liveMaxMs: number;
+  /**
+   * Words of a ULID, as they stand in memory: no id of the shard is above it. Null: not known yet. Not stored: the
+   * last key of the shard's rows says it.
+   */
+  newestId: Int32Array | null;
   /** One more than the number of the last tail chunk. */
   tailChunks: number;
   /** The last tail chunk; null while not in memory. */
@@ -66,6 +71,7 @@ export function createShard(partition: PartitionState, shard: number, ordinal: n
     version: 0,
     liveMinMs: Number.POSITIVE_INFINITY,
     liveMaxMs: Number.NEGATIVE_INFINITY,
+    newestId: null,
     tailChunks: 0,
     tail: null,
   };
