@@ -261,6 +261,36 @@ describe("behind the hello", () => {
     assert.ok(process.memoryUsage().arrayBuffers - before < 50 * 1024 * 1024);
   });
 
+  it("a node of no cluster is not taken at its word for megabytes", async () => {
+    const stranger = await Stranger.enter(a, { clusterId: "" });
+    stranger.send(encodeControl(FRAME.request, { id: 1, tag: 1, body: new Uint8Array(900_000) }));
+    await until(() => stranger.received.some(({ kind }) => kind === FRAME.answer));
+    stranger.send(encodeControl(FRAME.request, { id: 2, tag: 1, body: new Uint8Array(1_100_000) }));
+    await stranger.closed();
+    assert.equal(a.network.stats.refused.too_large, 1);
+    assert.equal(a.requests.length, 1);
+  });
+
+  it("guests do not take the places of members", async () => {
+    const { guestsMax } = PEER_LIMITS;
+    const guests: Stranger[] = [];
+    for (let i = 0; i < guestsMax; i++) {
+      guests.push(await Stranger.enter(a, { nodeId: `guest-${i}`, clusterId: "" }));
+    }
+    assert.ok(guests.every(({ hasEntered }) => hasEntered));
+    const late = await Stranger.enter(a, { nodeId: "late", clusterId: "" });
+    await late.closed();
+    assert.equal(late.refusal?.reason, "too_many_connections");
+    b.sockets.cut();
+    await until(() => a.unreachable.includes("b") && b.unreachable.includes("a"));
+    b.sockets.mend();
+    await until(() => a.isConnectedTo("b") && b.isConnectedTo("a"));
+    for (const guest of guests) guest.leave();
+    await until(() => a.network.peers().length === 1 && a.unreachable.length > guestsMax);
+    a.unreachable.length = 0;
+    b.unreachable.length = 0;
+  });
+
   it("frames of later versions: those that may be skipped are, others end the connection", async () => {
     const stranger = await Stranger.enter(a, {}, { link: "call", target: "" });
     stranger.send(encodeControl(0x8001, { body: Uint8Array.from([1, 2, 3]) }));

@@ -73,10 +73,14 @@ export class Channel {
     return this.#piecesBytes + this.#socket.writableLength;
   }
 
-  /** The handshake is over: frames go to a new owner, and may be long. */
+  /** The handshake is over: frames go to a new owner. */
   handOver(owner: ChannelOwner): void {
     this.#owner = owner;
-    this.#reader.frameMaxBytes = Number.MAX_SAFE_INTEGER;
+  }
+
+  /** Longest frame that is taken from now on, below what its kind allows anyway. */
+  set frameMaxBytes(bytes: number) {
+    this.#reader.frameMaxBytes = bytes;
   }
 
   /** Queues one frame; its pieces are borrowed until they have left. */

@@ -23,6 +23,7 @@ import {
   encodeIntroduction,
   encodeRefusal,
 } from "../frames/hello.ts";
+import { PEER_LIMITS } from "../limits.ts";
 import type { CloseReason } from "../metrics.ts";
 import type { AnswerPeer, NodeIntroduction, PeerRequest } from "../types.ts";
 import type { Channel, ChannelOwner } from "./channel.ts";
@@ -85,6 +86,7 @@ export class PeerConnection implements ChannelOwner {
       },
     });
     channel.handOver(this);
+    this.#boundFrames();
   }
 
   get remote(): string {
@@ -115,8 +117,19 @@ export class PeerConnection implements ChannelOwner {
 
   /** Raft messages may go both ways: both ends belong to one cluster and know it. */
   get carriesMessages(): boolean {
+    return this.link === "peer" && this.#isOfOneCluster;
+  }
+
+  get #isOfOneCluster(): boolean {
     const { clusterId } = this.#context.own;
-    return this.link === "peer" && clusterId !== "" && this.introduction.clusterId === clusterId;
+    return clusterId !== "" && this.introduction.clusterId === clusterId;
+  }
+
+  /** Memory is reserved for long frames of members only. */
+  #boundFrames(): void {
+    const { guestFrameMaxBytes } = PEER_LIMITS;
+    const memberMaxBytes = Number.MAX_SAFE_INTEGER;
+    this.#channel.frameMaxBytes = this.#isOfOneCluster ? memberMaxBytes : guestFrameMaxBytes;
   }
 
   sendMessage(message: Message): void {
@@ -134,6 +147,7 @@ export class PeerConnection implements ChannelOwner {
   /** This process has something new to say of itself. */
   introduce(): void {
     const refusal = judgeCluster(this.introduction, this.#context.own);
+    this.#boundFrames();
     if (refusal === null) this.#channel.send(encodeIntroduction(this.#context.own));
     else this.#refuse(refusal);
   }
@@ -268,6 +282,7 @@ export class PeerConnection implements ChannelOwner {
       return;
     }
     this.introduction = introduction;
+    this.#boundFrames();
     this.#owner.onIntroduced(this);
   }
 

@@ -1,7 +1,7 @@
 /** The peer port: connections of others, until they have said who they are. */
 
 import type { Server, Socket } from "node:net";
-import { listenFailed } from "../errors.ts";
+import { listenFailed, wordsOf } from "../errors.ts";
 import type { Hello } from "../frames/hello.ts";
 import { PEER_LIMITS } from "../limits.ts";
 import { Channel } from "./channel.ts";
@@ -34,7 +34,11 @@ export class Inbound {
     const server = this.#context.sockets.createServer((socket) => this.#accept(socket));
     this.#server = server;
     return new Promise((resolve, reject) => {
-      server.once("error", (error) => reject(listenFailed(listenHost, listenPort, error)));
+      // Also later: connections that cannot be accepted (too many open files) are reported here, too.
+      server.on("error", (error) => {
+        this.#context.logger.error("peer port", { detail: wordsOf(error) });
+        reject(listenFailed(listenHost, listenPort, error));
+      });
       const target =
         listenHost === "" ? { port: listenPort } : { port: listenPort, host: listenHost };
       server.listen(target, () => {
@@ -63,6 +67,7 @@ export class Inbound {
       const detail = `${this.#handshakes.size} have not said hello, ${this.#open} are open`;
       const remote = `${socket.remoteAddress ?? "unknown"}:${socket.remotePort ?? 0}`;
       this.#context.refusals.note("too_many_connections", remote, { detail });
+      socket.on("error", () => {});
       socket.destroy();
       return;
     }

@@ -272,7 +272,8 @@ export class PeerLink implements ConnectionOwner {
 
   #establish(channel: Channel, hello: Hello): PeerConnection {
     const { introduction } = hello;
-    this.#context.incarnations.accept(introduction);
+    // What strangers say must not push out what is known of members.
+    if (introduction.clusterId !== "") this.#context.incarnations.accept(introduction);
     this.#introduction = introduction;
     const before = this.#connection;
     const connection = new PeerConnection(
@@ -287,7 +288,10 @@ export class PeerLink implements ConnectionOwner {
     this.#loggedProblem = "";
     const { remote } = connection;
     const fields = { peer: this.name, nodeId: this.nodeId, remote, version: introduction.version };
-    this.#context.logger.info("peer connected", fields);
+    const { logger } = this.#context;
+    // Strangers may come and go as often as they like; the log is for members.
+    if (this.#isMember) logger.info("peer connected", fields);
+    else logger.debug("peer connected", fields);
     this.#owner.onIntroduced(connection);
     this.#waiters.askAll(connection);
     return connection;
@@ -350,7 +354,7 @@ export class PeerLink implements ConnectionOwner {
 
   /** Once per problem: a peer that is down is dialled every second. */
   #logProblem(address: string, { reason, text }: Problem): void {
-    if (this.#loggedProblem === reason) return;
+    if (this.#loggedProblem === reason || !this.#isMember) return;
     this.#loggedProblem = reason;
     const fields = { peer: this.name, nodeId: this.nodeId, address, reason, detail: text };
     this.#context.logger.warn("peer not reachable", fields);

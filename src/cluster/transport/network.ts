@@ -229,8 +229,22 @@ export class TcpPeerNetwork implements PeerNetwork {
   #judge(hello: Hello): PeerRefusal | null {
     if (this.#closing !== null)
       return { reason: "too_many_connections", text: "this node is shutting down" };
-    if (hello.link === "call") return null;
-    return this.#links.get(hello.introduction.nodeId)?.judge(hello) ?? null;
+    const link = this.#links.get(hello.introduction.nodeId);
+    if (hello.link === "peer" && link?.isMember) return link.judge(hello);
+    const { guestsMax } = PEER_LIMITS;
+    if (this.#guestCount() >= guestsMax) {
+      const text = `${guestsMax} connections with nodes that are no members are open`;
+      return { reason: "too_many_connections", text };
+    }
+    return hello.link === "call" ? null : (link?.judge(hello) ?? null);
+  }
+
+  #guestCount(): number {
+    let count = this.#inboundCalls.size;
+    for (const { isMember, connection } of this.#links.values()) {
+      if (!isMember && connection !== null) count += 1;
+    }
+    return count;
   }
 
   #onWelcome(channel: Channel, hello: Hello): void {
