@@ -13,4 +13,5 @@ export {
   writeAll,
   writeFully,
 } from "./files.ts";
+export { DryFiles } from "./dry-files.ts";
 export { NODE_FILES } from "./node-files.ts";

@@ -22,6 +22,8 @@ export interface LogOptions {
   readonly spaceRetryMs: number;
   /** Whose log it is: another one's is refused by name. Left out, or "" in it: not known, anything goes. */
   readonly owner?: LogOwnerName;
+  /** Ids that the owner's cluster had before a recovery gave it a new one: segments that carry them are its own. */
+  readonly formerClusterIds?: readonly string[];
   /**
    * Left out: refuse. "abstain", only for a member that has peers: the log is cut before the damage, and the hard
    * state abstains until Raft has made up for it.

@@ -55,7 +55,7 @@ export async function surveyLog(options: LogOptions, files: FileSystem): Promise
     const first = written[0]?.header;
     const isForeign = first !== undefined && Buffer.compare(first.logId, header.logId) !== 0;
     if (isForeign || header.sequence !== sequence) throw foreignSegment(name);
-    assertOwner(name, header.owner, options.owner);
+    assertOwner(name, header.owner, options);
     written.push({ name, sequence, header });
   }
   return { names, written, unreadable };
@@ -71,11 +71,13 @@ async function readHeader(files: FileSystem, path: string): Promise<Uint8Array> 
   }
 }
 
-function assertOwner(name: string, found: LogOwnerName, expected: LogOwnerName | undefined): void {
+function assertOwner(name: string, found: LogOwnerName, options: LogOptions): void {
+  const { owner: expected, formerClusterIds = [] } = options;
   if (expected === undefined) return;
   const differs = (a: string, b: string): boolean => a !== "" && b !== "" && a !== b;
-  if (differs(found.clusterId, expected.clusterId) || differs(found.nodeId, expected.nodeId))
-    throw wrongOwner(name, found, expected);
+  const isForeign =
+    differs(found.clusterId, expected.clusterId) && !formerClusterIds.includes(found.clusterId);
+  if (isForeign || differs(found.nodeId, expected.nodeId)) throw wrongOwner(name, found, expected);
 }
 
 /** The segments a log stands on, ascending, or where the way down ends too early. */

@@ -9,6 +9,12 @@ export {
 } from "./ports.ts";
 export { Replica, type ReplicaModules } from "./replica.ts";
 export {
+  becomeOnlyVoter,
+  INDEX_RAISE,
+  type NewHistory,
+  type OnlyVoterOptions,
+} from "./single-voter.ts";
+export {
   type ApplyOutcome,
   type InstallStatus,
   PHASE,

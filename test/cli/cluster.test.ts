@@ -282,8 +282,7 @@ describe("members", () => {
         talk,
         [
           "hearth: refused: this needs your yes",
-          "  plan   hearth-2 is a voter. Afterwards: 2 voters, the cluster can lose 0.",
-          "         Its data directory cannot rejoin under this id.",
+          "  plan   hearth-2 is removed; its data directory cannot rejoin. Afterwards: 2 voters, the cluster can lose 0.",
           "         Replacing it? Add the new node first: hearth member add <server id>=<host:port>",
           "  next   hearth member remove hearth-2 --yes",
         ].join("\n"),
@@ -293,7 +292,7 @@ describe("members", () => {
       assert.equal(dry.code, 0);
       assert.match(
         dry.out,
-        /^dry run: hearth-2 is a voter\. Afterwards: 2 voters, the cluster can lose 0\.\n/,
+        /^dry run: hearth-2 is removed; its data directory cannot rejoin\. Afterwards: 2 voters, the cluster can lose 0\.\n/,
       );
       assert.equal(cluster.members.length, 3);
       const done = await run("member", "remove", "hearth-2", "--yes", "--json");
@@ -303,7 +302,7 @@ describe("members", () => {
         asOf: "2026-11-22T10:24:55.000Z",
         dryRun: false,
         changed: true,
-        text: "hearth-2 is a voter",
+        text: "hearth-2 is removed; its data directory cannot rejoin",
         voters: 2,
         failureTolerance: 0,
         members: [

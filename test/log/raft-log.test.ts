@@ -198,6 +198,29 @@ test("a log of another node or cluster is refused by name", async () => {
   }
 });
 
+test("segments from before a recovery are the owner's own when it names the former cluster", async () => {
+  const disk = new MemoryDisk();
+  const before = { clusterId: "c1", nodeId: "a" };
+  const under = await LogUnderTest.open(disk, { ...SMALL_LOG, owner: before });
+  await under.append(3);
+  await under.log.close();
+  const now = { ...SMALL_LOG, owner: { clusterId: "c2", nodeId: "a" } };
+  const named = { ...now, formerClusterIds: ["c0", "c1"] };
+  const again = await LogUnderTest.open(new MemoryDisk(disk.files), named);
+  assert.equal(again.log.lastIndex, 3);
+  await again.log.close();
+  for (const options of [
+    now,
+    { ...now, formerClusterIds: ["c3"] },
+    { ...named, owner: { clusterId: "c2", nodeId: "b" } },
+  ]) {
+    await assert.rejects(
+      LogUnderTest.open(new MemoryDisk(disk.files), options),
+      (error) => isHearthError(error) && error.reason === "log_wrong_owner",
+    );
+  }
+});
+
 test("a directory that cannot be used is named before anything is promised", async () => {
   const full = new MemoryDisk();
   full.fault = () => "error";

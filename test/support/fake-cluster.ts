@@ -166,9 +166,10 @@ export class FakeCluster implements ClusterControl, SnapshotControl {
     dryRun?: boolean | undefined;
   }): Promise<ChangeResult> {
     await this.#note("removeMember", wish);
-    const { suffrage } = this.#find(wish.serverId);
+    this.#find(wish.serverId);
     const rest = this.members.filter(({ serverId }) => serverId !== wish.serverId);
-    return this.#result(`${wish.serverId} is a ${suffrage}`, rest, wish.dryRun);
+    const text = `${wish.serverId} is removed; its data directory cannot rejoin`;
+    return this.#result(text, rest, wish.dryRun);
   }
 
   async transferLeadership(wish: {

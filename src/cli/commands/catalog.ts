@@ -5,6 +5,7 @@ import { BLOCK_COMMANDS } from "./block.ts";
 import { MEMBER_COMMANDS } from "./member.ts";
 import { NODE_COMMANDS } from "./node.ts";
 import { QUERY_COMMANDS } from "./query.ts";
+import { RECOVER_COMMANDS } from "./recover.ts";
 import { SNAPSHOT_COMMANDS } from "./snapshot.ts";
 import { TOOL_COMMANDS } from "./tool.ts";
 
@@ -12,6 +13,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...NODE_COMMANDS,
   ...MEMBER_COMMANDS,
   ...SNAPSHOT_COMMANDS,
+  ...RECOVER_COMMANDS,
   ...BLOCK_COMMANDS,
   ...QUERY_COMMANDS,
   ...TOOL_COMMANDS,
@@ -19,7 +21,7 @@ export const COMMANDS: readonly CommandSpec[] = [
 
 export const HELP_SECTIONS: readonly HelpSection[] = [
   { title: "node", groups: ["server", "status", "health"] },
-  { title: "cluster", groups: ["member", "leader", "snapshot"] },
+  { title: "cluster", groups: ["member", "leader", "snapshot", "recover"] },
   { title: "data", groups: ["block", "query", "tenant"] },
   {
     title: "configuration and tools",

@@ -33,6 +33,10 @@ export interface StoredIdentity {
   readonly founders: readonly Member[] | null;
   /** A log was made beside it, with votes and entries that others may count on. */
   readonly hasLog: boolean;
+  /** Ids that the cluster of this data had before a recovery of lost quorum made a new one of it, oldest first. */
+  readonly formerClusterIds: readonly string[];
+  /** A recovery that has begun and not ended; the node must not start before it has. Null: none. */
+  readonly recovery: { readonly fromClusterId: string; readonly startedAtMs: number } | null;
 }
 
 /** The identity of this process's directory, and the moment at which it becomes part of a cluster. */
@@ -87,6 +91,10 @@ export class Identity implements ClusterBond {
     this.#stored = store(this.#file, { ...this.#stored, hasLog: true });
   }
 
+  get formerClusterIds(): readonly string[] {
+    return this.#stored.formerClusterIds;
+  }
+
   /** Errors: `failed_precondition` when it belongs to another cluster already. Repeating it is harmless. */
   join(notice: { readonly clusterId: string; readonly founders: readonly Member[] }): void {
     const { clusterId, founders } = notice;
@@ -115,9 +123,11 @@ export function claimIdentity(raftDirectory: string, serverId: string): Identity
   const stored = readIdentity(file);
   if (stored === null) {
     if (hasLog(raftDirectory)) throw lostIdentity(file, raftDirectory);
-    const fresh = { clusterId: "", serverId, nodeId: randomHex(8), founders: null, hasLog: false };
+    const none = { clusterId: "", founders: null, formerClusterIds: [], recovery: null };
+    const fresh = { ...none, serverId, nodeId: randomHex(8), hasLog: false };
     return new Identity(file, store(file, fresh));
   }
+  if (stored.recovery !== null) throw unfinishedRecovery(raftDirectory, stored);
   if (stored.serverId === serverId) {
     // Written before nodes had ids of their own.
     const isOld = stored.nodeId === "";
@@ -131,6 +141,24 @@ export function claimIdentity(raftDirectory: string, serverId: string): Identity
       next: `Set metastore.raft.server-id to ${stored.serverId}, or give this node a directory of its own`,
     },
   );
+}
+
+/** What the file of a directory says, or null. Errors: `failed_precondition` when it cannot be read. */
+export function readStoredIdentity(raftDirectory: string): StoredIdentity | null {
+  return readIdentity(identityFile(raftDirectory));
+}
+
+/** Replaces what the file says, durably. For offline tools that hold the directory. */
+export function writeStoredIdentity(raftDirectory: string, identity: StoredIdentity): void {
+  store(identityFile(raftDirectory), identity);
+}
+
+function unfinishedRecovery(raftDirectory: string, { serverId }: StoredIdentity): HearthError {
+  const message = `Cannot use ${raftDirectory}: a recovery of it has begun and not ended`;
+  return new HearthError("failed_precondition", message, {
+    reason: "unfinished_recovery",
+    next: `hearth recover single-voter --dir ${raftDirectory} --confirm=${serverId}   ends it`,
+  });
 }
 
 /** A name for a new cluster. */
@@ -176,12 +204,12 @@ function readIdentity(file: string): StoredIdentity | null {
   try {
     const stored = JSON.parse(text) as Partial<StoredIdentity>;
     const { clusterId, serverId, nodeId = "", founders = null, hasLog = false } = stored;
-    const isGood =
-      [clusterId, serverId, nodeId].every((value) => typeof value === "string") &&
-      typeof hasLog === "boolean";
-    if (isGood) {
+    const { formerClusterIds = [], recovery = null } = stored;
+    const texts = [clusterId, serverId, nodeId, ...formerClusterIds];
+    if (texts.every((value) => typeof value === "string") && typeof hasLog === "boolean") {
       const members = founders === null ? null : founders.map(memberOf);
-      return { clusterId, serverId, nodeId, founders: members, hasLog } as StoredIdentity;
+      const own = { clusterId, serverId, nodeId, founders: members, hasLog };
+      return { ...own, formerClusterIds, recovery } as StoredIdentity;
     }
   } catch {
     // Falls through: damage of any kind has one answer.

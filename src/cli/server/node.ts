@@ -274,7 +274,7 @@ export class HearthNode {
     const { logSegmentBytes, logGroupBytes } = this.#config.storage;
     const { identity } = this.#parts;
     if (identity === undefined) throw new Error("The directories are claimed before the log");
-    const { clusterId, nodeId } = identity;
+    const { clusterId, nodeId, formerClusterIds } = identity;
     identity.assertLogIsThere();
     const options = {
       ...LOG_DEFAULTS,
@@ -282,6 +282,7 @@ export class HearthNode {
       segmentBytes: logSegmentBytes,
       groupMaxBytes: logGroupBytes,
       owner: { clusterId, nodeId },
+      formerClusterIds,
     };
     const log = await DurableLog.open(options, {
       files: this.#modules.files ?? NODE_FILES,

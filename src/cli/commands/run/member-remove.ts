@@ -11,7 +11,6 @@ export function run(context: CommandContext): Promise<ExitCode> {
       path: `${memberPath(id)}?dryRun=${dryRun}&currentTerm=${currentTerm}`,
     }),
     consequences: () => [
-      "Its data directory cannot rejoin under this id.",
       "Replacing it? Add the new node first: hearth member add <server id>=<host:port>",
     ],
     question: `Remove ${id}?`,

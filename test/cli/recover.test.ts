@@ -1,0 +1,247 @@
+/** Recovery of a lost quorum, with real processes: three nodes, two destroyed, one goes on with everything it held. */
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { openRecovery } from "../../src/cli/recover/single-voter.ts";
+import { LOG_DEFAULTS } from "../../src/log/index.ts";
+import { leaderOf, MemberProcess, startCluster, until } from "../support/cluster-process.ts";
+import { hearth, NOW_MS, type Said } from "./support.ts";
+
+const BLOCKS = 400;
+
+/** Blocks in the index of a node, by its own word. */
+async function blocksOf({ httpUrl }: MemberProcess): Promise<number> {
+  const answer = await fetch(`${httpUrl}/api/v1/status`).catch(() => null);
+  const status = (await answer?.json()) as { index: { blocks: number } | null } | undefined;
+  return status?.index?.blocks ?? -1;
+}
+
+/** Every file below a directory with the hash of its content; locks come and go. */
+function contentOf(directory: string): Map<string, string> {
+  const content = new Map<string, string>();
+  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || entry.name.startsWith("lock.")) continue;
+    const path = join(entry.parentPath, entry.name);
+    content.set(path, createHash("sha256").update(readFileSync(path)).digest("hex"));
+  }
+  return content;
+}
+
+describe("a cluster that lost its majority for good", () => {
+  let directory = "";
+  let raft = "";
+  let old = "";
+  let members: readonly MemberProcess[] = [];
+  let survivor: MemberProcess;
+  let clusterId = "";
+  const extra: MemberProcess[] = [];
+  const recover = (...argv: string[]): Promise<Said> =>
+    hearth(["recover", "single-voter", "--dir", raft, "--snapshots-dir", raft, ...argv]);
+  const load = (node: MemberProcess, seed: number): Promise<Said> =>
+    hearth(
+      ["bench", "load", "--blocks", String(BLOCKS), "--batch", "20", "--seed", String(seed)].concat(
+        ["--timeout", "20s", "--endpoint", node.httpUrl, "--quiet"],
+      ),
+    );
+
+  before(async () => {
+    directory = mkdtempSync(join(tmpdir(), "hearth-recover-"));
+    members = await startCluster(directory);
+    const leader = await leaderOf(members);
+    survivor = members.find((member) => member !== leader) as MemberProcess;
+    raft = join(survivor.directory, "raft");
+    clusterId = (await survivor.view()).clusterId ?? "";
+    const loaded = await load(leader, 1);
+    assert.equal(loaded.code, 0, loaded.talk);
+    await until("the follower holds everything", async () => (await blocksOf(survivor)) === BLOCKS);
+  });
+  after(async () => {
+    await Promise.all([...members, ...extra].map((member) => member.kill()));
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it("is refused while the node runs: exit 5", async () => {
+    const said = await recover("--dry-run");
+    assert.equal(said.code, 5);
+    assert.match(said.talk, /is in use by process \d+/);
+  });
+
+  it("a dry run says what is kept and lost, and changes nothing", async () => {
+    await Promise.all(members.map((member) => member.kill()));
+    old = join(directory, "old");
+    for (const member of members) {
+      if (member === survivor) continue;
+      cpSync(member.directory, join(old, member.name), { recursive: true });
+      rmSync(member.directory, { recursive: true });
+    }
+    const found = contentOf(survivor.directory);
+    const { code, out, talk } = await recover("--dry-run");
+    assert.equal(code, 0, talk);
+    const others = members.filter((member) => member !== survivor).map(({ name }) => name);
+    assert.match(
+      out,
+      new RegExp(
+        `^${survivor.name} \\([0-9a-f]{16}\\) becomes the only voter of a new cluster, with the data of cluster ${clusterId}$`,
+        "m",
+      ),
+    );
+    assert.match(out, /^log {6}ends at log index \d+ of term \d+, from 20\d\d-/m);
+    assert.match(out, /^lost {5}what the others acknowledged after log index \d+/m);
+    for (const name of others) assert.match(out, new RegExp(`^out .*${name}`, "m"));
+    assert.match(out, new RegExp(`^next .*--confirm=${survivor.name}$`, "m"));
+    assert.deepEqual(contentOf(survivor.directory), found);
+  });
+
+  it("needs the name of the node: exit 5 without it, and with another one", async () => {
+    const found = contentOf(survivor.directory);
+    const without = await recover();
+    assert.equal(without.code, 5);
+    assert.match(
+      without.talk,
+      /^hearth: refused: this cannot be undone and needs the name of the node\n {2}plan {3}/,
+    );
+    const wrong = await recover("--confirm=node-7");
+    assert.equal(wrong.code, 5);
+    assert.match(wrong.talk, /this is the directory of node-\d, not of node-7/);
+    assert.deepEqual(contentOf(survivor.directory), found);
+  });
+
+  it("goes on as the only voter of another cluster, with everything it held", async () => {
+    const done = await recover(`--confirm=${survivor.name}`, "--json");
+    assert.equal(done.code, 0, done.talk);
+    const said = JSON.parse(done.out);
+    assert.equal(said.formerClusterId, clusterId);
+    assert.notEqual(said.clusterId, clusterId);
+    await survivor.start();
+    await survivor.ready(60_000);
+    assert.equal(await blocksOf(survivor), BLOCKS);
+    const view = await survivor.view();
+    assert.equal(view.clusterId, said.clusterId);
+    assert.deepEqual(
+      view.members.map(({ serverId }) => serverId),
+      [survivor.name],
+    );
+    assert.ok(view.term > said.lastTerm + 1_000, `${view.term}`);
+    const loaded = await load(survivor, 2);
+    assert.equal(loaded.code, 0, loaded.talk);
+    assert.equal(await blocksOf(survivor), 2 * BLOCKS);
+    assert.equal((await hearth(["status", "--endpoint", survivor.httpUrl])).code, 0);
+  });
+
+  it("an old member that comes back stays outside", async () => {
+    const name = readdirSync(old)[0] as string;
+    const lost = members.find((member) => member.name === name) as MemberProcess;
+    cpSync(join(old, name), lost.directory, { recursive: true });
+    await lost.start();
+    await until("it says that it has no leader", async () =>
+      /no leader/.test(await lost.readiness()),
+    );
+    assert.deepEqual(
+      (await survivor.view()).members.map(({ serverId }) => serverId),
+      [survivor.name],
+    );
+    const added = await hearth([
+      "member",
+      "add",
+      `${name}=${lost.peerAddress}`,
+      "--endpoint",
+      survivor.httpUrl,
+    ]);
+    assert.notEqual(added.code, 0);
+    assert.ok(added.talk.includes(clusterId), added.talk);
+    await lost.kill();
+  });
+
+  it("new members are added, hold everything, and carry the quorum", async () => {
+    const fresh = await MemberProcess.create({ name: "node-9", directory });
+    extra.push(fresh);
+    await fresh.start(["-metastore.raft.bootstrap-expect-peers=0"]);
+    const run = (...argv: string[]): Promise<Said> =>
+      hearth([...argv, "--endpoint", survivor.httpUrl]);
+    let added = await run("member", "add", `node-9=${fresh.peerAddress}`);
+    await until("the new node is added", async () => {
+      if (added.code !== 0) added = await run("member", "add", `node-9=${fresh.peerAddress}`);
+      return added.code === 0;
+    });
+    const promoted = await run("member", "promote", "node-9", "--timeout", "60s");
+    assert.equal(promoted.code, 0, promoted.talk);
+    await fresh.ready(60_000);
+    await until("it holds everything", async () => (await blocksOf(fresh)) === 2 * BLOCKS);
+    await until("all is well", async () => (await run("status")).code === 0);
+    assert.match((await run("status")).out, /healthy: 2 of 2 voters up, can lose 0/);
+  });
+
+  it("could be recovered again, from the same directory", async () => {
+    await Promise.all([survivor, ...extra].map((member) => member.kill()));
+    const { code, out } = await recover("--dry-run");
+    assert.equal(code, 0);
+    assert.match(out, /^out {6}node-9:/m);
+  });
+});
+
+describe("a recovery that is cut short", () => {
+  it("keeps the node from starting, and goes on where it stopped", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "hearth-recover-"));
+    const [member] = await startCluster(directory, 1);
+    try {
+      assert.ok(member !== undefined);
+      await member.kill();
+      const raftDirectory = join(member.directory, "raft");
+      const file = join(raftDirectory, "identity.json");
+      const identity = JSON.parse(readFileSync(file, "utf8"));
+      const recovery = { fromClusterId: identity.clusterId, startedAtMs: NOW_MS };
+      const formerClusterIds = [identity.clusterId];
+      writeFileSync(
+        file,
+        JSON.stringify({ ...identity, clusterId: "0badcafe", formerClusterIds, recovery }),
+      );
+      await member.start().catch(() => {});
+      await until("it refuses to start", () => !member.isRunning);
+      assert.match(member.process.output(), /a recovery of it has begun and not ended/);
+      const done = await hearth([
+        "recover",
+        "single-voter",
+        "--dir",
+        raftDirectory,
+        "--confirm",
+        member.name,
+      ]);
+      assert.equal(done.code, 0, done.talk);
+      assert.match(done.out, /is the only voter of cluster 0badcafe$/m);
+      await member.start();
+      await member.ready(60_000);
+      assert.equal((await member.view()).clusterId, "0badcafe");
+      await member.kill();
+      const again = await hearth(["recover", "single-voter", "--dir", raftDirectory]);
+      assert.deepEqual(
+        [again.code, again.out],
+        [0, `${member.name} is the only voter of cluster 0badcafe already`],
+      );
+    } finally {
+      await member?.kill();
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+
+  it("a directory without a cluster is refused, and stays as it is", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "hearth-recover-"));
+    const input = {
+      raftDirectory: directory,
+      snapshotsDirectory: directory,
+      segmentBytes: LOG_DEFAULTS.segmentBytes,
+      groupMaxBytes: LOG_DEFAULTS.groupMaxBytes,
+      peerAddress: "a:1",
+      nowMs: NOW_MS,
+    };
+    await assert.rejects(openRecovery(input), {
+      code: "failed_precondition",
+      reason: "nothing_to_recover",
+    });
+    assert.deepEqual([...contentOf(directory).keys()], []);
+    rmSync(directory, { recursive: true });
+  });
+});
