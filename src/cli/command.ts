@@ -58,6 +58,8 @@ export interface CommandSpec {
   readonly flags: readonly FlagSpec[];
   /** Go-style flags of the server follow; nothing is parsed by the command line. */
   readonly takesServerFlags?: boolean;
+  /** Ends in order at a signal by itself, as a server does. */
+  readonly handlesSignals?: boolean;
   /** Talks to a node: the flags that say which one apply. */
   readonly usesNode?: boolean;
   /** Longest wait where the flag and the variable are absent, as text; 5s when left out. */

@@ -112,9 +112,10 @@ async function execute(spec: CommandSpec, input: MainInput, prepared: Prepared):
 export async function main(): Promise<void> {
   const argv = process.argv.slice(2);
   const interrupt = new AbortController();
-  const isServer = argv[0]?.startsWith("-") === true || argv[0] === "server";
-  // The server has an orderly stop of its own; a command ends at the second Ctrl-C whatever it does.
-  if (!isServer) {
+  const isServer = argv[0]?.startsWith("-") === true;
+  const handlesSignals = findCommand(argv, COMMANDS)?.handlesSignals === true;
+  // A server has an orderly stop of its own; a command ends at the second Ctrl-C whatever it does.
+  if (!isServer && !handlesSignals) {
     process.once("SIGINT", () => {
       interrupt.abort(new InterruptedError());
       process.once("SIGINT", () => process.exit(EXIT.interrupted));

@@ -20,7 +20,7 @@ export const COMMANDS: readonly CommandSpec[] = [
 ];
 
 export const HELP_SECTIONS: readonly HelpSection[] = [
-  { title: "node", groups: ["server", "status", "health"] },
+  { title: "node", groups: ["server", "dev", "status", "health"] },
   { title: "cluster", groups: ["member", "leader", "snapshot", "recover"] },
   { title: "data", groups: ["block", "query", "tenant"] },
   {

@@ -11,6 +11,7 @@ export const NODE_COMMANDS: readonly CommandSpec[] = [
       "file. `hearth -help` lists them, `hearth config check` tries them without starting.",
     flags: [],
     takesServerFlags: true,
+    handlesSignals: true,
     examples: [
       { command: "hearth server", comment: "data under ./data, HTTP on 4040, WebSocket on 4041" },
       {
@@ -20,6 +21,50 @@ export const NODE_COMMANDS: readonly CommandSpec[] = [
     ],
     exitCodes: [0, 1, 2, 74],
     load: () => import("./run/server.ts"),
+  },
+  {
+    path: ["dev"],
+    summary: "Start local nodes to try things with; Ctrl-C stops them all",
+    operandCount: [0, 0],
+    details:
+      "The nodes are processes of their own on this machine. Without --dir their data is temporary; with it, the next start " +
+      "goes on where this one ends, on the same ports. The first node takes the usual ports where they are free.",
+    flags: [
+      {
+        name: "nodes",
+        value: "COUNT",
+        whenAbsent: "1",
+        help: "How many nodes form the cluster, at most 9",
+      },
+      { name: "sample", help: "Add 1,000 blocks of five tenants" },
+      {
+        name: "dir",
+        value: "DIRECTORY",
+        whenAbsent: "a temporary one",
+        help: "Keep the data here",
+      },
+      {
+        name: "base-port",
+        value: "PORT",
+        whenAbsent: "4040",
+        help: "HTTP port of the first node; the others follow in tens; 0 takes whatever is free",
+      },
+      {
+        name: "timeout",
+        value: "DURATION",
+        whenAbsent: "HEARTH_TIMEOUT, else 60s",
+        help: "Longest wait for the nodes to be ready",
+      },
+    ],
+    handlesSignals: true,
+    timeout: "60s",
+    schema: "hearth/dev/v1",
+    examples: [
+      { command: "hearth dev --nodes 3 --sample", comment: "a cluster with data in it" },
+      { command: "hearth dev --nodes 3 --dir ./cluster", comment: "to be started again later" },
+    ],
+    exitCodes: [0, 1, 2],
+    load: () => import("./run/dev.ts"),
   },
   {
     path: ["status"],

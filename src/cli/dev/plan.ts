@@ -1,0 +1,122 @@
+/**
+ * Where the nodes of `hearth dev` live: names, ports, directories, flags. A directory that is used again keeps its ports,
+ * since members remember each other by address.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { UsageError } from "../command.ts";
+
+export interface DevNode {
+  readonly name: string;
+  readonly directory: string;
+  readonly httpPort: number;
+  readonly websocketPort: number;
+  readonly peerPort: number;
+}
+
+const HOST = "127.0.0.1";
+const PLAN_FILE = "dev.json";
+/** Of node 0; the others follow in tens. */
+const PEER_PORT = 9_099;
+const PORT_STEP = 10;
+
+export function httpUrl({ httpPort }: DevNode): string {
+  return `http://${HOST}:${httpPort}`;
+}
+
+export function websocketAddress({ websocketPort }: DevNode): string {
+  return `${HOST}:${websocketPort}`;
+}
+
+export function peerAddress({ peerPort }: DevNode): string {
+  return `${HOST}:${peerPort}`;
+}
+
+export interface DevWish {
+  readonly directory: string;
+  readonly nodeCount: number;
+  /** HTTP port of the first node; 0: whatever is free, for all of them. */
+  readonly basePort: number;
+}
+
+/** Errors: UsageError when the directory holds another number of nodes. */
+export async function planNodes(wish: DevWish): Promise<readonly DevNode[]> {
+  const { directory, nodeCount } = wish;
+  const file = join(directory, PLAN_FILE);
+  if (existsSync(file)) return plannedBefore(file, nodeCount);
+  const nodes: DevNode[] = [];
+  const taken = new Set<number>();
+  const claim = async (wanted: number): Promise<number> => {
+    const port = await findPort(wish.basePort === 0 ? 0 : wanted, taken);
+    taken.add(port);
+    return port;
+  };
+  for (let i = 0; i < nodeCount; i++) {
+    const base = wish.basePort + i * PORT_STEP;
+    const name = `hearth-${i}`;
+    nodes.push({
+      name,
+      directory: join(directory, name),
+      httpPort: await claim(base),
+      websocketPort: await claim(base + 1),
+      peerPort: await claim(PEER_PORT + i * PORT_STEP),
+    });
+  }
+  for (const node of nodes) mkdirSync(node.directory, { recursive: true });
+  writeFileSync(file, `${JSON.stringify(nodes, null, 2)}\n`);
+  return nodes;
+}
+
+function plannedBefore(file: string, nodeCount: number): readonly DevNode[] {
+  const nodes = JSON.parse(readFileSync(file, "utf8")) as readonly DevNode[];
+  if (nodes.length === nodeCount) return nodes;
+  throw new UsageError(
+    `${file} is of ${nodes.length} nodes, not of ${nodeCount}`,
+    `Write --nodes ${nodes.length}, or name another directory`,
+  );
+}
+
+/** The wanted port where it is free, else any. */
+async function findPort(wanted: number, taken: ReadonlySet<number>): Promise<number> {
+  const first = taken.has(wanted) ? 0 : wanted;
+  for (const candidate of [first, 0, 0, 0]) {
+    const port = await tryListen(candidate);
+    if (port !== null && !taken.has(port)) return port;
+  }
+  throw new Error("the system has no free port");
+}
+
+function tryListen(port: number): Promise<number | null> {
+  const listener = createServer();
+  return new Promise((resolve) => {
+    listener.once("error", () => resolve(null));
+    listener.listen(port, HOST, () => {
+      const address = listener.address();
+      const found = typeof address === "object" && address !== null ? address.port : null;
+      listener.close(() => resolve(found));
+    });
+  });
+}
+
+/** The flags of one node of a set, as `hearth server` takes them. */
+export function serverFlags(node: DevNode, all: readonly DevNode[]): string[] {
+  return [
+    `-metastore.raft.server-id=${node.name}`,
+    `-metastore.raft.bind-address=${peerAddress(node)}`,
+    `-metastore.raft.advertise-address=${peerAddress(node)}`,
+    `-metastore.raft.bootstrap-expect-peers=${all.length}`,
+    ...all.map((peer) => `-metastore.raft.bootstrap-peers=${peerAddress(peer)}/${peer.name}`),
+    `-metastore.raft.dir=${join(node.directory, "raft")}`,
+    `-metastore.raft.snapshots-dir=${join(node.directory, "raft")}`,
+    `-metastore.data-dir=${join(node.directory, "data")}`,
+    `-server.http-listen-address=${HOST}`,
+    `-server.http-listen-port=${node.httpPort}`,
+    `-hearth.websocket-listen-address=${HOST}`,
+    `-hearth.websocket-listen-port=${node.websocketPort}`,
+    // Nobody balances load to these: ready means ready.
+    "-metastore.min-ready-duration=0s",
+    // Several nodes share one machine.
+    "-hearth.reader-threads=1",
+  ];
+}

@@ -1,0 +1,172 @@
+/** `hearth dev` as people use it: three nodes with data, commands against them, Ctrl-C. */
+
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { until } from "../support/cluster-process.ts";
+import { assertMatchesItsSchema } from "../support/json-schema.ts";
+import { inRoot } from "../support/project.ts";
+import { hearth, type Said } from "./support.ts";
+
+interface DevAnswer {
+  readonly directory: string;
+  readonly nodes: readonly { readonly name: string; readonly pid: number; readonly http: string }[];
+  readonly sample: { readonly blockCount: number; readonly tenants: readonly string[] };
+}
+
+interface Dev {
+  readonly child: ChildProcess;
+  readonly talk: () => string;
+  readonly answer: DevAnswer;
+  readonly ended: Promise<number | null>;
+}
+
+async function startDev(...argv: string[]): Promise<Dev> {
+  const flags = ["--base-port", "0", "--timeout", "120s", "--json", ...argv];
+  const child = spawn(process.execPath, [inRoot("bin", "hearth.js"), "dev", ...flags], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let out = "";
+  let talk = "";
+  child.stdout.on("data", (part: Buffer) => {
+    out += part.toString();
+  });
+  child.stderr.on("data", (part: Buffer) => {
+    talk += part.toString();
+  });
+  const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+  await until("the nodes are ready", () => out.includes("\n") || child.exitCode !== null, 130_000);
+  assert.notEqual(out, "", talk);
+  return { child, talk: () => talk, answer: JSON.parse(out), ended };
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe("three nodes on one machine", () => {
+  let dev: Dev;
+  const first = (): string => dev.answer.nodes[0]?.http ?? "";
+  const run = (...argv: string[]): Promise<Said> => hearth([...argv, "--endpoint", first()]);
+
+  before(async () => {
+    dev = await startDev("--nodes", "3", "--sample");
+  });
+  after(() => dev.child.kill("SIGKILL"));
+
+  it("are one cluster with sample data, and say so", async () => {
+    await until("all three are well", async () => (await run("status")).code === 0);
+    const { out } = await run("status");
+    assert.match(out, /^cluster [0-9a-f]{8} {2}healthy: 3 of 3 voters up, can lose 1$/m);
+    assert.match(out, /^index {3}1,000 blocks/m);
+    assert.equal(dev.answer.sample.blockCount, 1_000);
+    const [tenant = ""] = dev.answer.sample.tenants;
+    const found = await run(
+      "query",
+      "blocks",
+      "{}",
+      "--tenant",
+      tenant,
+      "--from",
+      "0",
+      "--to",
+      "9999999999999",
+    );
+    assert.equal(found.code, 0, found.talk);
+    assert.notEqual(found.out.split("\n").length, 1);
+    assertMatchesItsSchema((await run("status", "--json")).out);
+    assertMatchesItsSchema((await run("member", "list", "--json")).out);
+  });
+
+  it("hand the leadership over to whom one names", async () => {
+    const before = JSON.parse((await run("leader", "show", "--json")).out).leader.id;
+    const to = dev.answer.nodes.find(({ name }) => name !== before)?.name ?? "";
+    const dry = await run("leader", "transfer", to, "--dry-run");
+    assert.equal(dry.code, 0, dry.talk);
+    assert.equal(JSON.parse((await run("leader", "show", "--json")).out).leader.id, before);
+    const moved = await run("leader", "transfer", to, "--timeout", "20s");
+    assert.equal(moved.code, 0, moved.talk);
+    await until(
+      "it leads",
+      async () => JSON.parse((await run("leader", "show", "--json")).out).leader?.id === to,
+    );
+  });
+
+  it("go on without one that is killed; status tells, and a removal asks first", async () => {
+    const { leader } = JSON.parse((await run("leader", "show", "--json")).out);
+    const killed = dev.answer.nodes.find(
+      ({ name, http }) => name !== leader.id && http !== first(),
+    );
+    assert.ok(killed !== undefined);
+    process.kill(killed.pid, "SIGKILL");
+    await until("it is told", () =>
+      dev.talk().includes(`${killed.name} (process ${killed.pid}) has ended by SIGKILL`),
+    );
+    await until("it is down", async () =>
+      (await run("status")).out.includes(`! ${killed.name} gives no answer`),
+    );
+    const { code, out } = await run("status");
+    assert.equal(code, 4, out);
+    assert.match(out, /DEGRADED: 2 of 3 voters up, can lose 0/);
+    const refused = await run("member", "remove", killed.name);
+    assert.equal(refused.code, 5);
+    assert.match(refused.talk, /Afterwards: 2 voters, the cluster can lose 0/);
+    const removed = await run("member", "remove", killed.name, "--yes");
+    assert.equal(removed.code, 0, removed.talk);
+    await until("two are well", async () => (await run("status")).code === 0);
+  });
+
+  it("without a quorum status still answers", async () => {
+    const other = dev.answer.nodes.find(({ http, pid }) => http !== first() && isRunning(pid));
+    assert.ok(other !== undefined);
+    process.kill(other.pid, "SIGKILL");
+    await until("nobody leads", async () =>
+      (await run("status")).out.includes("NO LEADER: 1 of 2 voters up, 2 needed"),
+    );
+    const { code, out } = await run("status");
+    assert.equal(code, 4);
+    assert.match(out, /docs\/operate\/recovery\.md/);
+  });
+
+  it("end with Ctrl-C, all of them, and leave nothing behind", async () => {
+    dev.child.kill("SIGINT");
+    assert.equal(await dev.ended, 0, dev.talk());
+    for (const { pid, name } of dev.answer.nodes) assert.ok(!isRunning(pid), name);
+    assert.ok(!existsSync(dev.answer.directory));
+  });
+});
+
+describe("a directory for dev", () => {
+  it("keeps data and ports from start to start", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "hearth-dev-test-"));
+    const end = async ({ child, ended }: Dev): Promise<number | null> => {
+      child.kill("SIGTERM");
+      return ended;
+    };
+    const once = await startDev("--dir", directory, "--sample");
+    assert.equal(await end(once), 0, once.talk());
+    const again = await startDev("--dir", directory);
+    const [node] = again.answer.nodes;
+    assert.equal(node?.http, once.answer.nodes[0]?.http);
+    const status = await hearth(["status", "--json", "--endpoint", node?.http ?? ""]);
+    assert.equal(JSON.parse(status.out).nodes[0].index.blocks, 1_000);
+    assert.equal(await end(again), 0, again.talk());
+    const other = await hearth(["dev", "--dir", directory, "--nodes", "3"]);
+    assert.deepEqual([other.code, existsSync(directory)], [2, true]);
+    assert.match(other.talk, /is of 1 nodes, not of 3/);
+    rmSync(directory, { recursive: true });
+  });
+
+  it("a count that makes no sense is misuse", async () => {
+    for (const count of ["0", "10", "x", "-1"])
+      assert.equal((await hearth(["dev", `--nodes=${count}`])).code, 2, count);
+  });
+});
