@@ -23,6 +23,8 @@ export interface NodeStatus {
   readonly raft: {
     readonly role: string;
     readonly leaderId: string | null;
+    /** Since this node learned that it leads, ms; null: nobody leads. */
+    readonly leaderForMs: number | null;
     readonly term: number;
     readonly lastIndex: number;
     readonly commitIndex: number;

@@ -18,7 +18,7 @@ describe("status of a cluster", () => {
         out,
         [
           "cluster 8f1c2a04  healthy: 3 of 3 voters up, can lose 1",
-          "leader  hearth-1  term 7",
+          "leader  hearth-1  term 7, for 1h 12m",
           "NODE      ROLE      STATE  VERSION    APPLIED  LAG  CONTACT     DISK",
           "hearth-0  follower  ready  1.4.0    4,812,090    0        -  1.2 GiB",
           "hearth-1  leader    ready  1.4.0    4,812,090    -    12 ms  1.2 GiB",
@@ -43,7 +43,7 @@ describe("status of a cluster", () => {
           "  ! hearth-2 gives no answer since 4m 10s (connection refused); last known: applied 4,811,970",
           "    next: look at its process, its volume and the network to it",
           "    if it never comes back: hearth member remove hearth-2 --dry-run",
-          "leader  hearth-1  term 7",
+          "leader  hearth-1  term 7, for 1h 12m",
           "NODE      ROLE      STATE  VERSION     APPLIED  LAG  CONTACT     DISK",
           "hearth-0  follower  ready  1.4.0     4,812,090    0        -  1.2 GiB",
           "hearth-1  leader    ready  1.4.0     4,812,090    -    12 ms  1.2 GiB",
@@ -96,11 +96,13 @@ describe("status of a cluster", () => {
         isHealthy: false,
         term: 7,
         leader: { id: "hearth-1", address: "10.0.3.6:4040" },
+        leaderForMs: 4_320_000,
         voters: 3,
         votersUp: 2,
         failureTolerance: 0,
         learners: 0,
         isChanging: false,
+        warnings: [],
       });
       assert.equal(nodes.length, 1);
       assert.equal(problems[0].member, "hearth-2");
@@ -144,6 +146,20 @@ describe("status of a cluster", () => {
     });
   });
 
+  it("what somebody should know is told, and is no reason for exit 4", async () => {
+    await withCluster(async ({ run, cluster }) => {
+      const checks = [
+        { kind: "ready", name: "disk", state: "warning", reason: "read-only: 1.1 GiB free" },
+        { kind: "ready", name: "peers", state: "warning", reason: "told elsewhere" },
+      ];
+      cluster.statuses.set("hearth-1", nodeStatus("hearth-1", { checks }));
+      const { code, out } = await run("status");
+      assert.equal(code, 0);
+      assert.equal(out.split("\n")[1], "  ~ hearth-1: disk: read-only: 1.1 GiB free");
+      assert.ok(!out.includes("told elsewhere"));
+    });
+  });
+
   it("two nodes that lead in one term: both views, nothing shown as well, exit 5", async () => {
     await withCluster(async ({ run, cluster }) => {
       const raft = { ...LEADING, appliedIndex: 9, voters: 3, reachableVoters: 2 };
@@ -171,7 +187,7 @@ describe("status of a cluster", () => {
       cluster.statuses.set("hearth-2", nodeStatus("hearth-2", { raft }));
       const { code, out } = await run("status");
       assert.equal(code, 0, out);
-      assert.match(out, /^leader {2}hearth-1 {2}term 7$/m);
+      assert.match(out, /^leader {2}hearth-1 {2}term 7, for 1h 12m$/m);
     });
   });
 });
@@ -353,7 +369,7 @@ describe("leadership and snapshots", () => {
       assert.equal(
         (await run("leader", "show")).out,
         [
-          "leader  hearth-1  term 7, 2 of 3 voters up, can lose 0",
+          "leader  hearth-1  term 7, for 1h 12m, 2 of 3 voters up, can lose 0",
           "MEMBER    SEES LEADER             TERM",
           "hearth-0  hearth-1                   7",
           "hearth-1  hearth-1                   7",

@@ -20,7 +20,7 @@ describe("health and status", () => {
         status = 503;
         assert.deepEqual(await ask(), [4, "not ready: no leader for 12 s"]);
         assert.deepEqual(await ask("--format", "nagios"), [
-          4,
+          2,
           "HEARTH CRITICAL - not ready: no leader for 12 s",
         ]);
         assert.deepEqual(await ask("--format", "prometheus"), [
@@ -52,6 +52,7 @@ describe("health and status", () => {
     raft: {
       role: "leader",
       leaderId: "hearth-0",
+      leaderForMs: 60_000,
       term: 7,
       lastIndex: 4_812_095,
       commitIndex: 4_812_095,
@@ -84,7 +85,7 @@ describe("health and status", () => {
           said.out,
           [
             "cluster 8f1c2a04  healthy: 1 of 1 voter up, can lose 0",
-            "leader  hearth-0  term 7",
+            "leader  hearth-0  term 7, for 1m",
             "NODE      ROLE    STATE  VERSION    APPLIED  LAG  CONTACT     DISK",
             "hearth-0  leader  ready  1.4.0    4,812,090    -        -  1.3 GiB",
             "index   1,204,551 blocks, 12,045,510 datasets, 1.2 GiB on disk",

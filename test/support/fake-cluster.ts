@@ -35,6 +35,7 @@ export function nodeStatus(serverId: string, parts: object = {}): object {
     raft: {
       role: serverId === "hearth-1" ? "leader" : "follower",
       leaderId: "hearth-1",
+      leaderForMs: 4_320_000,
       term: 7,
       lastIndex: 4_812_090,
       commitIndex: 4_812_090,

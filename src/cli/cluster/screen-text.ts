@@ -8,6 +8,7 @@ export function screenLines(screen: ClusterScreen, asked: NodeStatus): string[] 
   return [
     headline(screen, asked),
     ...problemLines(screen),
+    ...screen.warnings.map(({ member, text }) => `  ~ ${member}: ${text}`),
     leaderLine(screen),
     ...(screen.isChanging ? ["change  the set of voters is being changed"] : []),
     ...memberTable(screen),
@@ -48,9 +49,12 @@ function isSentence(text: string): boolean {
   return /^(?:gives|is not|answers)\b/.test(text);
 }
 
-export function leaderLine({ leader, term }: ClusterScreen): string {
+export function leaderLine({ leader, term, leaderForMs }: ClusterScreen): string {
   if (leader === null) return "leader  none known";
-  return `leader  ${leader.id}${term === null ? "" : `  term ${formatCount(term)}`}`;
+  const inTerm = term === null ? "" : `  term ${formatCount(term)}`;
+  const since =
+    leaderForMs === null ? "" : `, for ${formatDuration(Math.ceil(leaderForMs / 1_000) * 1_000)}`;
+  return `leader  ${leader.id}${inTerm}${since}`;
 }
 
 const COLUMNS: readonly Column[] = [

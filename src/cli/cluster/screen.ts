@@ -54,6 +54,8 @@ export interface ClusterScreen {
   readonly isHealthy: boolean;
   readonly term: number | null;
   readonly leader: LeaderHint | null;
+  /** Since the leader knows that it leads, ms; null: nobody leads, or the leader did not say. */
+  readonly leaderForMs: number | null;
   /** Null: not known, the asked node does not know its members. */
   readonly voters: number | null;
   readonly votersUp: number | null;
@@ -63,6 +65,8 @@ export interface ClusterScreen {
   /** A change of the voters is under way. */
   readonly isChanging: boolean;
   readonly problems: readonly ClusterProblem[];
+  /** What somebody should know though all goes well. */
+  readonly warnings: readonly { readonly member: string; readonly text: string }[];
   readonly members: readonly MemberRow[];
 }
 
@@ -95,12 +99,14 @@ export function buildScreen(answers: ClusterAnswers): ClusterScreen {
     isHealthy: state === "healthy",
     term: Math.max(members.term, leader?.term ?? 0),
     leader: leader === null ? null : { id: leader.id, address: leader.address },
+    leaderForMs: statusOf(answers, leader?.id)?.raft?.leaderForMs ?? null,
     voters: voters.length,
     votersUp,
     failureTolerance: Math.max(0, votersUp - quorum),
     learners: rows.filter(({ suffrage }) => suffrage === "learner").length,
     isChanging: members.isChanging,
     problems,
+    warnings: freshWords(answers).flatMap(warningsOf),
     members: rows,
   };
 }
@@ -122,12 +128,14 @@ function loneScreen({ asked, endpoint }: ClusterAnswers): ClusterScreen {
     isHealthy,
     term: raft?.term ?? null,
     leader: raft === null || raft.leaderId === null ? null : { id: raft.leaderId, address: "" },
+    leaderForMs: raft?.leaderForMs ?? null,
     voters,
     votersUp,
     failureTolerance: hasCount ? Math.max(0, votersUp - Math.floor(voters / 2) - 1) : null,
     learners: 0,
     isChanging: false,
     problems: problem === null ? [] : [notReady(asked.nodeId, problem, endpoint)],
+    warnings: warningsOf(asked),
     members: [self],
   };
 }
@@ -154,16 +162,31 @@ function selfRow(asked: NodeStatus): MemberRow {
   };
 }
 
+/** Checks that hold with a reservation; what a node says of silent peers is told of those themselves. */
+function warningsOf({ nodeId, checks }: NodeWord): ClusterScreen["warnings"] {
+  const found = (checks ?? []).filter(({ state, name }) => state === "warning" && name !== "peers");
+  return found.map(({ name, reason }) => ({ member: nodeId, text: `${name}: ${reason ?? "?"}` }));
+}
+
 interface Leading extends LeaderHint {
   readonly term: number;
 }
 
+/** GET /api/v1/status as it arrives. */
+interface NodeWord extends NodeStatus {
+  readonly checks?: readonly {
+    readonly name: string;
+    readonly state: string;
+    readonly reason: string | null;
+  }[];
+}
+
 /** Everybody's own word that counts now: the asked node, members that it reached, other endpoints. */
-function freshWords({ asked, members, others }: ClusterAnswers): NodeStatus[] {
+function freshWords({ asked, members, others }: ClusterAnswers): NodeWord[] {
   const collected = (members?.members ?? []).flatMap(({ status, statusProblem }) =>
-    status !== null && statusProblem === null ? [status as NodeStatus] : [],
+    status !== null && statusProblem === null ? [status as NodeWord] : [],
   );
-  const all = [asked, ...collected, ...others.map(({ status }) => status)];
+  const all: NodeWord[] = [asked, ...collected, ...others.map(({ status }) => status)];
   return all.filter((word, i) => all.findIndex(({ nodeId }) => nodeId === word.nodeId) === i);
 }
 

@@ -98,6 +98,9 @@ export const NODE_COMMANDS: readonly CommandSpec[] = [
     path: ["health"],
     summary: "A check for scripts: is the node ready",
     operandCount: [0, 0],
+    details:
+      "With --format nagios the exit codes are those of its plugins: 0 ready, 2 not ready or no answer. --format prometheus " +
+      "prints one sample for a textfile collector.",
     flags: [
       {
         name: "format",

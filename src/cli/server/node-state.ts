@@ -41,6 +41,11 @@ export class NodeState {
   /** Some configuration of the log had this node among its members. */
   #hasBeenMember = false;
   #lastLedAtMs = Number.NEGATIVE_INFINITY;
+  #leading: { id: string | null; term: number; sinceMs: number } = {
+    id: null,
+    term: 0,
+    sinceMs: 0,
+  };
   #replica: Replica | null = null;
   #log: DurableLog | null = null;
   #stateMachine: StateMachine | null = null;
@@ -112,6 +117,8 @@ export class NodeState {
 
   /** Role, leader or members changed. */
   memberChanged(): void {
+    const replica = this.#replica?.status() ?? null;
+    if (replica !== null) this.#leaderFor(replica.leader?.id ?? null, replica.term);
     const { isMember } = this.#seatOf(this.#control?.view() ?? null);
     if (isMember) this.#hasBeenMember = true;
   }
@@ -210,6 +217,7 @@ export class NodeState {
     return {
       role: role === "leader" ? "leader" : "follower",
       leaderId: leader?.id ?? null,
+      leaderForMs: this.#leaderFor(leader?.id ?? null, term),
       term,
       lastIndex,
       commitIndex,
@@ -217,6 +225,14 @@ export class NodeState {
       voters,
       reachableVoters,
     };
+  }
+
+  /** How long this leader has led in this term, as far as this node knows. */
+  #leaderFor(leaderId: string | null, term: number): number | null {
+    const nowMs = performance.now();
+    if (this.#leading.id !== leaderId || this.#leading.term !== term)
+      this.#leading = { id: leaderId, term, sinceMs: nowMs };
+    return leaderId === null ? null : Math.round(nowMs - this.#leading.sinceMs);
   }
 
   #seatOf(cluster: ClusterView | null): { readonly isMember: boolean; readonly seat: SeatView } {

@@ -3,6 +3,8 @@ import { type CommandContext, EXIT, type ExitCode, UsageError } from "../../comm
 import { UnreachableError } from "../../failure.ts";
 import { NodeApi } from "../../node-api.ts";
 
+/** Plugins of monitoring systems have exit codes of their own: anything above 3 would read as "unknown". */
+const NAGIOS_CRITICAL: ExitCode = 2;
 const FORMATS = ["text", "json", "nagios", "prometheus"];
 
 export async function run(context: CommandContext): Promise<ExitCode> {
@@ -16,7 +18,8 @@ export async function run(context: CommandContext): Promise<ExitCode> {
     const answer = await NodeApi.of(context).ask({ method: "GET", path });
     const isGood = answer.status === 200;
     print(context, format, { endpoint: answer.endpoint, isGood, text: answer.body.trim() });
-    return isGood ? EXIT.done : EXIT.bad;
+    if (isGood) return EXIT.done;
+    return format === "nagios" ? NAGIOS_CRITICAL : EXIT.bad;
   } catch (error) {
     // A monitoring system reads its own form also when nobody answers.
     if (!(error instanceof UnreachableError) || format === "text" || format === "json") throw error;
@@ -26,7 +29,7 @@ export async function run(context: CommandContext): Promise<ExitCode> {
       isGood: false,
       text: error.attempts[0]?.reason ?? error.message,
     });
-    return EXIT.unreachable;
+    return format === "nagios" ? NAGIOS_CRITICAL : EXIT.unreachable;
   }
 }
 

@@ -47,7 +47,8 @@ function readInput({ flags, environment, nowMs }: CommandContext): RecoveryInput
   const set = (name: string): string => String(values.get(name) ?? "");
   return {
     raftDirectory,
-    snapshotsDirectory: flags.text("snapshots-dir") ?? set("metastore.raft.snapshots-dir"),
+    snapshotsDirectory:
+      flags.text("snapshots-dir") ?? (set("metastore.raft.snapshots-dir") || raftDirectory),
     segmentBytes: config.storage.logSegmentBytes,
     groupMaxBytes: config.storage.logGroupBytes,
     peerAddress: set("metastore.raft.advertise-address"),
