@@ -3,7 +3,7 @@
  * was shown. The dry run and the change are one request with one difference, and the change names the term of the dry run,
  * so a cluster that went on meanwhile refuses it.
  */
-import { formatCount } from "../base/index.ts";
+import { formatCount, HearthError } from "../base/index.ts";
 import {
   askCluster,
   type ChangeAnswer,
@@ -12,7 +12,7 @@ import {
 } from "./cluster/answers.ts";
 import { buildScreen, type ClusterScreen } from "./cluster/screen.ts";
 import { type CommandContext, commandName, EXIT, type ExitCode } from "./command.ts";
-import { RefusedError } from "./failure.ts";
+import { RefusedError, UnreachableError } from "./failure.ts";
 import { NodeApi, type NodeRequest } from "./node-api.ts";
 
 export interface ChangeWish {
@@ -40,7 +40,9 @@ const ANSWER_GRACE_MS = 1_000;
 export async function runChange(context: CommandContext, wish: ChangeWish): Promise<ExitCode> {
   const answers = await askCluster(context);
   const screen = buildScreen(answers);
-  const { term } = knownMembers(answers);
+  knownMembers(answers);
+  // The newest term that was seen: the asked node may not have heard of it yet, the leader has.
+  const term = screen.term ?? 0;
   const api = apiOf(context, answers);
   const isDry = context.flags.has("dry-run");
   const tried = await send(api, context, wish.request({ currentTerm: term, dryRun: true }));
@@ -76,10 +78,22 @@ async function waitFor(
   const watching = wish.watch?.(api, signal);
   try {
     return await send(api, context, wish.request({ currentTerm: term, dryRun: false }));
+  } catch (error) {
+    // The dry run was answered a moment ago: the node got the request, or may have.
+    throw error instanceof UnreachableError ? outcomeUnknown(error) : error;
   } finally {
     ended.abort();
     await watching;
   }
+}
+
+function outcomeUnknown({ attempts }: UnreachableError): HearthError {
+  const reason = attempts[0]?.reason ?? "no answer";
+  return new HearthError("unknown", `The answer to the change was lost: ${reason}`, {
+    reason: "outcome_unknown",
+    next: "It may have taken effect: look with hearth member list before you repeat it",
+    sent: "maybe",
+  });
 }
 
 /** `hearth-2 is a voter. Afterwards: 2 voters, the cluster can lose 0.` */

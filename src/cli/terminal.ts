@@ -12,8 +12,8 @@ export function processTerminal(isColorForbidden: boolean): Terminal {
     throw error;
   });
   return {
-    out: (text) => void process.stdout.write(`${text}\n`),
-    talk: (text) => void process.stderr.write(`${text}\n`),
+    out: (text) => void process.stdout.write(`${printable(text)}\n`),
+    talk: (text) => void process.stderr.write(`${printable(text)}\n`),
     redraw: (text) => void process.stderr.write(`\r\u001b[K${text}`),
     clear: () => void process.stdout.write("\u001b[H\u001b[2J\u001b[3J"),
     ask,
@@ -23,6 +23,20 @@ export function processTerminal(isColorForbidden: boolean): Terminal {
     flush: () => new Promise((resolve) => process.stdout.write("", () => resolve())),
   };
 }
+
+/**
+ * Names and messages come from nodes, and through them from anybody who can reach a peer port: what would move a cursor,
+ * ring, or turn text around is shown as what it is.
+ */
+export function printable(text: string): string {
+  return text.replaceAll(UNPRINTABLE, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return `\\u${code.toString(16).padStart(4, "0")}`;
+  });
+}
+
+/** Control characters but line end and tab, and the marks that turn the direction of text. */
+const UNPRINTABLE = /(?![\n\t])[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /** Without a terminal on both sides nobody is asked: a script would hang, or answer what it did not read. */
 async function ask(question: string, signal: AbortSignal): Promise<string | null> {

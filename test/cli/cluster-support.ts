@@ -16,6 +16,8 @@ export interface ClusterNode {
   readonly cluster: FakeCluster;
   /** Runs a command against it. */
   run(...argv: string[]): Promise<Said>;
+  /** Drops every connection at once. */
+  close(): Promise<void>;
 }
 
 /** Runs a body with hearth-0 of a fake cluster and closes it whatever happens. */
@@ -47,6 +49,7 @@ export async function withCluster(body: (node: ClusterNode) => Promise<void>): P
       endpoint,
       cluster,
       run: (...argv) => hearth([...argv, "--endpoint", endpoint]),
+      close: () => server.close(0),
     });
   } finally {
     await server.close(0);

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HearthError } from "../../src/base/index.ts";
+import { InterruptedError } from "../../src/cli/failure.ts";
 import { nodeStatus } from "../support/fake-cluster.ts";
 import { withCluster } from "./cluster-support.ts";
 import { hearth, withNode } from "./support.ts";
@@ -157,6 +158,20 @@ describe("status of a cluster", () => {
       assert.equal(code, 0);
       assert.equal(out.split("\n")[1], "  ~ hearth-1: disk: read-only: 1.1 GiB free");
       assert.ok(!out.includes("told elsewhere"));
+    });
+  });
+
+  it("with --watch comes again until Ctrl-C, an object per line with --json", async () => {
+    await withCluster(async ({ endpoint }) => {
+      const interrupt = new AbortController();
+      const argv = ["status", "--watch", "--json", "--endpoint", endpoint];
+      const running = hearth(argv, { signal: interrupt.signal });
+      setTimeout(() => interrupt.abort(new InterruptedError()), 2_500);
+      const { code, out } = await running;
+      assert.equal(code, 130);
+      const lines = out.split("\n");
+      assert.ok(lines.length >= 2, `${lines.length} lines`);
+      for (const line of lines) assert.equal(JSON.parse(line).schema, "hearth/status/v1");
     });
   });
 
@@ -354,10 +369,33 @@ describe("members", () => {
 
   it("a change that takes too long is told as what may still happen", async () => {
     await withCluster(async ({ run, cluster }) => {
-      cluster.changeMs = Number.POSITIVE_INFINITY;
+      cluster.isStuck = true;
       const { code, talk } = await run("leader", "transfer", "--timeout", "50ms");
       assert.equal(code, 1);
       assert.match(talk, /No outcome within 50 ms\n {2}next {3}It may still take effect/);
+    });
+  });
+});
+
+describe("a change whose answer is lost", () => {
+  it("is told as what may have happened: exit 1, not exit 3", async () => {
+    await withCluster(async ({ run, cluster, close }) => {
+      cluster.onChange = close;
+      const { code, talk } = await run("leader", "transfer");
+      assert.equal(code, 1, talk);
+      assert.match(talk, /^hearth: The answer to the change was lost: /);
+      assert.match(talk, /may have taken effect: look with hearth member list/);
+    });
+  });
+
+  it("is made under the newest term that was seen, not under that of a node which is behind", async () => {
+    await withCluster(async ({ run, cluster }) => {
+      cluster.term = 5;
+      await run("leader", "transfer");
+      assert.deepEqual(
+        cluster.calls.map(({ wish }) => (wish as { currentTerm: number }).currentTerm),
+        [7, 7],
+      );
     });
   });
 });

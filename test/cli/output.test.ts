@@ -5,6 +5,7 @@ import type { GlobalFlags } from "../../src/cli/command.ts";
 import { Progress } from "../../src/cli/progress.ts";
 import { formatTable } from "../../src/cli/table.ts";
 import { formatTime, parseTime } from "../../src/cli/times.ts";
+import { printable } from "../../src/cli/terminal.ts";
 import { recordingTerminal } from "./support.ts";
 
 describe("tables", () => {
@@ -24,6 +25,14 @@ describe("tables", () => {
       "hearth-0   4,812,090    0",
       "hearth-10          ?    -  x",
     ]);
+  });
+});
+
+describe("what a terminal is given", () => {
+  it("cannot move its cursor or turn its text around", () => {
+    assert.equal(printable("a\u001b[2Jb\u0007\r\u009b1m"), "a\\u001b[2Jb\\u0007\\u000d\\u009b1m");
+    assert.equal(printable("x\u202ey\u2066z"), "x\\u202ey\\u2066z");
+    assert.equal(printable("plain\n\ttext, ä €  ███ 🙂"), "plain\n\ttext, ä €  ███ 🙂");
   });
 });
 

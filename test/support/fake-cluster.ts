@@ -94,8 +94,10 @@ export class FakeCluster implements ClusterControl, SnapshotControl {
   ];
   /** Thrown by every change, when set. */
   refusal: HearthError | null = null;
-  /** How long a change takes; never ends when Infinity. */
-  changeMs = 0;
+  /** A change never ends. */
+  isStuck = false;
+  /** Called when something is really to be changed, before it is. */
+  onChange: () => Promise<void> = async () => {};
 
   view(): ClusterView {
     const voters = this.members.filter(({ suffrage }) => suffrage === "voter");
@@ -222,9 +224,10 @@ export class FakeCluster implements ClusterControl, SnapshotControl {
     throw new HearthError("not_found", `There is no member "${serverId}"`);
   }
 
-  async #note(name: string, wish: unknown): Promise<void> {
+  async #note(name: string, wish: { readonly dryRun?: boolean | undefined }): Promise<void> {
     this.calls.push({ name, wish });
-    if (this.changeMs === Number.POSITIVE_INFINITY) await new Promise(() => {});
+    if (wish.dryRun !== true) await this.onChange();
+    if (this.isStuck) await new Promise(() => {});
     if (this.refusal !== null) throw this.refusal;
   }
 }
