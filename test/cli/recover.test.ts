@@ -6,8 +6,11 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { openRecovery } from "../../src/cli/recover/single-voter.ts";
-import { LOG_DEFAULTS } from "../../src/log/index.ts";
+import { SILENT_LOGGER } from "../../src/base/index.ts";
+import { openRecovery, type RecoveryInput } from "../../src/cli/recover/single-voter.ts";
+import { DurableLog, LOG_DEFAULTS, NODE_FILES } from "../../src/log/index.ts";
+import { SnapshotFiles } from "../../src/snapshot/index.ts";
+import { content, headAt, SMALL, sourceOf } from "../snapshot/support/harness.ts";
 import { leaderOf, MemberProcess, startCluster, until } from "../support/cluster-process.ts";
 import { hearth, NOW_MS, type Said } from "./support.ts";
 
@@ -227,17 +230,37 @@ describe("a recovery that is cut short", () => {
     }
   });
 
+  it("a log that begins behind a snapshot learns from that who the members are", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "hearth-recover-"));
+    const nodeId = "00000000000000aa";
+    const owner = { clusterId: "c0ffee00", nodeId };
+    const options = { ...LOG_DEFAULTS, directory: join(directory, "wal"), owner };
+    const log = await DurableLog.open(options, { files: NODE_FILES, logger: SILENT_LOGGER });
+    log.resetTo({ index: 500, term: 7, appendedAtMs: NOW_MS });
+    await log.close();
+    const identity = { ...owner, serverId: "one", founders: null };
+    writeFileSync(join(directory, "identity.json"), JSON.stringify(identity));
+    await assert.rejects(openRecovery(inputFor(directory)), { reason: "log_without_members" });
+
+    const files = await SnapshotFiles.open(
+      { ...SMALL, directory },
+      { files: NODE_FILES, logger: SILENT_LOGGER, newId: () => "s1" },
+    );
+    const head = headAt(500, 7);
+    await files.take(head, sourceOf(head, content(1, 2_000)));
+    const recovery = await openRecovery(inputFor(directory));
+    assert.deepEqual(
+      recovery.plan.membership.members.map(({ serverId }) => serverId),
+      ["one"],
+    );
+    assert.deepEqual([recovery.plan.changed, recovery.plan.lastIndex], [false, 500]);
+    await recovery.close();
+    rmSync(directory, { recursive: true });
+  });
+
   it("a directory without a cluster is refused, and stays as it is", async () => {
     const directory = mkdtempSync(join(tmpdir(), "hearth-recover-"));
-    const input = {
-      raftDirectory: directory,
-      snapshotsDirectory: directory,
-      segmentBytes: LOG_DEFAULTS.segmentBytes,
-      groupMaxBytes: LOG_DEFAULTS.groupMaxBytes,
-      peerAddress: "a:1",
-      nowMs: NOW_MS,
-    };
-    await assert.rejects(openRecovery(input), {
+    await assert.rejects(openRecovery(inputFor(directory)), {
       code: "failed_precondition",
       reason: "nothing_to_recover",
     });
@@ -245,3 +268,14 @@ describe("a recovery that is cut short", () => {
     rmSync(directory, { recursive: true });
   });
 });
+
+function inputFor(directory: string): RecoveryInput {
+  return {
+    raftDirectory: directory,
+    snapshotsDirectory: directory,
+    segmentBytes: LOG_DEFAULTS.segmentBytes,
+    groupMaxBytes: LOG_DEFAULTS.groupMaxBytes,
+    peerAddress: "a:1",
+    nowMs: NOW_MS,
+  };
+}

@@ -162,9 +162,12 @@ function selfRow(asked: NodeStatus): MemberRow {
   };
 }
 
-/** Checks that hold with a reservation; what a node says of silent peers is told of those themselves. */
-function warningsOf({ nodeId, checks }: NodeWord): ClusterScreen["warnings"] {
-  const found = (checks ?? []).filter(({ state, name }) => state === "warning" && name !== "peers");
+/** Checks that hold with a reservation; what nodes say of silent peers is told of those themselves. */
+function warningsOf({ nodeId, checks, raft }: NodeWord): ClusterScreen["warnings"] {
+  const hasPeers = (raft?.voters ?? 1) > 1;
+  const found = (checks ?? []).filter(
+    ({ state, name }) => state === "warning" && !(hasPeers && name === "peers"),
+  );
   return found.map(({ name, reason }) => ({ member: nodeId, text: `${name}: ${reason ?? "?"}` }));
 }
 
