@@ -121,7 +121,7 @@ describe("help", () => {
     const help = await hearth(["-help"]);
     assert.equal(help.code, 0);
     assert.match(help.out, /\n {2}-metastore\.raft\.dir text\n/);
-    assert.ok(!help.out.includes("-metastore.raft.trailing-logs"));
+    assert.ok(!help.out.includes("-metastore.raft.wal-cache-entries"));
     assert.match((await hearth(["-help-all"])).out, /-metastore\.raft\.trailing-logs integer/);
     assert.match((await hearth(["-version"])).out, /^hearth \d+\.\d+\.\d+ \(Node\.js v\d+/);
     assert.match((await hearth(["version"])).out, /^hearth \d+\.\d+\.\d+ \(Node\.js v\d+/);

@@ -108,7 +108,6 @@ export function serverFlags(node: DevNode, all: readonly DevNode[]): string[] {
     `-metastore.raft.bootstrap-expect-peers=${all.length}`,
     ...all.map((peer) => `-metastore.raft.bootstrap-peers=${peerAddress(peer)}/${peer.name}`),
     `-metastore.raft.dir=${join(node.directory, "raft")}`,
-    `-metastore.raft.snapshots-dir=${join(node.directory, "raft")}`,
     `-metastore.data-dir=${join(node.directory, "data")}`,
     `-server.http-listen-address=${HOST}`,
     `-server.http-listen-port=${node.httpPort}`,

@@ -304,6 +304,7 @@ export class HearthNode {
       stateMachine,
       sharedState: this.state.sharedState,
       clusterId: identity.clusterId,
+      formerClusterIds: identity.formerClusterIds,
       pool: () => this.#parts.pool ?? null,
       logger: this.#logger.child("snapshot"),
     });

@@ -22,6 +22,8 @@ export interface NodeSnapshotModules {
   readonly stateMachine: StateMachine;
   readonly sharedState: SharedState;
   readonly clusterId: string;
+  /** Ids that this cluster had before recoveries: snapshots of these are its own. */
+  readonly formerClusterIds: readonly string[];
   /** Null before readers run. */
   readonly pool: () => ReaderPool | null;
   readonly logger: Logger;
@@ -51,7 +53,7 @@ export class NodeSnapshots {
   /** Errors: the directory belongs to another cluster, or cannot be read or written. */
   static async open(config: Config, modules: NodeSnapshotModules): Promise<NodeSnapshots> {
     const { directory } = config.snapshots;
-    claimDirectory(directory, modules.clusterId);
+    claimDirectory(directory, modules);
     const files = await SnapshotFiles.open(
       { ...SNAPSHOT_DEFAULTS, directory, chunkBytes: CHUNK_BYTES },
       {
@@ -107,12 +109,15 @@ const OWNER_FILE = "snapshots.json";
  * A snapshot says nothing of its cluster, and one of another cluster must never come into this state: the directory
  * carries the id of the cluster.
  */
-function claimDirectory(directory: string, clusterId: string): void {
+function claimDirectory(
+  directory: string,
+  { clusterId, formerClusterIds }: Pick<NodeSnapshotModules, "clusterId" | "formerClusterIds">,
+): void {
   mkdirSync(directory, { recursive: true });
   const path = join(directory, OWNER_FILE);
   const found = ownerOf(path);
   if (found === clusterId) return;
-  if (found === null) {
+  if (found === null || formerClusterIds.includes(found)) {
     writeFileSync(`${path}.new`, `${JSON.stringify({ clusterId })}\n`, { flush: true });
     renameSync(`${path}.new`, path);
     return;
