@@ -39,8 +39,10 @@ export type SeatView =
   | { readonly kind: "member" }
   /** It belongs to a cluster, and has not heard of its members yet. */
   | { readonly kind: "expected"; readonly clusterId: string }
-  /** The newest configuration is without it. */
-  | { readonly kind: "removed"; readonly atIndex: number };
+  /** The newest configuration is without it, and an earlier one was not. */
+  | { readonly kind: "removed"; readonly atIndex: number }
+  /** The newest configuration here is without it, and nothing tells whether it ever had a seat. */
+  | { readonly kind: "outside"; readonly clusterId: string };
 
 /** What a node knows of itself at this moment. Durations are measured by a clock that never jumps. */
 export interface NodeView {
@@ -130,6 +132,10 @@ function checkMember({ phase, seat }: NodeView): CheckResult {
   if (phase.kind !== "running" || seat.kind === "member") return CHECK_OK;
   if (seat.kind === "removed")
     return failed(`removed from the cluster at log index ${formatCount(seat.atIndex)}`);
+  if (seat.kind === "outside")
+    return failed(
+      `not a member of cluster ${seat.clusterId} as far as its log goes: being added, or removed`,
+    );
   return failed(`waiting for the leader of cluster ${seat.clusterId} to send its log`);
 }
 

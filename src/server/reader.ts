@@ -27,6 +27,8 @@ export interface ReaderModules {
 }
 
 const LOCAL_IDS_START = 0x8000_0000;
+/** A read index takes a round trip or two; where there is no leader nobody gains by waiting longer. */
+const READS_GRACE_MS = 1_000;
 
 export class Reader {
   readonly #settings: ReaderSettings;
@@ -148,6 +150,8 @@ export class Reader {
     const deadlineAtMs = performance.now() + graceMs;
     // Only here, at the end of a thread, something is polled: it has nothing else to do.
     while (this.#writes.isBusy && performance.now() < deadlineAtMs) await delay(2);
+    const readsEndAtMs = Math.min(deadlineAtMs, performance.now() + READS_GRACE_MS);
+    while (this.#reads.waitingCount > 0 && performance.now() < readsEndAtMs) await delay(2);
     if (this.#listener.connectionCount > 0) {
       this.#listener.closeConnections();
       await delay(CLOSE_FLUSH_MS);

@@ -170,6 +170,11 @@ describe("readiness in words", () => {
         "not ready: waiting for the leader of cluster 8f1c2a04 to send its log",
       ],
       [
+        "outside of its cluster",
+        { hasLeader: false, seat: { kind: "outside", clusterId: "8f1c2a04" } },
+        "not ready: not a member of cluster 8f1c2a04 as far as its log goes: being added, or removed",
+      ],
+      [
         "behind",
         { consistentMs: null, lag: { entries: 18_204, entriesPerSec: 9_100 } },
         "not ready: 18,204 entries behind the leader, catching up at 9,100/s, about 2 s left",

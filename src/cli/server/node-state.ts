@@ -240,10 +240,12 @@ export class NodeState {
       return { isMember: false, seat: { kind: "member" } };
     if (cluster.members.some(({ isSelf }) => isSelf))
       return { isMember: true, seat: { kind: "member" } };
-    const isRemoved = this.#hasBeenMember && cluster.members.length > 0;
-    const seat: SeatView = isRemoved
-      ? { kind: "removed", atIndex: cluster.configurationIndex }
-      : { kind: "expected", clusterId: this.clusterId };
+    const { clusterId } = this;
+    const { members, configurationIndex: atIndex } = cluster;
+    if (members.length === 0) return { isMember: false, seat: { kind: "expected", clusterId } };
+    const seat: SeatView = this.#hasBeenMember
+      ? { kind: "removed", atIndex }
+      : { kind: "outside", clusterId };
     return { isMember: false, seat };
   }
 
