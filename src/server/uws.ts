@@ -12,7 +12,7 @@
 
 import { createRequire } from "node:module";
 import type * as Uws from "uWebSockets.js";
-import { HearthError, type Logger } from "../base/index.ts";
+import { HearthError } from "../base/index.ts";
 import { deliver } from "./deliver.ts";
 import {
   CLOSE_CODES,
@@ -25,6 +25,7 @@ import {
   type ListenerOptions,
   type SendResult,
 } from "./listener.ts";
+import { type PingedConnection, Silence, startPings } from "./silence.ts";
 
 export type UwsModule = typeof Uws;
 
@@ -57,7 +58,6 @@ export class UwsListener implements Listener {
   readonly #options: ListenerOptions;
   readonly #uws: UwsModule;
   readonly #events: ListenerEvents;
-  readonly #logger: Logger;
   readonly #app: Uws.TemplatedApp;
   readonly #connections = new Set<UwsConnection>();
   readonly #pingTimer: NodeJS.Timeout | null;
@@ -69,7 +69,6 @@ export class UwsListener implements Listener {
     this.#options = options;
     this.#uws = modules.uws;
     this.#events = modules.events;
-    this.#logger = modules.logger;
     this.#app = modules.uws.App();
     this.#app.ws<SocketData>("/*", {
       maxPayloadLength: options.frameMaxBytes,
@@ -84,11 +83,14 @@ export class UwsListener implements Listener {
       open: (socket) => this.#open(socket),
       message: (socket, message, isBinary) => this.#message(socket, message, isBinary),
       drain: (socket) => socket.getUserData().connection?.deliverDrain(),
-      pong: (socket) => socket.getUserData().connection?.noteAlive(),
+      pong: (socket) => socket.getUserData().connection?.silence.end(),
       close: (socket, _code, reason) => this.#closed(socket, reason),
     });
     this.#app.any("/*", (response) => this.#answerHttp(response));
-    this.#pingTimer = options.pingIntervalMs > 0 ? this.#startPings(options.pingIntervalMs) : null;
+    this.#pingTimer = startPings(options.pingIntervalMs, {
+      ...modules,
+      connections: this.#connections,
+    });
   }
 
   get connectionCount(): number {
@@ -181,27 +183,16 @@ export class UwsListener implements Listener {
     this.#connections.delete(connection);
     connection.deliverClose();
   }
-
-  #startPings(intervalMs: number): NodeJS.Timeout {
-    const timer = setInterval(() => {
-      for (const connection of [...this.#connections]) {
-        if (connection.pingIfSilent()) continue;
-        this.#events.rejected("idle_peer");
-        this.#logger.debug("dropped a silent connection", { remote: connection.remoteAddress });
-      }
-    }, intervalMs);
-    return timer.unref();
-  }
 }
 
-class UwsConnection implements Connection {
+class UwsConnection implements Connection, PingedConnection {
   readonly id: number;
   readonly remoteAddress: string;
+  readonly silence = new Silence();
   readonly #listenerEvents: ListenerEvents;
   #events: ConnectionEvents | null = null;
   /** Null once the library said that the socket is closed: any call on it would throw. */
   #socket: Socket | null;
-  #silentIntervals = 0;
   /** False while everything sent went straight to the kernel: saves asking the library before each answer. */
   #mayHaveBuffered = false;
 
@@ -223,8 +214,7 @@ class UwsConnection implements Connection {
     this.#mayHaveBuffered = true;
     if (status !== SEND_DROPPED) return "buffered";
     this.#listenerEvents.rejected("slow_peer");
-    // Without a close frame: it would queue behind what the peer does not read.
-    this.#socket.close();
+    this.drop();
     return "overflow";
   }
 
@@ -245,7 +235,7 @@ class UwsConnection implements Connection {
   }
 
   deliverMessage(message: ArrayBuffer): void {
-    this.#silentIntervals = 0;
+    this.silence.end();
     if (this.#events !== null) deliver(this.#events, message);
   }
 
@@ -259,19 +249,11 @@ class UwsConnection implements Connection {
     this.#events = null;
   }
 
-  noteAlive(): void {
-    this.#silentIntervals = 0;
+  ping(): void {
+    this.#socket?.ping();
   }
 
-  /** False when the peer was silent for two whole intervals and has been dropped. */
-  pingIfSilent(): boolean {
-    if (this.#socket === null) return true;
-    this.#silentIntervals++;
-    if (this.#silentIntervals > 2) {
-      this.#socket.close();
-      return false;
-    }
-    if (this.#silentIntervals > 1) this.#socket.ping();
-    return true;
+  drop(): void {
+    this.#socket?.close();
   }
 }

@@ -20,6 +20,7 @@ import {
   type ListenerOptions,
   type SendResult,
 } from "./listener.ts";
+import { type PingedConnection, Silence, startPings } from "./silence.ts";
 
 /** How long a peer may take over the closing handshake. Good enough: it has nothing else to say. */
 const CLOSE_GRACE_MS = 500;
@@ -62,7 +63,10 @@ export class WsListener implements Listener {
     // Errors of the underlying server are passed on here too; `listen` reports them.
     this.#server.on("error", () => {});
     this.#server.on("connection", (socket, request) => this.#open(socket, request));
-    this.#pingTimer = options.pingIntervalMs > 0 ? this.#startPings(options.pingIntervalMs) : null;
+    this.#pingTimer = startPings(options.pingIntervalMs, {
+      ...modules,
+      connections: this.#connections,
+    });
   }
 
   get connectionCount(): number {
@@ -99,7 +103,7 @@ export class WsListener implements Listener {
   close(): void {
     if (this.#pingTimer !== null) clearInterval(this.#pingTimer);
     this.stopListening();
-    for (const connection of [...this.#connections]) connection.terminate();
+    for (const connection of [...this.#connections]) connection.drop();
     this.#server.close();
     this.#http.closeAllConnections();
   }
@@ -118,7 +122,7 @@ export class WsListener implements Listener {
     const connection = new WsConnection(this.#nextId++, this.#options.outboundMaxBytes, modules);
     this.#connections.add(connection);
     webSocket.on("message", (data, isBinary) => this.#message(connection, data, isBinary));
-    webSocket.on("pong", () => connection.noteAlive());
+    webSocket.on("pong", () => connection.silence.end());
     webSocket.on("error", (error: Error & { code?: string }) => {
       // The library closes the connection itself, with 1009 for this one.
       if (error.code === TOO_BIG_CODE) this.#events.rejected("frame_too_large");
@@ -144,27 +148,18 @@ export class WsListener implements Listener {
     this.#events.rejected("text_message");
     connection.close(CLOSE_CODES.unsupportedData, "text messages are not understood");
   }
-
-  #startPings(intervalMs: number): NodeJS.Timeout {
-    const timer = setInterval(() => {
-      for (const connection of [...this.#connections]) {
-        if (!connection.pingIfSilent()) this.#events.rejected("idle_peer");
-      }
-    }, intervalMs);
-    return timer.unref();
-  }
 }
 
-class WsConnection implements Connection {
+class WsConnection implements Connection, PingedConnection {
   readonly id: number;
   readonly remoteAddress: string;
+  readonly silence = new Silence();
   readonly #outboundMaxBytes: number;
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   readonly #listenerEvents: ListenerEvents;
   #events: ConnectionEvents | null = null;
   #isClosed = false;
-  #silentIntervals = 0;
 
   constructor(
     id: number,
@@ -187,7 +182,7 @@ class WsConnection implements Connection {
     if (this.#isClosed || this.#webSocket.readyState !== this.#webSocket.OPEN) return "overflow";
     if (this.#webSocket.bufferedAmount > this.#outboundMaxBytes) {
       this.#listenerEvents.rejected("slow_peer");
-      this.terminate();
+      this.drop();
       return "overflow";
     }
     // A copy: ws keeps the bytes until the kernel takes them, and our caller reuses its buffer.
@@ -211,15 +206,15 @@ class WsConnection implements Connection {
   close(code: CloseCode, reason: string): void {
     if (this.#isClosed) return;
     this.#webSocket.close(code, reason);
-    setTimeout(() => this.terminate(), CLOSE_GRACE_MS).unref();
+    setTimeout(() => this.drop(), CLOSE_GRACE_MS).unref();
   }
 
-  terminate(): void {
+  drop(): void {
     if (!this.#isClosed) this.#webSocket.terminate();
   }
 
   deliverMessage(frame: Uint8Array): void {
-    this.#silentIntervals = 0;
+    this.silence.end();
     this.#events?.message(frame);
   }
 
@@ -234,19 +229,7 @@ class WsConnection implements Connection {
     this.#events = null;
   }
 
-  noteAlive(): void {
-    this.#silentIntervals = 0;
-  }
-
-  /** False when the peer was silent for two whole intervals and has been dropped. */
-  pingIfSilent(): boolean {
-    if (this.#isClosed) return true;
-    this.#silentIntervals++;
-    if (this.#silentIntervals > 2) {
-      this.terminate();
-      return false;
-    }
-    if (this.#silentIntervals > 1) this.#webSocket.ping();
-    return true;
+  ping(): void {
+    if (!this.#isClosed) this.#webSocket.ping();
   }
 }
