@@ -1,4 +1,5 @@
 export { assert, assertFailed, AssertionError, unreachable } from "./assert.ts";
+export { chunkLength } from "./chunks.ts";
 export { type Clock, SYSTEM_CLOCK } from "./clock.ts";
 export {
   ERROR_CODES,

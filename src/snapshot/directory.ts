@@ -4,7 +4,7 @@
  */
 
 import { join } from "node:path";
-import type { HearthError } from "../base/index.ts";
+import { chunkLength, type HearthError } from "../base/index.ts";
 import {
   isFull,
   isMissing,
@@ -16,7 +16,7 @@ import {
 import type { SnapshotMeta } from "../raft/index.ts";
 import { diskFull, readFailed, versionUnsupported, writeFailed } from "./errors.ts";
 import { decodeHashRecords, digestOf, equalBytes, HASH_RECORD_BYTES, hashChunk } from "./hashes.ts";
-import { chunkLength, decodeHead, nameOf } from "./meta.ts";
+import { decodeHead, nameOf } from "./meta.ts";
 import { SNAPSHOT_LIMITS } from "./options.ts";
 
 export const FILES = { head: "head", hashes: "hashes", data: "data" } as const;

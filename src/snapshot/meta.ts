@@ -96,11 +96,6 @@ function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
-/** Bytes of chunk `chunk`: all are full but the last. */
-export function chunkLength(meta: SnapshotMeta, chunk: number): number {
-  return Math.min(meta.chunkBytes, meta.sizeBytes - chunk * meta.chunkBytes);
-}
-
 export function encodeHead(meta: SnapshotMeta): Uint8Array {
   return encoder.encode(headText(jsonOf(meta)));
 }

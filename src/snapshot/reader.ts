@@ -1,5 +1,6 @@
 /** Reading a complete snapshot chunk by chunk, for a peer or for installing. */
 
+import { chunkLength } from "../base/index.ts";
 import type { DiskFile } from "../files/index.ts";
 import type { SnapshotMeta } from "../raft/index.ts";
 import {
@@ -10,7 +11,7 @@ import {
   type SnapshotDirectory,
 } from "./directory.ts";
 import { damaged, gone } from "./errors.ts";
-import { chunkLength, nameOf } from "./meta.ts";
+import { nameOf } from "./meta.ts";
 import type { SnapshotSource } from "./types.ts";
 
 export interface ReaderOwner {

@@ -3,11 +3,11 @@
  * made one after the other by the owner.
  */
 
-import type { Logger } from "../base/index.ts";
+import { chunkLength, type Logger } from "../base/index.ts";
 import type { SnapshotMeta } from "../raft/index.ts";
 import { FILES, type Snapshot, type SnapshotDirectory, SUFFIX } from "./directory.ts";
 import { encodeHashRecords, HASH_RECORD_BYTES, hashChunk } from "./hashes.ts";
-import { chunkLength, compareMetas, encodeHead, equalMetas, nameOf } from "./meta.ts";
+import { compareMetas, encodeHead, equalMetas, nameOf } from "./meta.ts";
 
 export class SnapshotReceiver {
   readonly #directory: SnapshotDirectory;

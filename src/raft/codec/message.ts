@@ -24,13 +24,13 @@
  * a batch lives as long as the frame it came in.
  */
 
-import { assert, unreachable } from "../../base/index.ts";
+import { assert, chunkLength, unreachable } from "../../base/index.ts";
 import { type Message, MESSAGE, type SnapshotChunk, type SnapshotReply } from "../types.ts";
 import { bodiesOf, decodeBatches, encodeBatchHeaders } from "./batches.ts";
 import { align8, check, codecError, encodeId, type RecordReader, RecordWriter } from "./bytes.ts";
 import { decodeFrame, type EncodedMessage, encodeFrame, type FrameHead } from "./frame.ts";
 import { CODEC_LIMITS } from "./limits.ts";
-import { chunkLength, decodeSnapshotMeta, encodeSnapshotMeta } from "./snapshot-meta.ts";
+import { decodeSnapshotMeta, encodeSnapshotMeta } from "./snapshot-meta.ts";
 
 const ZEROS = new Uint8Array(8);
 

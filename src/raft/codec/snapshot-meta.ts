@@ -89,9 +89,3 @@ function metaProblem(meta: SnapshotMeta): string | null {
   }
   return null;
 }
-
-/** Bytes of one chunk. Shape: `chunk` is below the chunk count. */
-export function chunkLength(meta: SnapshotMeta, chunk: number): number {
-  const { sizeBytes, chunkBytes, chunkCount } = meta;
-  return chunk < chunkCount - 1 ? chunkBytes : sizeBytes - (chunkCount - 1) * chunkBytes;
-}
