@@ -24,6 +24,7 @@ import {
   type LogFields,
   type LogLevel,
 } from "../base/index.ts";
+import type { ProposalResult, ReadIndexResult } from "../service/index.ts";
 import type { ReaderMetrics } from "./metrics.ts";
 import type { ServerIdentity, ServerOptions } from "./options.ts";
 import type { TransportKind } from "./listener.ts";
@@ -79,18 +80,12 @@ export type FromReader =
   /** A bug: the reader closed its sockets and ends. */
   | { readonly kind: "crashed"; readonly message: string; readonly stack: string };
 
-export type PlainProposalResult =
-  | {
-      readonly ok: true;
-      readonly firstIndex: number;
-      readonly term: number;
-      readonly outcomes: Uint8Array;
-      readonly rejections: ReadonlyMap<number, string>;
-    }
-  | { readonly ok: false; readonly error: PlainError };
+export type PlainProposalResult = PlainResult<ProposalResult>;
+export type PlainReadIndexResult = PlainResult<ReadIndexResult>;
 
-export type PlainReadIndexResult =
-  | { readonly ok: true; readonly index: number; readonly term: number }
+/** A result with its error as plain data. */
+type PlainResult<Result extends { readonly ok: boolean }> =
+  | Extract<Result, { readonly ok: true }>
   | { readonly ok: false; readonly error: PlainError };
 
 /** A HearthError as plain data: classes do not survive the way to another thread. */

@@ -3,7 +3,8 @@
  * carries the answers back. Batches stay batches: one proposal per reader and turn, one answer for all of it.
  */
 
-import { type HearthError, unreachable } from "../base/index.ts";
+import { unreachable } from "../base/index.ts";
+import type { Proposal, ProposalResult, ReadIndexResult } from "../service/index.ts";
 import { type FromReader, type ToReader, toPlainError } from "./messages.ts";
 
 /** What the server needs of the replica; the composition root adapts it. Callbacks run exactly once. */
@@ -12,37 +13,12 @@ export interface Proposer {
    * Appends entries, and calls back when they are durable, committed and applied.
    * The body is the replica's from here on; its entries have been checked completely.
    */
-  propose(proposal: ProposedEntries, done: (result: ProposeResult) => void): void;
+  propose(proposal: Proposal, done: (result: ProposalResult) => void): void;
   /** An index at or above every write acknowledged before this call, with proof of leadership. */
-  readIndex(done: (result: GrantResult) => void): void;
+  readIndex(done: (result: ReadIndexResult) => void): void;
   /** Facts for operators; what JSON can carry. */
   status(): object;
 }
-
-export interface ProposedEntries {
-  /** Starts at a multiple of 8 in its ArrayBuffer. */
-  readonly body: Uint8Array<ArrayBuffer>;
-  readonly count: number;
-  /** Only raw commands ask for them; 0 = any term, the log's own time. */
-  readonly termAtLeast: number;
-  readonly appendedAtMs: number;
-}
-
-export type ProposeResult =
-  | {
-      readonly ok: true;
-      readonly firstIndex: number;
-      readonly term: number;
-      /** One of ENTRY_OUTCOMES per entry. */
-      readonly outcomes: Uint8Array;
-      /** Why entries were rejected, by position. */
-      readonly rejections: ReadonlyMap<number, string>;
-    }
-  | { readonly ok: false; readonly error: HearthError };
-
-export type GrantResult =
-  | { readonly ok: true; readonly index: number; readonly term: number }
-  | { readonly ok: false; readonly error: HearthError };
 
 /** The questions among what a reader says. */
 export type ReaderQuestion = Extract<FromReader, { kind: "propose" | "readIndex" | "nodeInfo" }>;

@@ -3,10 +3,10 @@
  * with functions. Every callback runs exactly once, on the caller's thread.
  */
 
-import type { HearthError } from "../base/index.ts";
+import type { ProposeResult, ReadIndexResult } from "../replica/index.ts";
 
 export interface MainLink {
-  propose(proposal: Proposal, done: (result: ProposalResult) => void): void;
+  propose(proposal: Proposal, done: (result: ProposeResult) => void): void;
   /** One round for every read that waits; see ReadService. */
   readIndex(done: (result: ReadIndexResult) => void): void;
   /** Facts of the member as JSON text. */
@@ -23,22 +23,8 @@ export interface Proposal {
   readonly appendedAtMs: number;
 }
 
-export type ProposalResult =
-  | {
-      readonly ok: true;
-      /** Log index of the first entry; the others follow. */
-      readonly firstIndex: number;
-      readonly term: number;
-      /** One byte per entry: see ENTRY_OUTCOMES. */
-      readonly outcomes: Uint8Array;
-      /** Why entries were rejected, by position; mostly empty. */
-      readonly rejections: ReadonlyMap<number, string>;
-    }
-  | { readonly ok: false; readonly error: HearthError };
-
-export type ReadIndexResult =
-  | { readonly ok: true; readonly index: number; readonly term: number }
-  | { readonly ok: false; readonly error: HearthError };
+/** As the replica says it, from the thread that has it to the one that asked. Outcomes: see ENTRY_OUTCOMES. */
+export type { ProposeResult as ProposalResult, ReadIndexResult };
 
 /** What applying an entry did. */
 export const ENTRY_OUTCOMES = {

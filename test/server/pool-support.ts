@@ -14,21 +14,19 @@ import {
 import { IndexDatabase } from "../../src/db/index.ts";
 import { SharedState } from "../../src/read/index.ts";
 import {
-  type GrantResult,
-  type ProposedEntries,
   type Proposer,
-  type ProposeResult,
   ReaderPool,
   SERVER_DEFAULTS,
   type ServerOptions,
 } from "../../src/server/index.ts";
+import type { Proposal, ProposalResult, ReadIndexResult } from "../../src/service/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
 import { type Answer, type FrameParts, frame, helloFrame, readAnswer } from "./support.ts";
 
 export class ApplyingProposer implements Proposer {
   readonly #state: StateMachine;
   readonly #shared: SharedState;
-  lastProposal: ProposedEntries | null = null;
+  lastProposal: Proposal | null = null;
   /** When set, proposals and rounds are refused with it. */
   refusal: HearthError | null = null;
   /** Answers every proposal twice: a bug of main, on which a reader must stop. */
@@ -50,7 +48,7 @@ export class ApplyingProposer implements Proposer {
     });
   }
 
-  propose(proposal: ProposedEntries, done: (result: ProposeResult) => void): void {
+  propose(proposal: Proposal, done: (result: ProposalResult) => void): void {
     this.lastProposal = proposal;
     setImmediate(() => {
       const result = this.#apply(proposal);
@@ -59,9 +57,9 @@ export class ApplyingProposer implements Proposer {
     });
   }
 
-  readIndex(done: (result: GrantResult) => void): void {
+  readIndex(done: (result: ReadIndexResult) => void): void {
     const { refusal } = this;
-    const result: GrantResult =
+    const result: ReadIndexResult =
       refusal === null
         ? { ok: true, index: this.#state.appliedIndex, term: 1 }
         : { ok: false, error: refusal };
@@ -72,7 +70,7 @@ export class ApplyingProposer implements Proposer {
     return { role: "leader", appliedIndex: this.#state.appliedIndex };
   }
 
-  #apply({ body, count }: ProposedEntries): ProposeResult {
+  #apply({ body, count }: Proposal): ProposalResult {
     if (this.refusal !== null) return { ok: false, error: this.refusal };
     const firstIndex = this.#state.appliedIndex + 1;
     const batch = { firstIndex, term: 1, appendedAtMs: 1000, count, body, bodyBytes: body.length };

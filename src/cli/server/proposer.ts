@@ -7,8 +7,14 @@ import { HearthError } from "../../base/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import type { NodeId } from "../../raft/index.ts";
 import type { Replica, ReplicaStatus } from "../../replica/index.ts";
-import type { GrantResult, ProposedEntries, Proposer, ProposeResult } from "../../server/index.ts";
-import type { AddressBook, WriteForwarder } from "../../service/index.ts";
+import type { Proposer } from "../../server/index.ts";
+import type {
+  AddressBook,
+  Proposal,
+  ProposalResult,
+  ReadIndexResult,
+  WriteForwarder,
+} from "../../service/index.ts";
 
 export interface ProposerOptions {
   /** Longest wait for a read index. */
@@ -35,9 +41,9 @@ export class ReplicaProposer implements Proposer {
   }
 
   /** For clients of this node: here, or by way of the leader. */
-  propose(proposal: ProposedEntries, done: (result: ProposeResult) => void): void {
+  propose(proposal: Proposal, done: (result: ProposalResult) => void): void {
     const { forwarder, nodeId, book, metrics } = this.#modules;
-    const finish = (result: ProposeResult): void =>
+    const finish = (result: ProposalResult): void =>
       done(result.ok ? result : { ok: false, error: book.translate(result.error, "websocket") });
     const { leader } = this.#replica;
     // What a raw command demands of term and time only this member can give it.
@@ -56,10 +62,10 @@ export class ReplicaProposer implements Proposer {
   }
 
   /** Here and nowhere else: what another member has forwarded must not travel on. */
-  proposeHere(proposal: ProposedEntries, done: (result: ProposeResult) => void): void {
+  proposeHere(proposal: Proposal, done: (result: ProposalResult) => void): void {
     const { metrics } = this.#modules;
     const startedAtMs = performance.now();
-    const finish = (result: ProposeResult): void => {
+    const finish = (result: ProposalResult): void => {
       const seconds = (performance.now() - startedAtMs) / 1_000;
       if (result.ok)
         metrics.observe("pyroscope_metastore_raft_apply_command_duration_seconds", seconds);
@@ -78,11 +84,11 @@ export class ReplicaProposer implements Proposer {
     });
   }
 
-  readIndex(done: (result: GrantResult) => void): void {
+  readIndex(done: (result: ReadIndexResult) => void): void {
     const { metrics, book } = this.#modules;
     const startedAtMs = performance.now();
     let isOver = false;
-    const finish = (result: GrantResult): void => {
+    const finish = (result: ReadIndexResult): void => {
       if (isOver) return;
       isOver = true;
       clearTimeout(timer);
@@ -103,7 +109,7 @@ export class ReplicaProposer implements Proposer {
     return { ...status, failure: failure?.message ?? null };
   }
 
-  #append(proposal: ProposedEntries, done: (result: ProposeResult) => void): void {
+  #append(proposal: Proposal, done: (result: ProposalResult) => void): void {
     const { body, count, appendedAtMs } = proposal;
     const at = appendedAtMs === 0 ? undefined : appendedAtMs;
     this.#replica.propose({ body, bodyBytes: body.length, count, appendedAtMs: at }, done);
