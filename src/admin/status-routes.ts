@@ -38,6 +38,12 @@ export interface NodeStatus {
     readonly bytes: number;
     readonly databaseBytes: number;
   } | null;
+  /** Comparisons of the state with those of the other members, since the start; null before it. */
+  readonly stateCheck: {
+    /** Newest log index at which they were equal; 0: none yet. */
+    readonly lastEqualIndex: number;
+    readonly mismatches: number;
+  } | null;
   readonly logBytes: number | null;
   readonly readers: {
     readonly running: number;

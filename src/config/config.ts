@@ -32,6 +32,8 @@ export interface Config {
     readonly applyTimeoutMs: number;
     /** Entries; 0: no limit. */
     readonly readIndexMaxDistance: number;
+    /** 0: never. */
+    readonly checkIntervalMs: number;
   };
   readonly snapshots: {
     readonly directory: string;
@@ -111,6 +113,7 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
       isAutoJoin: read.boolean("metastore.raft.auto-join"),
       applyTimeoutMs: read.number("metastore.raft.apply-timeout"),
       readIndexMaxDistance: read.number("metastore.raft.read-index-max-distance"),
+      checkIntervalMs: read.number("hearth.state-check-interval"),
     },
     snapshots: {
       directory: read.text("metastore.raft.snapshots-dir") || read.text("metastore.raft.dir"),

@@ -58,6 +58,13 @@ export const OWN_SETTINGS = [
     help: "Address space reserved for the index; not memory and not disk, only an upper bound of the index file",
   },
   {
+    name: "hearth.state-check-interval",
+    kind: "duration",
+    default: 10 * 60_000,
+    min: 0,
+    help: "How often the leader has the members compare checksums of their states; 0: never",
+  },
+  {
     name: "hearth.log-segment-size",
     kind: "size",
     default: LOG_DEFAULTS.segmentBytes,

@@ -1,4 +1,4 @@
-/** Metrics of snapshots (catalog.ts has the rules). */
+/** Metrics of snapshots and of the comparison of states (catalog.ts has the rules). */
 import type { MetricSpec } from "./types.ts";
 
 export const SNAPSHOTS: readonly MetricSpec[] = [
@@ -32,5 +32,15 @@ export const SNAPSHOTS: readonly MetricSpec[] = [
     name: "hearth_snapshot_failures_total",
     help: "Snapshots that could not be taken, received or installed, by stage.",
     labels: ["stage"],
+  },
+  {
+    kind: "counter",
+    name: "hearth_checksum_mismatches_total",
+    help: "Comparisons of the members' states in which one differed, as this node saw them.",
+  },
+  {
+    kind: "gauge",
+    name: "hearth_checksum_last_equal_index",
+    help: "Newest log index at which the state was compared and equal to that of the majority; 0: none since the start.",
   },
 ];

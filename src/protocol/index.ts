@@ -190,3 +190,10 @@ export {
   decodeSessionWrite,
   type SessionWrite,
 } from "./client/session-write.ts";
+export {
+  decodeStateCheck,
+  encodeStateCheck,
+  type StateCheck,
+  type StateReport,
+  type TableDigests,
+} from "./command/state-check.ts";

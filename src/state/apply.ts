@@ -9,7 +9,13 @@
 
 import { assert, type Logger } from "../base/index.ts";
 import { APPLIED_RECORD, type IndexDatabase, META_KEYS } from "../db/index.ts";
-import { type CommittedBatch, iterateEntries } from "../protocol/index.ts";
+import {
+  COMMAND,
+  type CommittedBatch,
+  decodeStateCheck,
+  iterateEntries,
+  type StateCheck,
+} from "../protocol/index.ts";
 import { Commands, OUTCOME } from "./commands.ts";
 import { CompactionState } from "./compaction/compaction-state.ts";
 import { Counters } from "./counters.ts";
@@ -24,6 +30,11 @@ export interface StateModules {
   /** Opened with role "writer". */
   readonly db: IndexDatabase;
   readonly logger: Logger;
+  /**
+   * Told of every entry that compares states. When it is told of a mark, the state behind that entry is committed and
+   * nothing else is. Must not throw.
+   */
+  readonly onCheck?: ((check: StateCheck, index: number) => void) | undefined;
 }
 
 export interface ApplyResult {
@@ -43,6 +54,7 @@ export class StateMachine {
   readonly #options: StateOptions;
   readonly #db: IndexDatabase;
   readonly #logger: Logger;
+  readonly #onCheck: StateModules["onCheck"];
   readonly #counters = new Counters();
   readonly #index: BlockIndex;
   readonly #tombstones: TombstoneStore;
@@ -68,6 +80,7 @@ export class StateMachine {
     this.#options = options;
     this.#db = db;
     this.#logger = modules.logger;
+    this.#onCheck = modules.onCheck;
     const { metrics } = this;
     const counters = this.#counters;
     this.#index = new BlockIndex(options, { db, counters, metrics });
@@ -222,6 +235,9 @@ export class StateMachine {
         rejections.set(position + i, result);
         this.#noteRejection(result, index, command, version);
       }
+      if (command === COMMAND.checkState && result === "unchanged") {
+        this.#noteCheck(decodeStateCheck(body, offset, length), { index, term, appendedAtMs });
+      }
     });
     assert(
       visited === batch.count,
@@ -232,6 +248,25 @@ export class StateMachine {
     this.#applied[APPLIED_RECORD.term64] = term;
     this.#applied[APPLIED_RECORD.index64] = last;
     this.#applied[APPLIED_RECORD.appendedAtMs64] = appendedAtMs;
+  }
+
+  /** A transaction ends right behind a mark, wherever in a batch it stands: replicas compare the state of that index. */
+  #noteCheck(
+    check: StateCheck,
+    at: { readonly index: number; readonly term: number; readonly appendedAtMs: number },
+  ): void {
+    if (this.#onCheck === undefined) return;
+    if (check.kind !== "mark") {
+      this.#onCheck(check, at.index);
+      return;
+    }
+    this.#applied[APPLIED_RECORD.term64] = at.term;
+    this.#applied[APPLIED_RECORD.index64] = at.index;
+    this.#applied[APPLIED_RECORD.appendedAtMs64] = at.appendedAtMs;
+    this.#finish();
+    this.#db.commitWrite();
+    this.#onCheck(check, at.index);
+    this.#db.beginWrite();
   }
 
   #noteRejection(reason: Rejection, index: number, command: number, version: number): void {

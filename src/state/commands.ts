@@ -19,6 +19,7 @@ import {
   decodeDeleteShard,
   decodePlanUpdate,
   decodePolicyCommand,
+  decodeStateCheck,
   decodeTombstones,
   decodeTruncateIndex,
   type ShardTombstone,
@@ -108,6 +109,9 @@ export class Commands {
         return decoded(decodeControlJobs, entry, (control) =>
           changed(this.#compaction.control(control, this.#recordHere)),
         );
+      case COMMAND.checkState:
+        // What it leads to is none of the state's business (checks/).
+        return decoded(decodeStateCheck, entry, () => "unchanged");
       case COMMAND.noop:
       case COMMAND.membership:
         return "unchanged";

@@ -26,6 +26,9 @@ const COUNTER_FIELDS = [
   "garbage",
 ] as const;
 
+/** What waits to be swept differs from member to member: no part of what the state says. */
+export const GARBAGE_COUNTER_POSITION = COUNTER_FIELDS.indexOf("garbage");
+
 export type CounterField = (typeof COUNTER_FIELDS)[number];
 
 /** Bump when an older or newer layout of any table cannot be read: the index is then rebuilt from the log. */

@@ -36,6 +36,12 @@ export { type CounterField, Counters } from "./counters.ts";
 export { partitionStartOf } from "./index/block-index.ts";
 export { PARTITION_SEC, STATE_LIMITS } from "./limits.ts";
 export { REJECTIONS, type Rejection, StateMetrics } from "./metrics.ts";
+export {
+  STATE_CHECK_DEFAULTS,
+  type StateCheckModules,
+  StateChecks,
+} from "./checks/state-checks.ts";
+export type { Divergence } from "./checks/tally.ts";
 export type { ImageErrorReason } from "./snapshot/errors.ts";
 export {
   COMPRESSIONS,

@@ -18,9 +18,9 @@ export interface TaskThreadsOptions {
   readonly idleMs: number;
 }
 
-/** Each is rare and asked for by one owner, so two threads and a short queue are plenty. */
+/** Each is rare and asked for by one owner: one takes an image, one fills another, one digests. */
 export const TASK_THREADS_DEFAULTS: TaskThreadsOptions = {
-  threadsMax: 2,
+  threadsMax: 3,
   waitingMax: 8,
   idleMs: 10_000,
 };

@@ -44,6 +44,7 @@ export function nodeStatus(serverId: string, parts: object = {}): object {
       reachableVoters: 3,
     },
     index: { blocks: 1_204_551, datasets: 12_045_510, bytes: 5, databaseBytes: 1_154_272_461 },
+    stateCheck: null,
     logBytes: 134_217_728,
     readers: { running: 3, wanted: 3, connections: 12 },
     checks: [],

@@ -8,7 +8,7 @@ import type { MetricRegistry } from "../../metrics/index.ts";
 import type { Replica } from "../../replica/index.ts";
 import type { SnapshotFiles } from "../../snapshot/index.ts";
 import type { ClusterControl } from "../../service/index.ts";
-import type { StateMachine } from "../../state/index.ts";
+import type { StateChecks, StateMachine } from "../../state/index.ts";
 
 /** Adds what a total has grown by since the last scrape, so that it stays a counter of the registry. */
 class Increases {
@@ -80,6 +80,19 @@ export function collectSnapshots(
     for (const [stage, total] of Object.entries(stats.snapshotFailures)) {
       increases.take("hearth_snapshot_failures_total", total, { stage });
     }
+  });
+}
+
+export function collectChecks(
+  metrics: MetricRegistry,
+  checks: Pick<StateChecks, "mismatches" | "lastEqualIndex">,
+): void {
+  const increases = new Increases(metrics);
+  // There from the start: an alert on its increase needs the zero.
+  metrics.add("hearth_checksum_mismatches_total", {}, 0);
+  metrics.onCollect(() => {
+    increases.take("hearth_checksum_mismatches_total", checks.mismatches);
+    metrics.set("hearth_checksum_last_equal_index", checks.lastEqualIndex);
   });
 }
 

@@ -11,7 +11,7 @@ import { SharedState } from "../../read/index.ts";
 import type { Replica } from "../../replica/index.ts";
 import type { ListeningAddress, ReaderPool } from "../../server/index.ts";
 import type { ClusterControl, ClusterView } from "../../service/index.ts";
-import type { StateMachine } from "../../state/index.ts";
+import type { StateChecks, StateMachine } from "../../state/index.ts";
 import type { ConsistencyWatch } from "./consistency.ts";
 
 /** What the poller of reader metrics knows beside the metrics. */
@@ -50,6 +50,7 @@ export class NodeState {
   #log: DurableLog | null = null;
   #stateMachine: StateMachine | null = null;
   #db: IndexDatabase | null = null;
+  #checks: Pick<StateChecks, "mismatches" | "lastEqualIndex"> | null = null;
   #pool: ReaderPool | null = null;
   #replayStartedAtMs = 0;
   /** When reads and writes would have succeeded for the first time; the waiting time runs only once. */
@@ -109,6 +110,10 @@ export class NodeState {
     this.#replica = replica;
     this.#hasBeenMember = hasBeenMember;
     this.#replayStartedAtMs = performance.now();
+  }
+
+  attachChecks(checks: Pick<StateChecks, "mismatches" | "lastEqualIndex">): void {
+    this.#checks = checks;
   }
 
   attachConsistency(consistency: ConsistencyWatch): void {
@@ -196,6 +201,7 @@ export class NodeState {
       logDirectory: node.logDirectory,
       raft: this.#raftStatus(replica),
       index: this.#indexStatus(),
+      stateCheck: this.#stateCheck(),
       logBytes: this.#log?.sizeBytes ?? null,
       readers: {
         running: this.#servingCount,
@@ -256,6 +262,12 @@ export class NodeState {
     const { pendingWriteMs } = replica;
     const isRecent = nowMs - this.#lastLedAtMs < pendingWriteMs + LED_MARGIN_MS;
     return replica.role !== "leader" && pendingWriteMs > 0 && isRecent;
+  }
+
+  #stateCheck(): NodeStatus["stateCheck"] {
+    if (this.#checks === null) return null;
+    const { lastEqualIndex, mismatches } = this.#checks;
+    return { lastEqualIndex, mismatches };
   }
 
   #indexStatus(): NodeStatus["index"] {

@@ -64,6 +64,7 @@ import { createNetwork } from "./peer-network.ts";
 import { Peers } from "./peers.ts";
 import { ReaderMetricsPoller } from "./reader-metrics.ts";
 import { NodeSnapshots, snapshotSchedule } from "./snapshots.ts";
+import { assertNotDiverged, NodeStateChecks } from "./state-checks.ts";
 import { StepLog } from "./steps.ts";
 
 export interface NodeModules {
@@ -96,6 +97,7 @@ interface Parts {
   cluster?: ClusterControl;
   snapshots?: NodeSnapshots;
   snapshotControl?: SnapshotControl;
+  checks?: NodeStateChecks;
 }
 
 const START_STEPS = 10;
@@ -213,6 +215,7 @@ export class HearthNode {
     const { logDirectory, dataDirectory, serverId } = this.#config.node;
     this.#parts.locks.push(await acquireDirectoryLock(logDirectory));
     this.#parts.locks.push(await acquireDirectoryLock(dataDirectory));
+    assertNotDiverged(logDirectory);
     this.#parts.identity = claimIdentity(logDirectory, serverId);
     this.state.clusterId = this.#parts.identity.clusterId;
   }
@@ -257,7 +260,11 @@ export class HearthNode {
     });
     this.#parts.db = db;
     const logger = this.#logger.child("state");
-    const stateMachine = new StateMachine(STATE_DEFAULTS, { db, logger });
+    const stateMachine = new StateMachine(STATE_DEFAULTS, {
+      db,
+      logger,
+      onCheck: (check, index) => this.#parts.checks?.checks.onCheck(check, index),
+    });
     this.#parts.stateMachine = stateMachine;
     this.state.sharedState.setGeneration(db.generation);
     this.state.attachIndex(stateMachine, db);
@@ -312,9 +319,10 @@ export class HearthNode {
 
   async #startReplica(): Promise<void> {
     const { metrics, onFatal } = this.#modules;
-    const { log, stateMachine, identity, peers, snapshots } = this.#parts;
+    const { log, db, stateMachine, identity, peers, snapshots } = this.#parts;
     if (
       log === undefined ||
+      db === undefined ||
       stateMachine === undefined ||
       identity === undefined ||
       peers === undefined ||
@@ -356,6 +364,12 @@ export class HearthNode {
     collectSnapshots(metrics, replica, snapshots.files);
     await replica.start();
     this.#parts.snapshotControl = snapshots.controlOf(replica);
+    // From here on: what is replayed before holds checks of the past.
+    this.#parts.checks = new NodeStateChecks(this.#config, {
+      ...{ db, peers, nodeId, metrics, onFatal, threads: snapshots.threads },
+      logger: this.#logger.child("check"),
+    });
+    this.state.attachChecks(this.#parts.checks.checks);
     peers.assertReachable();
     const consistency = new ConsistencyWatch(replica, SYSTEM_SCHEDULER);
     this.#parts.consistency = consistency;
@@ -456,6 +470,7 @@ export class HearthNode {
     const { replica, log, demand } = this.#parts;
     demand?.();
     this.#parts.consistency?.stop();
+    this.#parts.checks?.stop();
     this.#replicaStopped ??= replica?.stop() ?? log?.close() ?? Promise.resolve();
     return this.#replicaStopped;
   }

@@ -48,7 +48,8 @@ export class NodeSnapshots {
   readonly files: SnapshotFiles;
   readonly images: StateSnapshots;
   readonly #directory: string;
-  readonly #threads = new TaskThreads();
+  /** Also for others that have long tasks. */
+  readonly threads = new TaskThreads();
 
   /** Errors: the directory belongs to another cluster, or cannot be read or written. */
   static async open(config: Config, modules: NodeSnapshotModules): Promise<NodeSnapshots> {
@@ -76,7 +77,7 @@ export class NodeSnapshots {
         db,
         mapSizeBytes: config.storage.indexMapBytes,
         stateMachine,
-        threads: this.#threads,
+        threads: this.threads,
         logger,
         onGeneration: (generation) => {
           // First: a reader that starts now, or reads before it hears of it, finds the new one.
@@ -98,7 +99,7 @@ export class NodeSnapshots {
 
   async close(): Promise<void> {
     await this.cancel();
-    await this.#threads.close();
+    await this.threads.close();
     await this.files.close();
   }
 }

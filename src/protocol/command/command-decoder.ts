@@ -101,6 +101,12 @@ export function validateCommand(
       message: `Cannot accept command ${command}: members are changed by the leader itself`,
     };
   }
+  if (command === COMMAND.checkState) {
+    return {
+      reason: "unknown_command",
+      message: `Cannot accept command ${command}: states are compared by the members themselves`,
+    };
+  }
   if (version !== COMMAND_VERSION) {
     return {
       reason: "unsupported_command_version",

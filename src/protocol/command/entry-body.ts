@@ -43,6 +43,8 @@ export const COMMAND = {
   setCompactionPolicy: 17,
   /** Payload: ControlJobs. */
   controlJobs: 18,
+  /** Payload: state-check.ts. Changes no state: a member that does not know it refuses it and differs in nothing. */
+  checkState: 19,
 } as const;
 
 export type CommandName = keyof typeof COMMAND;

@@ -16,7 +16,7 @@ import {
 import type { Counters } from "../counters.ts";
 
 /** Tables whose keys begin with an ordinal, with a dictionary id. */
-const TABLES_OF_KIND: Record<number, readonly TableName[]> = {
+export const TABLES_OF_GARBAGE: Record<number, readonly TableName[]> = {
   [GARBAGE_KIND.ordinal]: ["blocks", "tails", "tailKeys", "postings", "directory"],
   [GARBAGE_KIND.dictionary]: ["strings", "stringIds", "keys", "keyIds", "pairs", "dictionaries"],
 };
@@ -59,7 +59,7 @@ export class Garbage {
     });
     // An item counts as a row, so that thousands of empty ones are spread out as well.
     let rows = 1;
-    for (const table of TABLES_OF_KIND[kind] ?? []) {
+    for (const table of TABLES_OF_GARBAGE[kind] ?? []) {
       rows += this.#sweepTable(table, id, rowsMax - rows);
       if (rows >= rowsMax) return rows;
     }

@@ -59,6 +59,11 @@ export class ImageSource {
     this.opened.catch(() => {});
   }
 
+  /** Why there is no whole image; null while that is not known, and when there is one. */
+  get failure(): HearthError | null {
+    return this.#failure;
+  }
+
   get index(): number {
     return this.#head?.index ?? 0;
   }

@@ -6,14 +6,17 @@
  * remove the old one when they have left it. DESIGN.md says what a crash leaves at each step.
  */
 
-import { assert, type Logger, toHearthError } from "../../base/index.ts";
+import { assert, type HearthError, type Logger, toHearthError } from "../../base/index.ts";
 import type { IndexDatabase } from "../../db/index.ts";
 import type { TaskThreads } from "../../tasks/index.ts";
 import { INDEX_LAYOUT_VERSION } from "../counters.ts";
-import { imageCancelled, imageDamaged } from "./errors.ts";
+import { imageCancelled, imageDamaged, type ImageErrorReason } from "./errors.ts";
 import { fillGeneration, type ImageBytes } from "./filler.ts";
 import { ImageSource } from "./image-source.ts";
 import { assertImageOptions, type ImageOptions } from "./options.ts";
+
+/** An index may grow to five times its size for a snapshot, with the default ratio, before the log is left to grow. */
+const PATIENCE_MAX = 8;
 
 export interface StateSnapshotModules {
   /** The writer's handle. */
@@ -42,6 +45,8 @@ export class StateSnapshots {
   #lastGeneration: number;
   #taking: ImageSource | null = null;
   #removing: Promise<void> = Promise.resolve();
+  /** How much more growth than usual the next image is allowed. */
+  #patience = 1;
   #hasStopped = false;
 
   constructor(options: ImageOptions, modules: StateSnapshotModules) {
@@ -60,13 +65,17 @@ export class StateSnapshots {
     assert(this.#taking === null, "One image at a time");
     const { db, mapSizeBytes, threads } = this.#modules;
     const database = { directory: db.directory, mapSizeBytes, generation: db.generation };
-    const source = new ImageSource(
-      { database, layout: INDEX_LAYOUT_VERSION, ...this.#options },
-      threads,
-    );
+    const { growthRatio, growthMinBytes } = this.#options;
+    const growth = {
+      growthRatio: growthRatio * this.#patience,
+      growthMinBytes: growthMinBytes * this.#patience,
+    };
+    const request = { database, layout: INDEX_LAYOUT_VERSION, ...this.#options, ...growth };
+    const source = new ImageSource(request, threads);
     this.#taking = source;
     void source.ended.then(() => {
       if (this.#taking === source) this.#taking = null;
+      this.#adjustPatience(source.failure);
     });
     await source.opened;
     return source;
@@ -115,6 +124,13 @@ export class StateSnapshots {
     this.#hasStopped = true;
     this.#taking?.close();
     await this.#removing;
+  }
+
+  /** A log that is never cut grows without end, and that is worse than an index file that grows: the bound gives way. */
+  #adjustPatience(failure: HearthError | null): void {
+    const isGrowth = failure?.reason === ("image_growth" satisfies ImageErrorReason);
+    if (failure === null) this.#patience = 1;
+    else if (isGrowth) this.#patience = Math.min(PATIENCE_MAX, 2 * this.#patience);
   }
 
   async #removeOld(generation: number, left: readonly Promise<void>[]): Promise<void> {

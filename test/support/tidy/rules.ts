@@ -89,6 +89,7 @@ export const ENTRY_POINTS: readonly string[] = [
   // Tasks, started by name in threads.
   "src/state/snapshot/take-thread.ts",
   "src/state/snapshot/fill-thread.ts",
+  "src/state/checks/digest-thread.ts",
   // Run by the simulator today; the node mounts them with peers (peer messages, snapshots of the real state).
   "src/raft/codec/index.ts",
   "src/snapshot/index.ts",

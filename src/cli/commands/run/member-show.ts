@@ -80,6 +80,10 @@ function ownFacts({ status, ageMs, statusProblem }: MemberEntry): Fact[] {
       ["log indexes", `last ${counts[0]}, committed ${counts[1]}, applied ${counts[2]}`],
     );
   }
+  const lastEqualIndex = own.stateCheck?.lastEqualIndex ?? 0;
+  if (lastEqualIndex > 0) {
+    facts.push(["state", `equal to the others' at log index ${formatCount(lastEqualIndex)}`]);
+  }
   if (logBytes !== null) facts.push(["log", `${formatBytes(logBytes)} in ${own.logDirectory}`]);
   if (index !== null) {
     const size = formatBytes(index.databaseBytes);
