@@ -4,7 +4,7 @@
  */
 
 import type { ProposedEntries, ProposeOutcome, Raft } from "../raft/index.ts";
-import { type GroupMember, ProposalGroup } from "./proposal-group.ts";
+import { type GroupMember, memberOf, ProposalGroup } from "./proposal-group.ts";
 import type { ProposalQueue } from "./proposal-queue.ts";
 import type { ProposeDone, ReplicaStats } from "./types.ts";
 
@@ -56,7 +56,7 @@ export class Intake {
     const isGathered = this.#modules.core.isLeader && group.takes(entries);
     if (!isGathered || !group.hasRoomFor(entries.bodyBytes)) this.handOver();
     if (isGathered) group.add(entries, done);
-    else this.#propose(entries, [{ count: entries.count, done }]);
+    else this.#propose(entries, [memberOf(entries.count, done)]);
     this.#bytes += entries.bodyBytes;
   }
 
@@ -86,9 +86,11 @@ export class Intake {
     }
     const { term } = outcome;
     let { firstIndex } = outcome;
-    for (const { count, done } of members) {
-      queue.push({ firstIndex, term, count, done });
-      firstIndex += count;
+    for (const member of members) {
+      member.firstIndex = firstIndex;
+      member.term = term;
+      queue.push(member);
+      firstIndex += member.count;
     }
     stats.proposals += members.length;
     stats.entries += entries.count;

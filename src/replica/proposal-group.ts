@@ -12,13 +12,11 @@
  */
 
 import type { ProposedEntries } from "../raft/index.ts";
+import type { PendingProposal } from "./proposal-queue.ts";
 import type { ProposeDone } from "./types.ts";
 
-/** One proposal of a group. */
-export interface GroupMember {
-  readonly count: number;
-  readonly done: ProposeDone;
-}
+/** One proposal of a group. Its place is not known before the core has taken it. */
+export type GroupMember = { -readonly [K in keyof PendingProposal]: PendingProposal[K] };
 
 /** Larger ones gain nothing from company, and are not copied. */
 const PROPOSAL_MAX_BYTES = 16 * 1024;
@@ -63,7 +61,7 @@ export class ProposalGroup {
   /** Takes a proposal in that there is room for. Its body is copied before the turn ends, or handed on as it is. */
   add(entries: ProposedEntries, done: ProposeDone): void {
     const { count } = entries;
-    this.#members.push({ count, done });
+    this.#members.push(memberOf(count, done));
     this.#count += count;
     if (this.#members.length === 1) {
       this.#alone = entries;
@@ -101,7 +99,9 @@ export class ProposalGroup {
   /** A whole group fits from here on. */
   #openSlab(): void {
     if (this.#end + this.#maxBytes > this.#slab.length) {
-      this.#slab = new Uint8Array(Math.max(SLAB_BYTES, this.#maxBytes));
+      // Not zeroed: nobody sees more of it than what is copied in.
+      const slabBytes = Math.max(SLAB_BYTES, this.#maxBytes);
+      this.#slab = new Uint8Array(Buffer.allocUnsafeSlow(slabBytes).buffer);
       this.#end = 0;
     }
     this.#start = this.#end;
@@ -111,4 +111,8 @@ export class ProposalGroup {
     this.#slab.set(body.length === bodyBytes ? body : body.subarray(0, bodyBytes), this.#end);
     this.#end += bodyBytes;
   }
+}
+
+export function memberOf(count: number, done: ProposeDone): GroupMember {
+  return { firstIndex: 0, term: 0, count, done };
 }

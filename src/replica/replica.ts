@@ -90,7 +90,7 @@ export class Replica {
     if (entriesByteLength(body, count) !== bodyBytes) {
       assertFailed(`Body of ${bodyBytes} bytes is not ${count} entries`);
     }
-    assert(body.byteOffset % 8 === 0, "Body does not begin at a multiple of 8");
+    assert((body.byteOffset & 7) === 0, "Body does not begin at a multiple of 8");
     this.#running.propose(proposal, done);
   }
 

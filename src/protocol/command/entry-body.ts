@@ -129,8 +129,8 @@ export function entriesByteLength(body: Uint8Array, count: number): number {
       ((body[offset + 1] as number) << 8) |
       ((body[offset + 2] as number) << 16) |
       ((body[offset + 3] as number) << 24);
-    if (payloadBytes < 0) return -1;
-    offset += ENTRY_HEADER_BYTES + Math.ceil(payloadBytes / 8) * 8;
+    if (payloadBytes < 0 || payloadBytes > body.length) return -1;
+    offset += ENTRY_HEADER_BYTES + ((payloadBytes + 7) & ~7);
   }
   return offset <= body.length ? offset : -1;
 }
