@@ -122,6 +122,7 @@ export class NodeState {
 
   /** Role, leader or members changed. */
   memberChanged(): void {
+    this.#watchLeader(this.#replica?.leader !== "");
     const replica = this.#replica?.status() ?? null;
     if (replica !== null) this.#leaderFor(replica.leader?.id ?? null, replica.term);
     const { isMember } = this.#seatOf(this.#control?.view() ?? null);
@@ -149,7 +150,7 @@ export class NodeState {
     const isServing = this.#servingCount > 0 && this.#consistency?.isConsistent === true;
     if (isServing) this.#firstConsistentAtMs ??= nowMs;
     const hasLeader = replica !== null && replica.leader !== null;
-    this.#leaderlessSinceMs = hasLeader ? null : (this.#leaderlessSinceMs ?? nowMs);
+    this.#watchLeader(hasLeader);
     this.#watchApply(replica, nowMs);
     const voters = cluster?.members.filter(({ suffrage }) => suffrage !== "learner") ?? [];
     return {
@@ -292,6 +293,11 @@ export class NodeState {
       lastIndex: replica.replayEntries,
       entriesPerSec: replica.replayedEntries / elapsedSec,
     };
+  }
+
+  #watchLeader(hasLeader: boolean): void {
+    if (hasLeader) this.#leaderlessSinceMs = null;
+    else this.#leaderlessSinceMs ??= performance.now();
   }
 
   /** An entry that stays the first unapplied one is stuck; one that changes is only a queue. */

@@ -142,6 +142,7 @@ export class MemberChanges {
     return new HearthError("unavailable", message, {
       reason: "not_leader",
       leader: leader ?? undefined,
+      next: leader === null ? "/ready of each node says whom it cannot reach" : undefined,
       retryAfterMs: 100,
     });
   }
