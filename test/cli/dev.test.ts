@@ -24,6 +24,12 @@ interface Dev {
   readonly ended: Promise<number | null>;
 }
 
+/** A test that fails must not leave them behind, nor wait for them. */
+const RUNNING = new Set<ChildProcess>();
+after(() => {
+  for (const child of RUNNING) child.kill("SIGTERM");
+});
+
 async function startDev(...argv: string[]): Promise<Dev> {
   const flags = ["--base-port", "0", "--timeout", "120s", "--json", ...argv];
   const child = spawn(process.execPath, [inRoot("bin", "hearth.js"), "dev", ...flags], {
@@ -38,6 +44,8 @@ async function startDev(...argv: string[]): Promise<Dev> {
     talk += part.toString();
   });
   const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+  RUNNING.add(child);
+  void ended.then(() => RUNNING.delete(child));
   await until("the nodes are ready", () => out.includes("\n") || child.exitCode !== null, 130_000);
   assert.notEqual(out, "", talk);
   return { child, talk: () => talk, answer: JSON.parse(out), ended };
@@ -60,7 +68,6 @@ describe("three nodes on one machine", () => {
   before(async () => {
     dev = await startDev("--nodes", "3", "--sample");
   });
-  after(() => dev.child.kill("SIGKILL"));
 
   it("are one cluster with sample data, and say so", async () => {
     await until("all three are well", async () => (await run("status")).code === 0);
@@ -152,7 +159,18 @@ describe("a directory for dev", () => {
       return ended;
     };
     const once = await startDev("--dir", directory, "--sample");
+    const asked = ["--endpoint", once.answer.nodes[0]?.http ?? "", "--json"];
+    const taken = await hearth(["snapshot", "take", ...asked]);
+    assert.equal(taken.code, 0, taken.talk);
+    assertMatchesItsSchema(taken.out);
+    const listed = await hearth(["snapshot", "list", ...asked]);
+    assertMatchesItsSchema(listed.out);
+    assert.equal(JSON.parse(listed.out).snapshots[0].id, JSON.parse(taken.out).snapshot.id);
     assert.equal(await end(once), 0, once.talk());
+    const raft = join(directory, "hearth-0", "raft");
+    const seen = await hearth(["data", "inspect", "snapshot", "--verify", "--dir", raft]);
+    assert.equal(seen.code, 0, seen.talk);
+    assert.match(seen.out, /sound, all data read/);
     const again = await startDev("--dir", directory);
     const [node] = again.answer.nodes;
     assert.equal(node?.http, once.answer.nodes[0]?.http);

@@ -188,7 +188,8 @@ class NodeSnapshotControl implements SnapshotControl {
   #view(meta: SnapshotMeta): SnapshotView {
     const { id, index, term, sizeBytes } = meta;
     const path = join(this.#directory, "snapshots", snapshotName(meta));
-    const takenAtMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? null;
+    const found = statSync(path, { throwIfNoEntry: false });
+    const takenAtMs = found === undefined ? null : Math.round(found.mtimeMs);
     return { id, index, term, sizeBytes, takenAtMs };
   }
 }
