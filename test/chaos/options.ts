@@ -13,6 +13,8 @@ export interface ChaosOptions {
   readonly reads: number;
   readonly clientCount: number;
   readonly readerThreads: number;
+  /** Snapshots every few seconds and a short log: who was away is brought back by a snapshot. */
+  readonly snapshots: boolean;
   /** The directory is not removed, also after a pass. */
   readonly keep: boolean;
 }
@@ -32,6 +34,7 @@ export const USAGE = `npm run chaos -- [options]: real server processes, faults,
   --clients N        32
   --reader-threads N per node, 2
   --seed N           what is drawn; timing is not repeated
+  --snapshots        snapshots every few seconds and a short log, so that they are installed, too
   --keep             keep directories and the history`;
 
 /** Errors: throws with a sentence for a value that makes no sense. */
@@ -47,6 +50,7 @@ export function parseOptions(argv: readonly string[]): ChaosOptions | null {
       clients: { type: "string", default: "32" },
       "reader-threads": { type: "string", default: "2" },
       seed: { type: "string" },
+      snapshots: { type: "boolean", default: false },
       keep: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -69,6 +73,7 @@ export function parseOptions(argv: readonly string[]): ChaosOptions | null {
     reads: whole("reads", values.reads, 0, 100_000_000),
     clientCount: whole("clients", values.clients, 1, 1_000),
     readerThreads: whole("reader-threads", values["reader-threads"], 1, 8),
+    snapshots: values.snapshots,
     keep: values.keep,
   };
 }
@@ -84,6 +89,7 @@ export function replayLine(options: ChaosOptions): string {
   const { fault, times, workload, reads, nodeCount, clientCount, readerThreads, seed } = options;
   return (
     `npm run chaos -- --fault ${fault} --times ${times} --workload ${workload} --reads ${reads} ` +
-    `--nodes ${nodeCount} --clients ${clientCount} --reader-threads ${readerThreads} --seed ${seed}`
+    `--nodes ${nodeCount} --clients ${clientCount} --reader-threads ${readerThreads} --seed ${seed}` +
+    (options.snapshots ? " --snapshots" : "")
   );
 }

@@ -28,6 +28,12 @@ const WORKLOAD_SHAPES: Readonly<
   mixed: { writerShare: 1, writeShare: 0.5, thinkMaxMs: 12 },
   reads: { writerShare: 0.25, writeShare: 0.5, thinkMaxMs: 2 },
 };
+/** So that a node that was away for a round finds that the log no longer reaches back to it. */
+const OFTEN_SNAPSHOTS = [
+  "-metastore.raft.snapshot-interval=2s",
+  "-metastore.raft.snapshot-threshold=200",
+  "-metastore.raft.trailing-logs=100",
+];
 const TIMEOUT_MS = 1_500;
 const FAULT_STREAM = 1;
 const PROGRESS_MS = 10_000;
@@ -42,7 +48,11 @@ export async function runChaos(options: ChaosOptions): Promise<Verdict> {
     nodeCount: options.nodeCount,
     entry: fault.needsFaultyDisk === true ? FAULTY_SERVER : undefined,
     ...(proxies === null ? {} : { openProxy: proxies.open }),
-    flags: [`-hearth.reader-threads=${options.readerThreads}`, "-log.level=info"],
+    flags: [
+      `-hearth.reader-threads=${options.readerThreads}`,
+      "-log.level=info",
+      ...(options.snapshots ? OFTEN_SNAPSHOTS : []),
+    ],
   });
   const facts: RunFacts = {
     counters: new Map(),
@@ -58,6 +68,7 @@ export async function runChaos(options: ChaosOptions): Promise<Verdict> {
     load = new Load(loadOptions(options), cluster.nodes);
     load.start();
     await breakIt(fault, { options, cluster, proxies, load, facts });
+    if (options.snapshots) facts.counters.set("snapshotsKept", await snapshotsKept(cluster));
     await finish(cluster, load, facts);
   } catch (error) {
     load?.stop().catch(() => {});
@@ -114,6 +125,15 @@ async function breakIt(fault: Fault, running: Running): Promise<void> {
   } finally {
     clearInterval(progress);
   }
+}
+
+/** Of all nodes together. */
+async function snapshotsKept({ nodes }: TestCluster): Promise<number> {
+  const lists = await Promise.all(nodes.map((node) => node.getJson("/api/v1/snapshots")));
+  return (lists as { readonly snapshots: readonly unknown[] }[]).reduce(
+    (sum, { snapshots }) => sum + snapshots.length,
+    0,
+  );
 }
 
 const CONVERGE_LIMIT_MS = 30_000;
