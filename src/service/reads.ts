@@ -235,6 +235,8 @@ export class ReadService {
   #renewTransaction(): number {
     this.#modules.transactions.endRead();
     this.#isTransactionOpen = false;
+    // What an earlier read was granted was found in the transaction that ends here.
+    this.#coveredWakeCount = -1;
     this.#modules.transactions.beginRead();
     this.#isTransactionOpen = true;
     this.#transactionIndex = this.#modules.appliedIndex();

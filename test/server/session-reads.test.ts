@@ -135,6 +135,23 @@ describe("reads", () => {
     assert.equal(only(bench).requestId, 2);
   });
 
+  test("a grant covers the transaction that it was compared with, and no other", async () => {
+    const bench = greeted();
+    bench.session.message(lookUpFrame(1));
+    assert.equal(only(bench).requestId, 1);
+    bench.progress.grant = 6;
+    bench.session.message(queryFrame(2));
+    bench.session.message(lookUpFrame(3));
+    assert.equal(bench.connection.take().length, 0, "the query had the transaction renewed");
+    bench.engine.applied = 6;
+    bench.progress.publish(6);
+    await nextTurn();
+    assert.deepEqual(
+      bench.connection.take().map((answer) => answer.requestId),
+      [2, 3],
+    );
+  });
+
   test("a look-up that waits keeps its ids while others are decoded", async () => {
     const bench = greeted();
     bench.progress.grant = 5;
