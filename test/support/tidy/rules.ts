@@ -90,12 +90,6 @@ export const ENTRY_POINTS: readonly string[] = [
   "src/state/snapshot/take-thread.ts",
   "src/state/snapshot/fill-thread.ts",
   "src/state/checks/digest-thread.ts",
-  // Run by the simulator today; the node mounts them with peers (peer messages, snapshots of the real state).
-  "src/raft/codec/index.ts",
-  "src/snapshot/index.ts",
-  // The network between members and what operators ask of it: interfaces first, the node mounts them next.
-  "src/cluster/index.ts",
-  "src/service/cluster/index.ts",
 ];
 
 /** Packages of `dependencies` that src does not import yet, with the reason. */
