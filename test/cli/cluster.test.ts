@@ -161,6 +161,36 @@ describe("status of a cluster", () => {
     });
   });
 
+  it("a node that waits to be added tells of itself: exit 4", async () => {
+    await withCluster(async ({ run, cluster }) => {
+      cluster.members.splice(0);
+      const problem = "waiting to be added: hearth member add hearth-0=10.0.3.5:9099";
+      const waiting = { state: "starting", problem, clusterId: null, raft: null, index: null };
+      cluster.statuses.set("hearth-0", nodeStatus("hearth-0", { ...waiting, logBytes: null }));
+      const { code, out } = await run("status");
+      assert.equal(code, 4);
+      const lines = out.split("\n");
+      assert.deepEqual(lines.slice(0, 2), [
+        "cluster ?  STARTING: voters unknown",
+        `  ! hearth-0: ${problem}`,
+      ]);
+      assert.ok(lines.some((line) => /^hearth-0 {2}\? +starting/.test(line)));
+    });
+  });
+
+  it("a node that was removed shows the members and itself", async () => {
+    await withCluster(async ({ run, cluster }) => {
+      cluster.members.splice(0, 1);
+      const problem = "removed from the cluster at log index 4,812,090";
+      cluster.statuses.set("hearth-0", nodeStatus("hearth-0", { state: "not ready", problem }));
+      const { code, out } = await run("status");
+      assert.equal(code, 4);
+      assert.match(out, /DEGRADED: 2 of 2 voters up, can lose 0/);
+      assert.match(out, /! hearth-0: removed from the cluster at log index 4,812,090/);
+      assert.equal(out.split("\n").filter((line) => /^hearth-\d/.test(line)).length, 3);
+    });
+  });
+
   it("with --watch comes again until Ctrl-C, an object per line with --json", async () => {
     await withCluster(async ({ endpoint }) => {
       const interrupt = new AbortController();

@@ -74,10 +74,13 @@ export interface ClusterScreen {
 export function buildScreen(answers: ClusterAnswers): ClusterScreen {
   const { asked, members, endpoint } = answers;
   refuseTwoLeaders(answers);
-  if (members === null) return loneScreen(answers);
+  // A node that has not been added, or not been fed, knows of nobody yet.
+  if (members === null || members.members.length === 0) return loneScreen(answers);
   const leader = newestLeader(answers);
   const appliedByLeader = statusOf(answers, leader?.id)?.raft?.appliedIndex ?? null;
   const rows = members.members.map((entry) => row(entry, answers, { leader, appliedByLeader }));
+  // It was removed, or is about to join: it is no member, and still the one that was asked.
+  if (!rows.some(({ isSelf }) => isSelf)) rows.push(selfRow(asked));
   const voters = rows.filter(({ suffrage }) => suffrage === "voter");
   const votersUp = voters.filter(({ isUp }) => isUp).length;
   const quorum = Math.floor(voters.length / 2) + 1;
