@@ -102,6 +102,7 @@ export const UNUSED_DEPENDENCIES: Readonly<Record<string, string>> = {
 export const TEST_TOOLS: readonly string[] = [
   "test/support/vectors/main.ts",
   "test/replica/commit-reader.ts",
+  "test/state/snapshot/install-child.ts",
   "test/sim/main.ts",
   "test/sim/worker.ts",
   "test/explore/main.ts",
