@@ -15,6 +15,8 @@ export function handleSnapshotChunk(core: Core, message: SnapshotChunk): void {
   const { meta, chunk, bytes, from, term } = message;
   // All of it is here already: the leader may go on behind it.
   if (meta.index <= state.commitIndex) return acceptAppend(state, from, state.commitIndex);
+  // One install at a time. The chunk counts as lost: the leader sends it again when it hears nothing.
+  if (state.installIndex > 0) return;
   const { receiving } = state;
   if (receiving === null || receiving.meta.id !== meta.id) {
     // An echo of what was replaced: an older snapshot of the same leader.

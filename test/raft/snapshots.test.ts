@@ -122,6 +122,21 @@ test("a log that contradicts the snapshot goes; what is durable then is what was
   assert.equal(lone.core.applicableIndex, 4);
 });
 
+test("chunks of a newer snapshot are let go until the install at hand is over", () => {
+  const lone = follower();
+  const meta = metaAt(4, 3);
+  lone.step(chunkOf(meta));
+  lone.core.chunkStored(meta, 1, false);
+  lone.drain();
+  const newer: SnapshotMeta = { ...metaAt(6, 3), id: "s2" };
+  lone.step(chunkOf(newer));
+  assert.equal(lone.out.storeChunks.length, 0, "one install at a time");
+  lone.sync();
+  lone.core.applied(4);
+  lone.step(chunkOf(newer));
+  assert.equal(lone.out.storeChunks.length, 1, "afterwards it is taken");
+});
+
 test("a log that contains the snapshot's last entry stays", () => {
   const lone = follower();
   const meta = metaAt(4, 2);
