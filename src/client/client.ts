@@ -6,6 +6,7 @@
  */
 import {
   decodeJsonMessage,
+  decodePollReply,
   decodeTenantReply,
   decodeTenantsReply,
   decodeWriteReply,
@@ -13,8 +14,11 @@ import {
   type HeldDictionaries,
   LabelsChunkReader,
   PlanChunkReader,
+  type PollReply,
+  type PollRequest,
 } from "../protocol/index.ts";
 import { Admission } from "./admission.ts";
+import { CompactionWorker } from "./compaction-worker.ts";
 import { publishConnection } from "./diagnostics.ts";
 import { cancelledByClose } from "./errors.ts";
 import { firstConnection } from "./first-connection.ts";
@@ -28,6 +32,8 @@ import type {
   BlockInput,
   BlockListParams,
   CallOptions,
+  CompactionJob,
+  CompactionJobsOptions,
   ConnectionStatus,
   ConnectOptions,
   HearthClient,
@@ -124,6 +130,20 @@ class Client implements HearthClient {
     return this.#single(build, readTenantStats, options);
   }
 
+  compactionJobs(options: CompactionJobsOptions): AsyncIterable<CompactionJob> {
+    const name = options.worker ?? `${this.#options.name}-${randomName()}`;
+    const modules = {
+      poll: (poll: PollRequest, call: CallOptions) => this.pollCompactionJobs(poll, call),
+      encodeBlock: requests.blockBytes,
+      name,
+    };
+    return { [Symbol.asyncIterator]: () => new CompactionWorker(options, modules).jobs() };
+  }
+
+  pollCompactionJobs(poll: PollRequest, options: CallOptions = {}): Promise<PollReply> {
+    return this.#single(() => requests.pollRequest(poll), decodePollReply, options);
+  }
+
   readIndex(options: CallOptions = {}): Promise<WriteResult> {
     return this.#single(requests.readIndexRequest, decodeWriteReply, options);
   }
@@ -213,6 +233,11 @@ class Client implements HearthClient {
       },
     };
   }
+}
+
+/** Tells the processes of one program apart. */
+function randomName(): string {
+  return Math.random().toString(36).slice(2, 10);
 }
 
 function readPlan(payload: Uint8Array, held: HeldDictionaries | null): PlanBatch | null {

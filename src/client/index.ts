@@ -11,6 +11,9 @@ export type {
   DatasetMeta,
   PlanBlockView,
   PlanDatasetView,
+  PollReply,
+  PollRequest,
+  Tombstone,
 } from "../protocol/index.ts";
 export { connect } from "./client.ts";
 export { collectBlocks, collectLabels } from "./collect.ts";
@@ -21,6 +24,9 @@ export type {
   BlockInput,
   BlockListParams,
   CallOptions,
+  CompactionJob,
+  CompactionJobsOptions,
+  CompactionResult,
   ClientRole,
   ConnectionStatus,
   ConnectOptions,

@@ -2,15 +2,17 @@
 import { invalidArgument } from "../base/index.ts";
 import {
   beginSessionWrite,
-  type ByteSink,
+  ByteSink,
   type Consistency,
   encodeBlock,
   encodeBlockBatch,
   encodeBlockListRequest,
   encodeJsonMessage,
+  encodePollRequest,
   encodeQueryRequest,
   encodeTenantRequest,
   OP,
+  type PollRequest,
   type QueryRequest,
   type SessionNumbers,
   type SessionWrite,
@@ -124,6 +126,21 @@ export function nodeInfoRequest(): RequestSpec {
 
 export function pingRequest(): RequestSpec {
   return build("ping", OP.ping, KINDS.read, writeNothing);
+}
+
+/** A repeat has the same number, so the leader answers it alike. */
+export function pollRequest(poll: PollRequest): RequestSpec {
+  return build("pollCompactionJobs", OP.poll_compaction_jobs, KINDS.repeatable, (sink) => {
+    sink.append(encodePollRequest(poll));
+  });
+}
+
+/** The wire bytes of a block, owned. */
+export function blockBytes(block: BlockInput): Uint8Array {
+  if (block instanceof Uint8Array) return block;
+  const sink = new ByteSink();
+  encodeBlock(block, sink);
+  return sink.copy();
 }
 
 /** Payload: f64 least term, f64 instant of appending, then the entries as they are. */

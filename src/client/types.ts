@@ -4,7 +4,15 @@
  * Times are Unix milliseconds (`...AtMs`), durations milliseconds (`...Ms`), sizes bytes.
  */
 import type { HearthError, LeaderHint } from "../base/index.ts";
-import type { BlockMeta, LabelsChunkReader, PlanBatch } from "../protocol/index.ts";
+import type {
+  BlockMeta,
+  JobPlan,
+  LabelsChunkReader,
+  PlanBatch,
+  PollReply,
+  PollRequest,
+  Tombstone,
+} from "../protocol/index.ts";
 import type { Transport } from "./transport/transport.ts";
 
 /** Settings of connect(). Only `endpoints` is required. */
@@ -142,6 +150,39 @@ export interface RawCommandOptions extends CallOptions {
   readonly appendedAtMs?: number;
 }
 
+/** How a program takes compaction jobs. */
+export interface CompactionJobsOptions {
+  /** Jobs that may run at once. */
+  readonly capacity: number;
+  /** Identity of this process among workers. Default: made up. */
+  readonly worker?: string;
+  /**
+   * Deletes what a tombstone names from the object store: called beside the jobs, with 15 s for each. What it throws is
+   * ignored; without it tombstones are not carried out, and `job.tombstones` shows them.
+   */
+  readonly onTombstone?: (tombstone: Tombstone, signal: AbortSignal) => Promise<void> | void;
+  /** Ends everything at once: the loop throws `signal.reason`, the signals of running jobs abort. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a job made. */
+export interface CompactionResult {
+  /** Blocks of the job that were found and read. Default: all of them. */
+  readonly sourceBlocks?: readonly string[];
+  /** One block per tenant, of the next level and the shard of the job. */
+  readonly newBlocks: readonly BlockInput[];
+}
+
+/** A job in the hands of this program: blocks of one tenant, shard and level to be made into one, or one per tenant. */
+export interface CompactionJob extends JobPlan {
+  /** Aborts when the lease is lost: somebody else may have the job. */
+  readonly signal: AbortSignal;
+  /** Done. null: none of the blocks could be found. Has no effect once the job has ended or is lost. */
+  complete(result: CompactionResult | null): void;
+  /** Given up; the leader is told why and gives the job to somebody. Has no effect once the job has ended. */
+  fail(error: unknown): void;
+}
+
 /** The member at the other end, from its hello. */
 export interface PeerInfo {
   readonly endpoint: string;
@@ -188,6 +229,13 @@ export interface HearthClient extends AsyncDisposable {
   getTenants(options?: ReadOptions): Promise<string[]>;
   /** What is known of one tenant's data; all zero if it has none. */
   getTenant(tenant: string, options?: ReadOptions): Promise<TenantStats>;
+  /**
+   * Takes compaction jobs, as many at once as `capacity`, for as long as the loop runs; keeps their leases, reports how
+   * they end. Leaving the loop takes no more jobs, and waits until those that still run have ended and are reported.
+   */
+  compactionJobs(options: CompactionJobsOptions): AsyncIterable<CompactionJob>;
+  /** One poll of a compaction worker, for those who keep their own books. A repeat is answered alike. */
+  pollCompactionJobs(poll: PollRequest, options?: CallOptions): Promise<PollReply>;
   /** A log index such that a read at or after it sees every write acknowledged before this call. */
   readIndex(options?: CallOptions): Promise<WriteResult>;
   /** Facts of the member that the client is connected to. */

@@ -5,6 +5,7 @@
  */
 import { CLUSTER } from "./catalog-cluster.ts";
 import { SNAPSHOTS } from "./catalog-snapshots.ts";
+import { COMPACTION } from "./catalog-compaction.ts";
 import {
   COUNT_BUCKETS,
   DEFAULT_SECONDS_BUCKETS,
@@ -297,6 +298,7 @@ export const METRIC_CATALOG: readonly MetricSpec[] = [
   ...RAFT,
   ...CLUSTER,
   ...SNAPSHOTS,
+  ...COMPACTION,
   ...LOG_AND_STATE,
   ...PROCESS,
 ];

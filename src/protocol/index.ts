@@ -16,6 +16,19 @@ export {
   encodeBlockBatch,
   iterateBlockBatch,
 } from "./client/block-batch.ts";
+export {
+  checkPoll,
+  decodePollReply,
+  decodePollRequest,
+  encodePollReply,
+  encodePollRequest,
+  foreignResultError,
+  type JobAssignment,
+  type JobReport,
+  type PollReply,
+  type PollRequest,
+  REPORT_STATUS,
+} from "./client/compaction-polls.ts";
 export { decodeErrorReply, encodeErrorReply } from "./client/error-reply.ts";
 export { visitKeyStrings } from "./client/dictionary-records.ts";
 export { EntryChunkReader } from "./client/entry-chunk-reader.ts";

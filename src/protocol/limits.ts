@@ -78,6 +78,8 @@ export const LIMITS = {
   sourcesPerJobMax: 1_024,
   /** Name of a compaction worker, bytes: a key of the index database. */
   workerNameMaxBytes: 256,
+  /** New blocks of one poll: the jobs of one worker, with a block per tenant each. */
+  resultsPerPollMax: 4_096,
   /** What a worker says about a failed job, bytes; it is kept with the job. */
   jobReasonMaxBytes: 512,
   /** JSON text of the compaction policy, bytes: room for settings of about a thousand tenants. */

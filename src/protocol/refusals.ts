@@ -50,6 +50,10 @@ export const REFUSALS = [
   "unsupported_command_version",
   /** A source id that is no ULID: it could not be found in any partition. */
   "bad_block_id",
+  /** Two reports about one job in one poll. */
+  "duplicate_report",
+  /** A compaction result whose sources, owner, shard or level are not those of its job. */
+  "foreign_result",
 ] as const;
 
 export type BlockRefusal = (typeof BLOCK_REFUSALS)[number];

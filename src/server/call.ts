@@ -66,6 +66,7 @@ export class Call implements Reply {
   startedAtMs = 0;
   deadlineAtMs = 0;
   isSettled = false;
+  onSettled: (() => void) | undefined;
   readonly #owner: CallOwner;
   #creditBytes = 0;
   #queue: QueuedChunk[] | null = null;
@@ -190,6 +191,7 @@ export class Call implements Reply {
     for (const { payload } of this.#queue ?? []) this.#owner.releaseQueue(payload.length);
     this.#queue = null;
     this.#owner.settled(this, codeNumber);
+    this.onSettled?.();
   }
 
   #expiry(): HearthError {

@@ -27,4 +27,4 @@ export {
 export { type ListeningAddress, ReaderPool, type ReaderPoolModules } from "./reader-pool.ts";
 export { type RequestHandler, Session, type SessionModules } from "./session.ts";
 export { TurnClock } from "./turn-clock.ts";
-export type { Proposer } from "./write-bridge.ts";
+export type { PollPort, Proposer } from "./write-bridge.ts";

@@ -7,6 +7,8 @@
  *    │ <──────────────── ready | failed ────────── │
  *    │ <──────── propose, readIndex, nodeInfo ──── │  at most one propose and one readIndex per turn
  *    │ ── proposed, readGranted, nodeInfoIs ─────> │
+ *    │ <──────────────── poll, pollGone ────────── │
+ *    │ ── polled ────────────────────────────────> │
  *    │ ── openLocal (a MessagePort of its own) ──> │
  *    │ ── useGeneration ─────────────────────────> │  goes over to another content of the index
  *    │ <───────────────────── generationInUse ──── │
@@ -48,6 +50,7 @@ export type ToReader =
   | { readonly kind: "proposed"; readonly id: number; readonly result: PlainProposalResult }
   | { readonly kind: "readGranted"; readonly id: number; readonly result: PlainReadIndexResult }
   | { readonly kind: "nodeInfoIs"; readonly id: number; readonly json: string }
+  | { readonly kind: "polled"; readonly id: number; readonly result: PlainPollResult }
   /** The port is transferred; it carries frames as ArrayBuffers, which are transferred too. */
   | { readonly kind: "openLocal"; readonly port: MessagePort }
   | { readonly kind: "useGeneration"; readonly generation: number }
@@ -70,6 +73,15 @@ export type FromReader =
   | { readonly kind: "nodeInfo"; readonly id: number }
   /** No older one is open in this thread any more. */
   | { readonly kind: "generationInUse"; readonly generation: number }
+  | {
+      readonly kind: "poll";
+      readonly id: number;
+      readonly waitMs: number;
+      /** Transferred. */
+      readonly payload: ArrayBuffer;
+    }
+  /** Nobody waits for the answer to that poll any more. */
+  | { readonly kind: "pollGone"; readonly id: number }
   | { readonly kind: "metrics"; readonly id: number; readonly metrics: ReaderMetrics }
   | {
       readonly kind: "log";
@@ -86,6 +98,10 @@ export type PlainReadIndexResult = PlainResult<ReadIndexResult>;
 /** A result with its error as plain data. */
 type PlainResult<Result extends { readonly ok: boolean }> =
   | Extract<Result, { readonly ok: true }>
+  | { readonly ok: false; readonly error: PlainError };
+
+export type PlainPollResult =
+  | { readonly ok: true; readonly reply: Uint8Array }
   | { readonly ok: false; readonly error: PlainError };
 
 /** A HearthError as plain data: classes do not survive the way to another thread. */

@@ -2,10 +2,17 @@
 
 import type { MessagePort } from "node:worker_threads";
 import { assert } from "../base/index.ts";
-import type { MainLink, Proposal, ProposalResult, ReadIndexResult } from "../service/index.ts";
+import type {
+  MainLink,
+  PollResult,
+  Proposal,
+  ProposalResult,
+  ReadIndexResult,
+} from "../service/index.ts";
 import {
   type FromReader,
   fromPlainError,
+  type PlainPollResult,
   type PlainProposalResult,
   type PlainReadIndexResult,
 } from "./messages.ts";
@@ -14,6 +21,7 @@ export class PortLink implements MainLink {
   readonly #port: Pick<MessagePort, "postMessage">;
   readonly #proposals = new Map<number, (result: ProposalResult) => void>();
   readonly #rounds = new Map<number, (result: ReadIndexResult) => void>();
+  readonly #polls = new Map<number, (result: PollResult) => void>();
   readonly #infos = new Map<number, (json: string) => void>();
   #nextId = 1;
 
@@ -41,6 +49,26 @@ export class PortLink implements MainLink {
     const id = this.#nextId++;
     this.#rounds.set(id, done);
     this.#port.postMessage({ kind: "readIndex", id } satisfies FromReader);
+  }
+
+  pollCompaction(
+    payload: Uint8Array<ArrayBuffer>,
+    waitMs: number,
+    done: (result: PollResult) => void,
+  ): () => void {
+    assert(payload.byteLength === payload.buffer.byteLength, "A poll must own its whole buffer");
+    const id = this.#nextId++;
+    this.#polls.set(id, done);
+    const message: FromReader = { kind: "poll", id, waitMs, payload: payload.buffer };
+    this.#port.postMessage(message, [payload.buffer]);
+    return () => {
+      if (this.#polls.has(id))
+        this.#port.postMessage({ kind: "pollGone", id } satisfies FromReader);
+    };
+  }
+
+  polled(id: number, result: PlainPollResult): void {
+    take(this.#polls, id)(result.ok ? result : { ok: false, error: fromPlainError(result.error) });
   }
 
   nodeInfo(done: (json: string) => void): void {

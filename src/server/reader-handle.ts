@@ -47,6 +47,8 @@ export class ReaderHandle {
   readonly started: Promise<ReaderStart>;
   readonly ended: Promise<number>;
   readonly #worker: Worker;
+  /** The same for every question: it stands for this thread. */
+  readonly #answer = (message: ToReader): void => this.#post(message);
   readonly #modules: ReaderHandleModules;
   readonly #metricsWaiters = new Map<number, (metrics: ReaderMetrics | null) => void>();
   readonly #generationWaiters = new Map<number, () => void>();
@@ -148,7 +150,7 @@ export class ReaderHandle {
       case "crashed":
         return this.#crashed(message.message, message.stack);
       default:
-        return this.#modules.ask(message, (answer) => this.#post(answer));
+        return this.#modules.ask(message, this.#answer);
     }
   }
 

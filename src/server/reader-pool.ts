@@ -18,11 +18,13 @@ import type { ReaderSettings } from "./messages.ts";
 import type { ReaderMetrics } from "./metrics.ts";
 import type { ServerIdentity, ServerOptions } from "./options.ts";
 import { ReaderHandle, type ReaderStart } from "./reader-handle.ts";
-import { type Proposer, WriteBridge } from "./write-bridge.ts";
+import { type PollPort, type Proposer, WriteBridge } from "./write-bridge.ts";
 import { canSharePort } from "./ws.ts";
 
 export interface ReaderPoolModules {
   readonly proposer: Proposer;
+  /** Left out: this server coordinates no compaction. */
+  readonly polls?: PollPort | undefined;
   readonly sharedState: SharedState;
   readonly identity: ServerIdentity;
   /** The index database, opened by the writer already. */
@@ -63,6 +65,7 @@ export class ReaderPool {
     this.#modules = modules;
     this.#bridge = new WriteBridge({
       proposer: modules.proposer,
+      polls: modules.polls,
       describe: () => this.#describe(),
     });
   }

@@ -91,6 +91,8 @@ export class Reader {
         return this.#link.readGranted(message.id, message.result);
       case "nodeInfoIs":
         return this.#link.nodeInfoIs(message.id, message.json);
+      case "polled":
+        return this.#link.polled(message.id, message.result);
       case "openLocal":
         return this.#openLocal(message.port);
       case "useGeneration":

@@ -3,8 +3,8 @@
  * carries the answers back. Batches stay batches: one proposal per reader and turn, one answer for all of it.
  */
 
-import { unreachable } from "../base/index.ts";
-import type { Proposal, ProposalResult, ReadIndexResult } from "../service/index.ts";
+import { HearthError, unreachable } from "../base/index.ts";
+import type { PollResult, Proposal, ProposalResult, ReadIndexResult } from "../service/index.ts";
 import { type FromReader, type ToReader, toPlainError } from "./messages.ts";
 
 /** What the server needs of the replica; the composition root adapts it. Callbacks run exactly once. */
@@ -21,22 +21,38 @@ export interface Proposer {
 }
 
 /** The questions among what a reader says. */
-export type ReaderQuestion = Extract<FromReader, { kind: "propose" | "readIndex" | "nodeInfo" }>;
+export type ReaderQuestion = Extract<
+  FromReader,
+  { kind: "propose" | "readIndex" | "nodeInfo" | "poll" | "pollGone" }
+>;
+
+/** Where polls of compaction workers are answered; the composition root adapts it. */
+export interface PollPort {
+  /** `payload` has been checked and is the port's from here on. Returns how to say that nobody waits any more. */
+  poll(
+    payload: Uint8Array<ArrayBuffer>,
+    waitMs: number,
+    done: (result: PollResult) => void,
+  ): () => void;
+}
 
 export interface BridgeModules {
   readonly proposer: Proposer;
+  /** Left out: this server coordinates no compaction. */
+  readonly polls?: PollPort | undefined;
   /** What NodeInfo tells about the server itself. */
   readonly describe: () => object;
 }
 
 export class WriteBridge {
   readonly #modules: BridgeModules;
+  readonly #polls = new WeakMap<object, Map<number, () => void>>();
 
   constructor(modules: BridgeModules) {
     this.#modules = modules;
   }
 
-  /** `answer` may be called after the reader died; it then goes nowhere. */
+  /** `answer` stands for the reader; it may be called after the reader died, and then goes nowhere. */
   ask(question: ReaderQuestion, answer: (message: ToReader) => void): void {
     switch (question.kind) {
       case "propose":
@@ -45,6 +61,10 @@ export class WriteBridge {
         return this.#readIndex(question.id, answer);
       case "nodeInfo":
         return answer({ kind: "nodeInfoIs", id: question.id, json: this.#nodeInfo() });
+      case "poll":
+        return this.#poll(question, answer);
+      case "pollGone":
+        return this.#pollGone(question.id, answer);
       default:
         unreachable(question);
     }
@@ -70,6 +90,43 @@ export class WriteBridge {
       const plain = result.ok ? result : { ok: false as const, error: toPlainError(result.error) };
       answer({ kind: "readGranted", id, result: plain });
     });
+  }
+
+  #poll(
+    { id, waitMs, payload }: Extract<ReaderQuestion, { kind: "poll" }>,
+    answer: (message: ToReader) => void,
+  ): void {
+    const { polls } = this.#modules;
+    if (polls === undefined) {
+      const error = new HearthError("unimplemented", "This server coordinates no compaction", {
+        reason: "unimplemented",
+      });
+      answer({ kind: "polled", id, result: { ok: false, error: toPlainError(error) } });
+      return;
+    }
+    const open = this.#pollsOf(answer);
+    let isAnswered = false;
+    const giveUp = polls.poll(new Uint8Array(payload), waitMs, (result) => {
+      isAnswered = true;
+      open.delete(id);
+      const plain = result.ok ? result : { ok: false as const, error: toPlainError(result.error) };
+      answer({ kind: "polled", id, result: plain });
+    });
+    if (!isAnswered) open.set(id, giveUp);
+  }
+
+  #pollGone(id: number, answer: (message: ToReader) => void): void {
+    this.#pollsOf(answer).get(id)?.();
+  }
+
+  /** Polls of one reader that are open: its ids are its own. */
+  #pollsOf(answer: (message: ToReader) => void): Map<number, () => void> {
+    let open = this.#polls.get(answer);
+    if (open === undefined) {
+      open = new Map();
+      this.#polls.set(answer, open);
+    }
+    return open;
   }
 
   #nodeInfo(): string {

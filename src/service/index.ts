@@ -24,6 +24,7 @@ export { type InspectAnswer, Inspector, type TombstonePort } from "./inspect.ts"
 export {
   ENTRY_OUTCOMES,
   type MainLink,
+  type PollResult,
   type Proposal,
   type ProposalResult,
   type ReadIndexResult,

@@ -3,15 +3,30 @@
  * with functions. Every callback runs exactly once, on the caller's thread.
  */
 
+import type { HearthError } from "../base/index.ts";
 import type { ProposeResult, ReadIndexResult } from "../replica/index.ts";
 
 export interface MainLink {
   propose(proposal: Proposal, done: (result: ProposeResult) => void): void;
   /** One round for every read that waits; see ReadService. */
   readIndex(done: (result: ReadIndexResult) => void): void;
+  /**
+   * A poll of a compaction worker, checked, for the leader to plan. `payload` is *transferred*. `waitMs`: keep an empty
+   * answer back for so long. Returns how to say that nobody waits any more.
+   */
+  pollCompaction(
+    payload: Uint8Array<ArrayBuffer>,
+    waitMs: number,
+    done: (result: PollResult) => void,
+  ): () => void;
   /** Facts of the member as JSON text. */
   nodeInfo(done: (json: string) => void): void;
 }
+
+export type PollResult =
+  /** The bytes of a PollReply. */
+  | { readonly ok: true; readonly reply: Uint8Array }
+  | { readonly ok: false; readonly error: HearthError };
 
 export interface Proposal {
   /** Entries back to back, in the form the log keeps (src/protocol, "EntryBody"). *Transferred*: gone after the call. */

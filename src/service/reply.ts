@@ -26,6 +26,8 @@ export interface Reply {
    * `dictionaries`. Borrowed until the call returns; begins with CHUNK_HEADROOM_BYTES for the frame header.
    */
   entries(chunk: ByteSink, isLast: boolean): void;
+  /** Called once when nothing more will be sent, whatever the reason; set by who works on the answer. */
+  onSettled?: (() => void) | undefined;
   /** The whole answer in one frame. Borrowed until the call returns. */
   end(payload: Uint8Array): void;
   fail(error: HearthError): void;

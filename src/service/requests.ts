@@ -21,6 +21,7 @@ import {
   OP,
   type QueryRequest,
 } from "../protocol/index.ts";
+import { pollCompactionJobs } from "./compaction-polls.ts";
 import type { Inspector } from "./inspect.ts";
 import type { MainLink } from "./main-link.ts";
 import type { ReadLevel, ReadService } from "./reads.ts";
@@ -94,6 +95,8 @@ export class RequestService {
         return this.#modules.writes.openSession(reply);
       case OP.session_write:
         return this.#sessionWrite(payload, reply);
+      case OP.poll_compaction_jobs:
+        return pollCompactionJobs(this.#modules.main, payload, reply);
       case OP.query_metadata:
         return this.#queryMetadata(payload, reply);
       case OP.query_metadata_labels:

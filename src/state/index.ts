@@ -22,14 +22,13 @@ export {
 } from "./compaction/policy.ts";
 export {
   type Assignment,
-  type JobReport,
   type Poll,
   type PollAnswer,
   prepare,
   type Prepared,
   type PrepareOptions,
 } from "./compaction/prepare.ts";
-export { REPORT_STATUS } from "./compaction/schedule.ts";
+export { findStrays, type StrayCursor } from "./compaction/strays.ts";
 export { listWorkers } from "./compaction/workers.ts";
 export { OUTCOME } from "./commands.ts";
 export { type CounterField, Counters } from "./counters.ts";

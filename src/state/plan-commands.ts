@@ -52,7 +52,7 @@ export class PlanCommands {
       }
     }
     for (const { job, plan: jobPlan } of finished) this.#takeResult(job, jobPlan, record);
-    for (const block of plan.requeued) compaction.requeue(block);
+    compaction.requeue(plan.requeued);
     for (const orphan of plan.orphans) compaction.noteOrphan(orphan);
     for (const poll of plan.polls) {
       compaction.notePoll(poll, plan.updatedJobs, plan.assignedJobs);

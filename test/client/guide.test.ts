@@ -4,7 +4,16 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
-import { decodeQueryRequest, encodeTenantsReply, LIMITS, OP } from "../../src/protocol/index.ts";
+import {
+  decodePollRequest,
+  decodeQueryRequest,
+  encodePollReply,
+  encodeTenantsReply,
+  LIMITS,
+  OP,
+  type PollReply,
+  type PollRequest,
+} from "../../src/protocol/index.ts";
 import { inRoot } from "../support/project.ts";
 import { type FakeRequest, refusal } from "./fake-server.ts";
 import { startServer, ULID_A } from "./fixture.ts";
@@ -31,9 +40,23 @@ function answer(request: FakeRequest): void {
       return request.answerBytes(planChunk([ULID_A]));
     case OP.query_metadata_labels:
       return request.answerBytes(labelsChunk(["service_name"], [["api"]]));
+    case OP.poll_compaction_jobs:
+      return request.answer((sink) => {
+        sink.append(encodePollReply(pollReply(decodePollRequest(request.payload))));
+        return sink.length;
+      });
     default:
       return request.answer();
   }
+}
+
+/** A job for whoever can take one, and what is reported is taken. */
+function pollReply({ capacity }: PollRequest): PollReply {
+  if (capacity === 0) return { jobs: [], assignments: [] };
+  const name = "1f-T-S1-L0";
+  const sourceBlocks = [ULID_A];
+  const job = { name, tenant: "", shard: 1, level: 0, sourceBlocks, tombstones: [] };
+  return { jobs: [job], assignments: [{ name, token: 7, leaseMs: 15_000 }] };
 }
 
 /** What each block prints, in order of the guide. */
@@ -41,6 +64,7 @@ const EXPECTED: readonly RegExp[] = [
   /^\[ 'acme' \]$/,
   /^stored at log index 812$/,
   /^01ARZ3NDEKTSV4RRFFQ69G5FAV api \[ \[ \{ name: 'service_name', value: 'api' \} \] \]\n1 1 1$/,
+  /^1f-T-S1-L0 0 1$/,
   /^true\ndeadline_exceeded$/,
   /^invalid_argument yes false$/,
   /^channel: connecting\nchannel: connected\nconnected\nchannel: closed$/,

@@ -122,6 +122,16 @@ export class FakeMain implements MainLink {
     this.rounds.push(done);
   }
 
+  readonly polls: { payload: Uint8Array; waitMs: number; isGone: boolean }[] = [];
+
+  pollCompaction(payload: Uint8Array, waitMs: number): () => void {
+    const poll = { payload, waitMs, isGone: false };
+    this.polls.push(poll);
+    return () => {
+      poll.isGone = true;
+    };
+  }
+
   nodeInfo(done: (json: string) => void): void {
     done(JSON.stringify({ nodeId: "memory" }));
   }

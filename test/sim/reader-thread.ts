@@ -93,6 +93,7 @@ export class SimReaderThread {
     return {
       propose: refuse,
       nodeInfo: refuse,
+      pollCompaction: refuse,
       readIndex: (done) =>
         this.#hop(() => this.#modules.replica.readIndex((result) => this.#hopWith(result, done))),
     };

@@ -9,23 +9,7 @@ import type { Replica } from "../../replica/index.ts";
 import type { SnapshotFiles } from "../../snapshot/index.ts";
 import type { ClusterControl } from "../../service/index.ts";
 import type { StateChecks, StateMachine } from "../../state/index.ts";
-
-/** Adds what a total has grown by since the last scrape, so that it stays a counter of the registry. */
-class Increases {
-  readonly #metrics: MetricRegistry;
-  readonly #totals = new Map<string, number>();
-
-  constructor(metrics: MetricRegistry) {
-    this.#metrics = metrics;
-  }
-
-  take(name: string, total: number, labels?: Readonly<Record<string, string>>): void {
-    const key = `${name}${JSON.stringify(labels ?? {})}`;
-    const before = this.#totals.get(key) ?? 0;
-    this.#totals.set(key, total);
-    if (total > before) this.#metrics.add(name, labels, total - before);
-  }
-}
+import { Increases } from "./increases.ts";
 
 export function collectReplica(
   metrics: MetricRegistry,

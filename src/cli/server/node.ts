@@ -4,8 +4,8 @@
  *
  *   start: http -> directories -> peer port -> cluster -> index -> log -> snapshots -> restore, replay, lead or follow ->
  *          reader threads -> ready
- *   stop:  not ready -> leadership -> reader threads (their sockets first) -> replica and log -> peers -> snapshots ->
- *          index -> directories -> http
+ *   stop:  not ready -> leadership -> reader threads (their sockets first) -> compaction -> replica and log -> peers ->
+ *          snapshots -> index -> directories -> http
  *
  * HTTP is first and last, so that probes and scrapes see every phase in words. The log is opened when it is known which
  * cluster it belongs to; peers are asked, and answered, before.
@@ -33,12 +33,7 @@ import type { MetricRegistry } from "../../metrics/index.ts";
 import { QUERY_ENGINE_DEFAULTS } from "../../read/index.ts";
 import type { Member } from "../../raft/index.ts";
 import { REPLICA_DEFAULTS, Replica } from "../../replica/index.ts";
-import {
-  type ListeningAddress,
-  ReaderPool,
-  SERVER_DEFAULTS,
-  type ServerOptions,
-} from "../../server/index.ts";
+import { type ListeningAddress, ReaderPool } from "../../server/index.ts";
 import type { ClusterControl, SnapshotControl } from "../../service/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../state/index.ts";
 import { AdminServer } from "./admin-server.ts";
@@ -51,6 +46,7 @@ import {
   collectState,
 } from "./collectors.ts";
 import { logFilesDirectory } from "./directories.ts";
+import { NodeCompaction } from "./compaction.ts";
 import { ConsistencyWatch } from "./consistency.ts";
 import { handOver } from "./hand-over.ts";
 import { claimIdentity, type Identity } from "./identity.ts";
@@ -58,12 +54,13 @@ import { observeLogWrite, timedState } from "./instruments.ts";
 import { followDemand } from "./demand.ts";
 import { connectLocally } from "./local-client.ts";
 import { LoopMonitor } from "./loop-monitor.ts";
-import { listenHost, reachableAt } from "./listen-host.ts";
+import { reachableAt } from "./listen-host.ts";
 import { NodeState, wasMember } from "./node-state.ts";
 import { createNetwork } from "./peer-network.ts";
 import { Peers } from "./peers.ts";
 import { ReaderMetricsPoller } from "./reader-metrics.ts";
 import { NodeSnapshots, snapshotSchedule } from "./snapshots.ts";
+import { serverOptions } from "./server-options.ts";
 import { assertNotDiverged, NodeStateChecks } from "./state-checks.ts";
 import { StepLog } from "./steps.ts";
 
@@ -89,6 +86,7 @@ interface Parts {
   stateMachine?: StateMachine;
   log?: DurableLog;
   replica?: Replica;
+  compaction?: NodeCompaction;
   /** Stops following the demand of readers. */
   demand?: () => void;
   pool?: ReaderPool;
@@ -101,7 +99,7 @@ interface Parts {
 }
 
 const START_STEPS = 10;
-const STOP_STEPS = 9;
+const STOP_STEPS = 10;
 /** Requests that still run when the HTTP server closes get this long. */
 const HTTP_GRACE_MS = 1_000;
 
@@ -175,6 +173,7 @@ export class HearthNode {
     this.state.stoppingBy("finishing requests");
     await run("closing the http api", () => parts.client?.close());
     await run("stopping reader threads", () => this.#stopReaders());
+    await run("stopping compaction", () => parts.compaction?.stop());
     await run("closing the log", () => this.#stopReplica());
     await run("closing the peer port", () => parts.peers?.close());
     await run("closing the snapshots", () => parts.snapshots?.close());
@@ -383,8 +382,10 @@ export class HearthNode {
     if (peers === undefined || identity === undefined)
       throw new Error("The replica runs before readers start");
     const { node, readers, storage } = this.#config;
-    const pool = new ReaderPool(await this.#serverOptions(), {
+    const compaction = this.#startCompaction(peers);
+    const pool = new ReaderPool(await serverOptions(this.#config), {
       proposer: peers.proposer,
+      polls: compaction.polls,
       sharedState: this.state.sharedState,
       identity: { nodeId: node.serverId, clusterId: identity.clusterId, version },
       database: { directory: node.dataDirectory, mapSizeBytes: storage.indexMapBytes },
@@ -407,23 +408,20 @@ export class HearthNode {
     });
   }
 
-  async #serverOptions(): Promise<ServerOptions> {
-    const { listener, readers } = this.#config;
-    return {
-      ...SERVER_DEFAULTS,
-      host: await listenHost(listener.address),
-      port: listener.port,
-      readersCount: readers.threadCount,
-      transport: listener.kind,
-      session: {
-        ...SERVER_DEFAULTS.session,
-        frameMaxBytes: listener.frameMaxBytes,
-        inFlightMax: listener.inFlightMaxCount,
-        defaultTimeoutMs: listener.defaultTimeoutMs,
-      },
-      allowRawCommands: listener.allowRawCommands,
-      readIndexMaxDistance: this.#config.cluster.readIndexMaxDistance,
-    };
+  #startCompaction(peers: Peers): NodeCompaction {
+    const { replica, stateMachine, db } = this.#parts;
+    if (replica === undefined || stateMachine === undefined || db === undefined)
+      throw new Error("The replica runs before compaction is coordinated");
+    const compaction = new NodeCompaction(this.#config.storage.indexMapBytes, {
+      replica,
+      stateMachine,
+      db,
+      book: peers.book,
+      metrics: this.#modules.metrics,
+      logger: this.#logger.child("compaction"),
+    });
+    this.#parts.compaction = compaction;
+    return compaction;
   }
 
   async #openApi(): Promise<void> {

@@ -40,6 +40,7 @@ export const OP = {
   dictionary: 17,
   open_session: 18,
   session_write: 19,
+  poll_compaction_jobs: 20,
 } as const;
 
 export type OpcodeName = keyof typeof OP;
@@ -65,6 +66,11 @@ export const OPCODES: readonly Opcode[] = [
   op("dictionary", "control", "sent by servers: records that later answers refer to"),
   op("open_session", "write", "begin a session, in which a repeated write takes effect once"),
   op("session_write", "write", "a write of a session: add_block or add_blocks under a number"),
+  op(
+    "poll_compaction_jobs",
+    "write",
+    "report on compaction jobs, refresh leases, take jobs; leader only",
+  ),
 ];
 
 const BY_NUMBER: readonly (Opcode | undefined)[] = Array.from({ length: 256 }, (_, number) =>

@@ -108,7 +108,7 @@ function readState(table: FlatReader): JobState {
   };
 }
 
-function readPlan(table: FlatReader): JobPlan {
+export function readPlan(table: FlatReader): JobPlan {
   return {
     name: table.text(0, LIMITS.jobNameMaxBytes, "job name"),
     tenant: table.text(1, LIMITS.tenantMaxBytes, "job tenant"),

@@ -137,7 +137,7 @@ function addState(builder: Builder, state: JobState): Offset {
   );
 }
 
-function addPlan(builder: Builder, plan: JobPlan): Offset {
+export function addPlan(builder: Builder, plan: JobPlan): Offset {
   const tombstones = JobPlanTable.createTombstonesVector(
     builder,
     plan.tombstones.map((tombstone) => addTombstone(builder, tombstone)),

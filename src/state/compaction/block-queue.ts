@@ -100,13 +100,6 @@ export class BlockQueue {
     }));
   }
 
-  /** Flushed batches of all levels: work that a plan can take now. */
-  get batchCount(): number {
-    let count = 0;
-    for (const level of this.#levels) count += level.batches;
-    return count;
-  }
-
   /** Limits may have changed. */
   applyPolicy(policy: CompactionPolicy): void {
     this.#load();

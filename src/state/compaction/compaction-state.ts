@@ -22,12 +22,13 @@ import {
 } from "../../protocol/index.ts";
 import type { BlockIndex } from "../index/block-index.ts";
 import { BlockQueue, type LevelTotals } from "./block-queue.ts";
+import { oldestBatchAtMs } from "./inspect.ts";
 import { type BlockTest, isOneOf } from "./block-test.ts";
 import { JobStore, type JobTotals } from "./job-store.ts";
 import { CompactionMeta } from "./meta.ts";
 import { addOrphan, park, unpark, unparkWhere } from "./parked.ts";
 import { type CompactionPolicy, parsePolicy } from "./policy.ts";
-import { isPlaced } from "./placed.ts";
+import { placedIds } from "./placed.ts";
 import { putWorker } from "./workers.ts";
 
 export interface CompactionModules {
@@ -82,9 +83,14 @@ export class CompactionState {
     return this.#meta.revision;
   }
 
-  /** Whether a plan could do something now, as far as that is known without looking at times. */
-  get hasWork(): boolean {
-    return this.policy !== null && (this.#queue.batchCount > 0 || this.#meta.jobs > 0);
+  /** Changes whenever a plan may find more to do than before, times aside: batches flushed and entries about jobs. */
+  get workCount(): number {
+    return this.revision + this.#meta.flush;
+  }
+
+  /** When the oldest batch of a level that waits for a job got its first block, Unix ms; null: nothing waits. */
+  oldestAtMs(level: number): number | null {
+    return oldestBatchAtMs(this.#db, level);
   }
 
   queueTotals(): LevelTotals[] {
@@ -234,24 +240,30 @@ export class CompactionState {
     }
   }
 
-  /** Queues a block again, if it waits for that or, without a due time, if it stands nowhere. */
-  requeue({ tenant: name, shard, id, dueAtMs }: BlockRef): void {
-    const tenant = this.#index.tenants.findName(name);
-    const bytes = new Uint8Array(ULID_BYTES);
+  /** Queues blocks again: those that wait for it, and those without a due time that stand nowhere. */
+  requeue(blocks: readonly BlockRef[]): void {
     const { policy } = this;
-    if (tenant < 0 || policy === null || !tryDecodeUlid(id, bytes, 0)) return;
-    const place = { dueAtMs, tenant, shard, id };
-    const isFree =
-      dueAtMs > 0
-        ? unpark(this.#db, this.#meta, place)
-        : !isPlaced(this.#db, { tenant, shard, id: bytes, levels: policy.levels.length }, () =>
-            this.#queue.flush(),
-          );
-    if (!isFree) return;
-    const level = this.#index.levelOf(tenant, shard, bytes);
-    if (level < 0 || level >= policy.levels.length) return;
-    this.#pushId({ tenant, shard, level }, bytes, policy);
-    this.requeued++;
+    if (policy === null || blocks.length === 0) return;
+    this.#queue.flush();
+    const placed = new Map<string, Set<string>>();
+    for (const { tenant: name, shard, id, dueAtMs } of blocks) {
+      const tenant = this.#index.tenants.findName(name);
+      const bytes = new Uint8Array(ULID_BYTES);
+      if (tenant < 0 || !tryDecodeUlid(id, bytes, 0)) continue;
+      if (dueAtMs > 0) {
+        if (!unpark(this.#db, this.#meta, { dueAtMs, tenant, shard, id })) continue;
+      } else {
+        const key = `${tenant}/${shard}`;
+        const ids = placed.get(key) ?? placedIds(this.#db, { tenant, shard }, policy.levels.length);
+        placed.set(key, ids);
+        if (ids.has(id)) continue;
+        ids.add(id);
+      }
+      const level = this.#index.levelOf(tenant, shard, bytes);
+      if (level < 0 || level >= policy.levels.length) continue;
+      this.#pushId({ tenant, shard, level }, bytes, policy);
+      this.requeued++;
+    }
   }
 
   noteOrphan({ tenant: name, shard, id }: BlockRef): void {

@@ -1,7 +1,7 @@
 /** What operators and tests want to see of queue and jobs. On any thread, inside a read transaction. */
 
 import { encodeUlid } from "../../base/index.ts";
-import { type IndexDatabase, keyU32 } from "../../db/index.ts";
+import { type IndexDatabase, keyF64, keyU32 } from "../../db/index.ts";
 import type { JobState } from "../../protocol/index.ts";
 import { decodeJobState } from "./job-rows.ts";
 import { LAST_NAME } from "./job-store.ts";
@@ -11,6 +11,7 @@ import {
   type KeyPlace,
   QUEUE_ROW,
   type QueuedBlock,
+  queueAgeKey,
   queueBatchKey,
   queueOrderKey,
   tenantName,
@@ -71,6 +72,20 @@ export function listKeys(db: IndexDatabase, countMax: number): ListedKey[] {
     const { shard, level } = key;
     return { tenant: tenantName(db, key.tenant), shard, level, blocks, batches };
   });
+}
+
+/** When the oldest batch of a level got its first block, Unix ms, as far as it is stored; null: there is none. */
+export function oldestBatchAtMs(db: IndexDatabase, level: number): number | null {
+  let stagedAtMs = Number.POSITIVE_INFINITY;
+  const start = queueAgeKey({ tenant: 0, shard: 0, level }, 0).slice();
+  const end = queueAgeKey({ tenant: 0, shard: 0, level: level + 1 }, 0).slice();
+  db.scan("compactionAges", start, end, (key) => {
+    stagedAtMs = keyF64(key, 4);
+    return false;
+  });
+  const flushedAtMs = listFlushed(db, level, 1)[0]?.createdAtMs ?? Number.POSITIVE_INFINITY;
+  const oldestMs = Math.min(stagedAtMs, flushedAtMs);
+  return oldestMs === Number.POSITIVE_INFINITY ? null : oldestMs;
 }
 
 /** Jobs by name. */

@@ -6,15 +6,16 @@
 import type { IndexDatabase } from "../../db/index.ts";
 import {
   type BlockRef,
-  type CompactedBlocks,
   type FinishedJob,
   JOB_STATUS,
   type JobPlan,
+  type JobReport,
   type JobState,
   type NewJob,
   type PlanUpdate,
   type PollRecord,
 } from "../../protocol/index.ts";
+import { findForeign } from "./check-result.ts";
 import { readJobPlan, readJobState } from "./job-rows.ts";
 import { CompactionMeta } from "./meta.ts";
 import { listParked } from "./parked.ts";
@@ -25,17 +26,6 @@ import { tenantName } from "./rows.ts";
 import { Schedule } from "./schedule.ts";
 import { TombstoneCursor } from "./tombstone-cursor.ts";
 import { readWorker } from "./workers.ts";
-
-/** What a worker says about one of its jobs. */
-export interface JobReport {
-  readonly name: string;
-  readonly token: number;
-  /** One of REPORT_STATUS; others are refused like it. */
-  readonly status: number;
-  /** Why it failed. */
-  readonly reason: string;
-  readonly compacted: CompactedBlocks | null;
-}
 
 export interface Poll {
   /** Identity of the worker process; "": it has none, repeats are not known. */
@@ -77,6 +67,8 @@ export interface Prepared {
   readonly isEmpty: boolean;
   /** By position of the polls. */
   readonly answers: readonly PollAnswer[];
+  /** By position of the polls: why nothing that a poll says counts, or null. */
+  readonly refusals: readonly (string | null)[];
 }
 
 /** Jobs that one plan creates or assigns at most: bounds the entry, whatever capacity workers claim. */
@@ -106,6 +98,8 @@ interface PollState {
   jobs: JobPlan[];
   /** The answer to an earlier delivery of the same poll. */
   repeated: PollAnswer | null;
+  /** Why nothing of the poll counts. */
+  refusal: string | null;
 }
 
 class Preparation {
@@ -147,7 +141,21 @@ class Preparation {
     for (const state of states) this.#create(state.slots);
     const requeued = [...this.#dueBlocks(), ...(this.#options.strays ?? [])];
     const plan = this.#plan(polls, states, requeued);
-    return { plan, isEmpty: isEmptyPlan(plan), answers: states.map((s) => this.#answer(s)) };
+    return {
+      plan,
+      isEmpty: isEmptyPlan(plan),
+      answers: states.map((state) => this.#answer(state)),
+      refusals: states.map(({ refusal }) => refusal),
+    };
+  }
+
+  #findForeign({ reports }: Poll): string | null {
+    for (const { name, compacted } of reports) {
+      const plan = compacted === null ? null : readJobPlan(this.#db, name);
+      const foreign = plan === null || compacted === null ? null : findForeign(plan, compacted);
+      if (foreign !== null) return foreign;
+    }
+    return null;
   }
 
   #begin(poll: Poll): PollState {
@@ -157,8 +165,9 @@ class Preparation {
       slots: poll.capacity,
       jobs: [],
       repeated: this.#findAnswer(poll),
+      refusal: this.#findForeign(poll),
     };
-    if (state.repeated !== null) return { ...state, slots: 0 };
+    if (state.repeated !== null || state.refusal !== null) return { ...state, slots: 0 };
     for (const report of poll.reports) this.#report(report, state);
     return state;
   }

@@ -23,6 +23,7 @@ export interface StoredBatch {
   readonly seq: number;
   readonly head: BatchHead;
   readonly count: number;
+  readonly rows: Uint8Array;
   /** The rows that stay, owned; null: all of them. */
   without(test: BlockTest): Uint8Array | null;
 }
@@ -70,6 +71,7 @@ export class QueueBatches {
           flush: f64[BATCH_HEAD.flush64] as number,
         },
         count: rows.length / QUEUE_ROW.bytes,
+        rows,
         without: (test) => rowsWithout(rows, test),
       });
     });

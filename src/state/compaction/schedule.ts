@@ -4,7 +4,7 @@
  */
 
 import { type IndexDatabase, keyF64, keyU32 } from "../../db/index.ts";
-import { JOB_STATUS, type JobPlan, type JobState } from "../../protocol/index.ts";
+import { JOB_STATUS, type JobPlan, type JobState, REPORT_STATUS } from "../../protocol/index.ts";
 import { JOB_ORDER_HEAD_BYTES, jobOrderStart, readJobPlan, readJobState } from "./job-rows.ts";
 import type { CompactionPolicy } from "./policy.ts";
 import type { JobDraft } from "./planner.ts";
@@ -25,9 +25,6 @@ export type ReportOutcome =
   | { readonly kind: "updated" | "failed" | "completed"; readonly state: JobState }
   /** No such job, or somebody else has it. */
   | { readonly kind: "revoked" };
-
-/** A status as it may be reported; `failed` is ours. */
-export const REPORT_STATUS = { unspecified: 0, inProgress: 1, success: 2, failed: 3 } as const;
 
 interface OrderPlace {
   readonly failures: number;

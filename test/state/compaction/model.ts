@@ -18,16 +18,16 @@ import {
   encodePlanUpdate,
   encodePolicyCommand,
   type JobPlan,
+  type JobReport,
   type PlanUpdate,
+  REPORT_STATUS,
 } from "../../../src/protocol/index.ts";
 import {
-  type JobReport,
   OUTCOME,
   type Poll,
   type PollAnswer,
   prepare,
   type Prepared,
-  REPORT_STATUS,
   verifyIndex,
 } from "../../../src/state/index.ts";
 import { Random } from "../random-entries.ts";

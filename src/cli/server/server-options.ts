@@ -1,0 +1,23 @@
+/** Options of the listeners and reader threads, from the configuration. */
+import type { Config } from "../../config/index.ts";
+import { SERVER_DEFAULTS, type ServerOptions } from "../../server/index.ts";
+import { listenHost } from "./listen-host.ts";
+
+export async function serverOptions(config: Config): Promise<ServerOptions> {
+  const { listener, readers } = config;
+  return {
+    ...SERVER_DEFAULTS,
+    host: await listenHost(listener.address),
+    port: listener.port,
+    readersCount: readers.threadCount,
+    transport: listener.kind,
+    session: {
+      ...SERVER_DEFAULTS.session,
+      frameMaxBytes: listener.frameMaxBytes,
+      inFlightMax: listener.inFlightMaxCount,
+      defaultTimeoutMs: listener.defaultTimeoutMs,
+    },
+    allowRawCommands: listener.allowRawCommands,
+    readIndexMaxDistance: config.cluster.readIndexMaxDistance,
+  };
+}

@@ -1,0 +1,37 @@
+/** Main's side of the planner: one thread that makes one plan at a time, started by the first plan. */
+
+import { TaskThreads } from "../../tasks/index.ts";
+import type { PlannerRequest, PlannerResult } from "./messages.ts";
+
+const ENTRY = new URL(
+  `./planner-thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`,
+  import.meta.url,
+);
+
+/** The thread keeps its database open, so it does not end for want of work. The largest delay of a timer. */
+const IDLE_MS = 2_147_483_647;
+
+/** Makes plans; an interface, so that tests plan where they stand. */
+export interface Planner {
+  plan(request: PlannerRequest): Promise<PlannerResult>;
+  close(): Promise<void>;
+}
+
+export class ThreadPlanner implements Planner {
+  #threads: TaskThreads | null = null;
+
+  /** Errors: what the thread failed with; the next plan has another thread. */
+  plan(request: PlannerRequest): Promise<PlannerResult> {
+    this.#threads ??= new TaskThreads({ threadsMax: 1, waitingMax: 2, idleMs: IDLE_MS });
+    return this.#threads.run<PlannerResult>(ENTRY, request, []);
+  }
+
+  async close(): Promise<void> {
+    const threads = this.#threads;
+    this.#threads = null;
+    if (threads === null) return;
+    // A thread that dies with an open database may take the process along.
+    await threads.run<PlannerResult>(ENTRY, { kind: "close" }, []).catch(() => {});
+    await threads.close();
+  }
+}

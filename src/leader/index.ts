@@ -1,0 +1,6 @@
+export {
+  CompactionCoordinator,
+  COORDINATOR_DEFAULTS,
+  type CoordinatorStats,
+  ThreadPlanner,
+} from "./compaction/index.ts";
