@@ -6,6 +6,8 @@ const block = new BlockReader();
 
 /** What is foreign about a result, in words, or null. Its blocks have passed the door. */
 export function findForeign(plan: JobPlan, { source, newBlocks }: CompactedBlocks): string | null {
+  // What a worker says that finds none of the blocks: nothing of it is applied.
+  if (newBlocks.length === 0) return null;
   const where = `result of job ${JSON.stringify(plan.name)}`;
   if (source !== null) {
     if (source.tenant !== plan.tenant || source.shard !== plan.shard) {
