@@ -138,6 +138,8 @@ export const READ_MUTANTS: readonly Mutant[] = [
         find:
           "    this.#modules.transactions.endRead();\n" +
           "    this.#isTransactionOpen = false;\n" +
+          "    // What an earlier read was granted was found in the transaction that ends here.\n" +
+          "    this.#coveredWakeCount = -1;\n" +
           "    this.#modules.transactions.beginRead();\n" +
           "    this.#isTransactionOpen = true;\n" +
           "    this.#transactionIndex = this.#modules.appliedIndex();\n",
