@@ -1,13 +1,10 @@
-export {
-  AddressBook,
-  AddressKeeper,
-  Adoption,
-  Control,
-  FORWARD_DEFAULTS,
-  type MemberPort,
-  PeerRequests,
-  WriteForwarder,
-} from "./cluster/index.ts";
+export { AddressBook } from "./cluster/address-book.ts";
+export { AddressKeeper } from "./cluster/address-keeper.ts";
+export { Adoption } from "./cluster/adoption.ts";
+export type { MemberPort } from "./cluster/changes.ts";
+export { Control } from "./cluster/control.ts";
+export { FORWARD_DEFAULTS, WriteForwarder } from "./cluster/forward.ts";
+export { PeerRequests } from "./cluster/peer-requests.ts";
 export type {
   ChangeGuard,
   ChangeResult,
@@ -19,7 +16,7 @@ export type {
   SnapshotTaken,
   SnapshotView,
   Suffrage,
-} from "./cluster/index.ts";
+} from "./cluster/types.ts";
 export { type InspectAnswer, Inspector, type TombstonePort } from "./inspect.ts";
 export {
   ENTRY_OUTCOMES,

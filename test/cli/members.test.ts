@@ -14,6 +14,7 @@ import {
   leaderOf,
   MemberProcess,
   startCluster,
+  through,
   until,
 } from "../support/cluster-process.ts";
 import { findFreePorts, startServer } from "../support/server-process.ts";
@@ -38,19 +39,6 @@ after(async () => {
   for (const member of members) await member.kill();
   rmSync(directory, { recursive: true });
 });
-
-/** A client that knows this member only. */
-async function through<T>(
-  member: MemberProcess,
-  body: (client: HearthClient) => Promise<T>,
-): Promise<T> {
-  const client = await connect({ endpoints: [member.endpoint] });
-  try {
-    return await body(client);
-  } finally {
-    await client.close();
-  }
-}
 
 async function write(client: HearthClient, timeoutMs = 10_000): Promise<void> {
   const block = BLOCKS.block(written.length);

@@ -7,10 +7,16 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { ACTION_HEADER } from "../../src/admin/index.ts";
 import { LOAD_DEFAULTS, LoadGenerator } from "../../src/cli/load/index.ts";
-import { connect, type HearthClient } from "../../src/client/index.ts";
+import type { HearthClient } from "../../src/client/index.ts";
 import type { BlockMeta } from "../../src/protocol/index.ts";
 import type { SnapshotTaken, SnapshotView } from "../../src/service/index.ts";
-import { leaderOf, MemberProcess, startCluster, until } from "../support/cluster-process.ts";
+import {
+  leaderOf,
+  MemberProcess,
+  startCluster,
+  through,
+  until,
+} from "../support/cluster-process.ts";
 
 /** More than one of the smallest segments of the log, so that the first one can go. */
 const BLOCKS = 50_000;
@@ -22,6 +28,9 @@ const FLAGS = [
   "-metastore.snapshot-rate-limit=0",
   "-hearth.reader-threads=1",
 ];
+
+/** Nodes that take, send or install an image are busy. */
+const PATIENT = { defaultTimeoutMs: 30_000 };
 
 const SOURCE = new LoadGenerator({
   ...LOAD_DEFAULTS,
@@ -44,18 +53,6 @@ after(async () => {
   rmSync(directory, { recursive: true });
 });
 
-async function through<T>(
-  member: MemberProcess,
-  body: (client: HearthClient) => Promise<T>,
-): Promise<T> {
-  const client = await connect({ endpoints: [member.endpoint], defaultTimeoutMs: 30_000 });
-  try {
-    return await body(client);
-  } finally {
-    await client.close();
-  }
-}
-
 async function writeBlocks(client: HearthClient, count: number): Promise<void> {
   for (let left = count; left > 0; left -= BATCH) {
     const first = written;
@@ -75,12 +72,16 @@ async function find(client: HearthClient, block: BlockMeta): Promise<number> {
 
 /** Strong reads of blocks from all over what was acknowledged. */
 async function assertHasBlocks(member: MemberProcess): Promise<void> {
-  await through(member, async (client) => {
-    for (let i = 0; i < CHECKED; i++) {
-      const block = SOURCE.block(Math.floor((i * (written - 1)) / (CHECKED - 1)));
-      assert.equal(await find(client, block), 1, `${member.name} lacks ${block.id}`);
-    }
-  });
+  await through(
+    member,
+    async (client) => {
+      for (let i = 0; i < CHECKED; i++) {
+        const block = SOURCE.block(Math.floor((i * (written - 1)) / (CHECKED - 1)));
+        assert.equal(await find(client, block), 1, `${member.name} lacks ${block.id}`);
+      }
+    },
+    PATIENT,
+  );
 }
 
 async function metric(member: MemberProcess, name: string): Promise<number> {
@@ -114,7 +115,7 @@ describe("snapshots of real nodes", () => {
   it("one is taken on demand, listed, and cuts the log", async () => {
     const leader = await leaderOf(members);
     taker = leader;
-    await through(leader, (client) => writeBlocks(client, BLOCKS));
+    await through(leader, (client) => writeBlocks(client, BLOCKS), PATIENT);
     const logBytes = await metric(leader, "hearth_log_bytes");
     const dry = await post<SnapshotTaken>(leader, "/api/v1/snapshots", { dryRun: true });
     assert.deepEqual([dry.changed, dry.snapshot], [true, null]);
@@ -136,7 +137,7 @@ describe("snapshots of real nodes", () => {
 
   it("a node whose index is gone comes back from snapshot and log", async () => {
     const member = taker;
-    await through(member, (client) => writeBlocks(client, 1_000));
+    await through(member, (client) => writeBlocks(client, 1_000), PATIENT);
     for (const how of ["stop", "kill"] as const) {
       await member.process[how]();
       rmSync(indexDirectory(member), { recursive: true });
@@ -164,18 +165,22 @@ describe("snapshots of real nodes", () => {
     );
     const wish = { address: newcomer.peerAddress, serverId: "node-2" };
     let isJoined = false;
-    await through(leader, async (client) => {
-      const writing = (async () => {
-        while (!isJoined) await writeBlocks(client, BATCH);
-      })();
-      try {
-        await post(leader, "/api/v1/members", wish);
-        await newcomer.ready(60_000);
-      } finally {
-        isJoined = true;
-        await writing;
-      }
-    });
+    await through(
+      leader,
+      async (client) => {
+        const writing = (async () => {
+          while (!isJoined) await writeBlocks(client, BATCH);
+        })();
+        try {
+          await post(leader, "/api/v1/members", wish);
+          await newcomer.ready(60_000);
+        } finally {
+          isJoined = true;
+          await writing;
+        }
+      },
+      PATIENT,
+    );
     assert.equal(await metric(newcomer, "hearth_snapshot_installed_total"), 1);
     await assertHasBlocks(newcomer);
     const generations = readdirSync(indexDirectory(newcomer)).filter((n) => n.startsWith("lmdb"));

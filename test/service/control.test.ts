@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { HearthError, SYSTEM_SCHEDULER } from "../../src/base/index.ts";
 import { encodeJson, PEER_CALL, type ProbeAnswer } from "../../src/cluster/index.ts";
 import type { Membership, MembershipChange, NodeId } from "../../src/raft/index.ts";
-import { AddressBook, Control, type MemberPort } from "../../src/service/cluster/index.ts";
+import { AddressBook, Control, type MemberPort } from "../../src/service/index.ts";
 import { FakeNetwork, introductionOf } from "../cluster/fake-network.ts";
 
 const idOf = (name: string): NodeId => `id-of-${name}`;

@@ -6,7 +6,7 @@ import { HearthError, SYSTEM_SCHEDULER } from "../../src/base/index.ts";
 import type { PeerAnswer } from "../../src/cluster/index.ts";
 import { appendEntry, ByteSink, COMMAND } from "../../src/protocol/index.ts";
 import type { ProposalResult } from "../../src/service/index.ts";
-import { FORWARD_DEFAULTS, WriteForwarder } from "../../src/service/cluster/index.ts";
+import { FORWARD_DEFAULTS, WriteForwarder } from "../../src/service/index.ts";
 import {
   decodeForwarded,
   decodeOutcome,

@@ -3,7 +3,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ClusterView } from "../../src/service/cluster/index.ts";
+import { connect, type ConnectOptions, type HearthClient } from "../../src/client/index.ts";
+import type { ClusterView } from "../../src/service/index.ts";
 import {
   findFreePorts,
   type ServerProcess,
@@ -146,4 +147,18 @@ export async function leaderOf(members: readonly MemberProcess[]): Promise<Membe
     return leader !== undefined;
   });
   return leader as MemberProcess;
+}
+
+/** Runs `body` with a client that knows this member only. */
+export async function through<T>(
+  member: MemberProcess,
+  body: (client: HearthClient) => Promise<T>,
+  options: Omit<ConnectOptions, "endpoints"> = {},
+): Promise<T> {
+  const client = await connect({ ...options, endpoints: [member.endpoint] });
+  try {
+    return await body(client);
+  } finally {
+    await client.close();
+  }
 }
