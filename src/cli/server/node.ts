@@ -365,7 +365,12 @@ export class HearthNode {
     this.#parts.snapshotControl = snapshots.controlOf(replica);
     // From here on: what is replayed before holds checks of the past.
     this.#parts.checks = new NodeStateChecks(this.#config, {
-      ...{ db, peers, nodeId, metrics, onFatal, threads: snapshots.threads },
+      db,
+      peers,
+      nodeId,
+      metrics,
+      onFatal,
+      threads: snapshots.threads,
       logger: this.#logger.child("check"),
     });
     this.state.attachChecks(this.#parts.checks.checks);

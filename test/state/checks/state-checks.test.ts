@@ -190,7 +190,7 @@ test("the digest of an installed image is that of its source", async () => {
     );
     assert.ok(Object.keys(digests).length > 5, JSON.stringify(digests));
     corruptOneBlock(to.db);
-    assert.notEqual(to.read((db) => digestState(db))["blocks"], digests["blocks"]);
+    assert.notEqual(to.read((db) => digestState(db)).blocks, digests.blocks);
   } finally {
     await from.close();
     await to.close();
