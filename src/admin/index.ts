@@ -1,4 +1,9 @@
 export {
+  type ActivityModules,
+  activityRoutes,
+  type ActivityView,
+} from "./activity-routes.ts";
+export {
   CHECK_OK,
   type CheckOutcome,
   type CheckResult,

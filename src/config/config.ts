@@ -6,6 +6,7 @@ import { availableParallelism } from "node:os";
 import type { LogLevel } from "../base/index.ts";
 import { assert } from "../base/index.ts";
 import { LOG_DEFAULTS } from "../log/options.ts";
+import type { StorageOptions } from "../storage/options.ts";
 import type { UsedSettingName } from "./settings.ts";
 import { settingByName } from "./settings.ts";
 import type { SettingKind, SettingValue } from "./types.ts";
@@ -66,6 +67,7 @@ export interface Config {
     /** Largest single write of the log. */
     readonly logGroupBytes: number;
   };
+  readonly objects: StorageOptions;
 }
 
 /** A reader hands over what it gathered, up to a megabyte, with one largest frame on top. */
@@ -142,6 +144,12 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
       indexMapBytes: read.number("hearth.index-map-size"),
       logSegmentBytes: read.number("hearth.log-segment-size"),
       logGroupBytes: logGroupBytes(read.number("hearth.frame-max-bytes")),
+    },
+    objects: {
+      backend: read.text("storage.backend") as StorageOptions["backend"],
+      prefix: read.text("storage.prefix"),
+      filesystem: { directory: read.text("storage.filesystem.dir") },
+      timeoutMs: read.number("hearth.storage-timeout"),
     },
   };
 }

@@ -1,11 +1,13 @@
 /** The whole table of settings, and the three names each setting has: flag, environment variable, YAML key. */
 import { OWN_SETTINGS } from "./settings-own.ts";
 import { METASTORE_SETTINGS, PROCESS_SETTINGS, UNUSED_SETTINGS } from "./settings-reference.ts";
+import { STORAGE_SETTINGS } from "./settings-storage.ts";
 import type { Setting } from "./types.ts";
 
 export const SETTINGS: readonly Setting[] = [
   ...PROCESS_SETTINGS,
   ...METASTORE_SETTINGS,
+  ...STORAGE_SETTINGS,
   ...OWN_SETTINGS,
   ...UNUSED_SETTINGS,
 ];
@@ -14,6 +16,7 @@ export const SETTINGS: readonly Setting[] = [
 export type UsedSettingName =
   | (typeof PROCESS_SETTINGS)[number]["name"]
   | (typeof METASTORE_SETTINGS)[number]["name"]
+  | (typeof STORAGE_SETTINGS)[number]["name"]
   | (typeof OWN_SETTINGS)[number]["name"];
 
 /** Variables of the command line that share the prefix. */

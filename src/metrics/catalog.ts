@@ -6,6 +6,7 @@
 import { CLUSTER } from "./catalog-cluster.ts";
 import { SNAPSHOTS } from "./catalog-snapshots.ts";
 import { COMPACTION } from "./catalog-compaction.ts";
+import { DUTIES } from "./catalog-duties.ts";
 import {
   COUNT_BUCKETS,
   DEFAULT_SECONDS_BUCKETS,
@@ -299,6 +300,7 @@ export const METRIC_CATALOG: readonly MetricSpec[] = [
   ...CLUSTER,
   ...SNAPSHOTS,
   ...COMPACTION,
+  ...DUTIES,
   ...LOG_AND_STATE,
   ...PROCESS,
 ];

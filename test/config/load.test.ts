@@ -182,11 +182,11 @@ describe("file", () => {
 
   it("planner keys and foreign sections are accepted, known ones without a function are listed", () => {
     const yaml =
-      "metastore:\n  levels: [{maxblocks: 20, maxage: 1}]\n  cleanupdelay: 15m\n  grpc_client_config: {tls_enabled: true}\nstorage:\n  backend: s3\n";
+      "metastore:\n  levels: [{maxblocks: 20, maxage: 1}]\n  cleanupdelay: 15m\n  grpc_client_config: {tls_enabled: true}\nstorage:\n  gcs: {bucket_name: b}\n";
     const result = load({ yaml });
     assert.deepEqual(messages(result), []);
     assert.deepEqual(result.unused, ["metastore.levels", "metastore.cleanupdelay"]);
-    assert.deepEqual(result.foreign, ["metastore.grpc_client_config", "storage"]);
+    assert.deepEqual(result.foreign, ["metastore.grpc_client_config", "storage.gcs"]);
   });
 });
 

@@ -1,5 +1,6 @@
 /** The HTTP face of a node: routes from every module that has some, on one bounded listener. */
 import {
+  activityRoutes,
   AdminHttpServer,
   changeRoutes,
   type CheckOutcome,
@@ -22,6 +23,7 @@ import type { HearthError, Logger } from "../../base/index.ts";
 import { type Config, configHash, configYaml, type LoadResult } from "../../config/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import type { ClusterControl, SnapshotControl } from "../../service/index.ts";
+import type { NodeDuties } from "./duties.ts";
 import type { NodeState } from "./node-state.ts";
 
 export interface AdminServerModules {
@@ -38,6 +40,8 @@ export interface AdminServerModules {
   readonly cluster: () => ClusterControl | null;
   /** Null until the state can be written down. */
   readonly snapshots: () => SnapshotControl | null;
+  /** Null until the replica runs. */
+  readonly duties: () => NodeDuties | null;
 }
 
 export class AdminServer {
@@ -78,7 +82,8 @@ export class AdminServer {
   }
 
   #routes(config: Config): Route[] {
-    const { metrics, loaded, version, client, cluster, snapshots, logger } = this.#modules;
+    const { metrics, loaded, version, client, cluster, snapshots, duties, logger } = this.#modules;
+    const { serverId: nodeId } = config.node;
     const nowMs = (): number => Date.now();
     const routes: Route[] = [];
     routes.push(
@@ -95,6 +100,7 @@ export class AdminServer {
         configYaml: (view) => configYaml(loaded.values, view),
       }),
       ...clusterRoutes({ control: cluster, nowMs, clockMs: () => performance.now() }),
+      ...activityRoutes({ activities: () => duties()?.status() ?? [], nodeId, nowMs }),
       ...changeRoutes({ control: cluster, snapshots, logger, nowMs }),
       ...metadataRoutes({ defaultTimeoutMs: config.listener.defaultTimeoutMs }, client),
     );

@@ -4,8 +4,8 @@
  *
  *   start: http -> directories -> peer port -> cluster -> index -> log -> snapshots -> restore, replay, lead or follow ->
  *          reader threads -> ready
- *   stop:  not ready -> leadership -> reader threads (their sockets first) -> compaction -> replica and log -> peers ->
- *          snapshots -> index -> directories -> http
+ *   stop:  not ready -> leadership -> reader threads (their sockets first) -> compaction, duties -> replica and log ->
+ *          peers -> snapshots -> index -> directories -> http
  *
  * HTTP is first and last, so that probes and scrapes see every phase in words. The log is opened when it is known which
  * cluster it belongs to; peers are asked, and answered, before.
@@ -18,23 +18,15 @@ import {
   SYSTEM_CLOCK,
   SYSTEM_SCHEDULER,
 } from "../../base/index.ts";
-import type { HearthClient } from "../../client/index.ts";
 import { type Config, type LoadResult, volatileFileSystem } from "../../config/index.ts";
 import { IndexDatabase } from "../../db/index.ts";
 import type { FileTree } from "../../files/index.ts";
-import {
-  acquireDirectoryLock,
-  type DirectoryLock,
-  DurableLog,
-  LOG_DEFAULTS,
-  NODE_FILES,
-} from "../../log/index.ts";
+import { acquireDirectoryLock, DurableLog, LOG_DEFAULTS, NODE_FILES } from "../../log/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import { QUERY_ENGINE_DEFAULTS } from "../../read/index.ts";
 import type { Member } from "../../raft/index.ts";
 import { REPLICA_DEFAULTS, Replica } from "../../replica/index.ts";
 import { type ListeningAddress, ReaderPool } from "../../server/index.ts";
-import type { ClusterControl, SnapshotControl } from "../../service/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../state/index.ts";
 import { AdminServer } from "./admin-server.ts";
 import {
@@ -49,14 +41,16 @@ import { logFilesDirectory } from "./directories.ts";
 import { NodeCompaction } from "./compaction.ts";
 import { ConsistencyWatch } from "./consistency.ts";
 import { handOver } from "./hand-over.ts";
-import { claimIdentity, type Identity } from "./identity.ts";
+import { claimIdentity } from "./identity.ts";
 import { observeLogWrite, timedState } from "./instruments.ts";
 import { followDemand } from "./demand.ts";
+import { NodeDuties } from "./duties.ts";
 import { connectLocally } from "./local-client.ts";
 import { LoopMonitor } from "./loop-monitor.ts";
 import { reachableAt } from "./listen-host.ts";
 import { NodeState, wasMember } from "./node-state.ts";
 import { createNetwork } from "./peer-network.ts";
+import { built, type Parts } from "./parts.ts";
 import { Peers } from "./peers.ts";
 import { ReaderMetricsPoller } from "./reader-metrics.ts";
 import { NodeSnapshots, snapshotSchedule } from "./snapshots.ts";
@@ -75,31 +69,8 @@ export interface NodeModules {
   readonly onFatal: (error: HearthError) => void;
 }
 
-/** What a step of the start has built and a step of the stop takes down. */
-interface Parts {
-  admin?: AdminServer;
-  locks: DirectoryLock[];
-  identity?: Identity;
-  peers?: Peers;
-  consistency?: ConsistencyWatch;
-  db?: IndexDatabase;
-  stateMachine?: StateMachine;
-  log?: DurableLog;
-  replica?: Replica;
-  compaction?: NodeCompaction;
-  /** Stops following the demand of readers. */
-  demand?: () => void;
-  pool?: ReaderPool;
-  poller?: ReaderMetricsPoller;
-  client?: HearthClient;
-  cluster?: ClusterControl;
-  snapshots?: NodeSnapshots;
-  snapshotControl?: SnapshotControl;
-  checks?: NodeStateChecks;
-}
-
 const START_STEPS = 10;
-const STOP_STEPS = 10;
+const STOP_STEPS = 11;
 /** Requests that still run when the HTTP server closes get this long. */
 const HTTP_GRACE_MS = 1_000;
 
@@ -174,6 +145,7 @@ export class HearthNode {
     await run("closing the http api", () => parts.client?.close());
     await run("stopping reader threads", () => this.#stopReaders());
     await run("stopping compaction", () => parts.compaction?.stop());
+    await run("stopping the leader's activities", () => parts.duties?.stop());
     await run("closing the log", () => this.#stopReplica());
     await run("closing the peer port", () => parts.peers?.close());
     await run("closing the snapshots", () => parts.snapshots?.close());
@@ -203,6 +175,7 @@ export class HearthNode {
       client: () => this.#parts.client ?? null,
       cluster: () => this.#parts.cluster ?? null,
       snapshots: () => this.#parts.snapshotControl ?? null,
+      duties: () => this.#parts.duties ?? null,
     });
     this.#parts.admin = admin;
     this.state.httpListening(await admin.listen());
@@ -278,8 +251,7 @@ export class HearthNode {
   async #openLog(): Promise<void> {
     const { metrics } = this.#modules;
     const { logSegmentBytes, logGroupBytes } = this.#config.storage;
-    const { identity } = this.#parts;
-    if (identity === undefined) throw new Error("The directories are claimed before the log");
+    const { identity } = built(this.#parts, "identity");
     const { clusterId, nodeId, formerClusterIds } = identity;
     identity.assertLogIsThere();
     const options = {
@@ -302,9 +274,7 @@ export class HearthNode {
   }
 
   async #openSnapshots(): Promise<void> {
-    const { db, stateMachine, identity } = this.#parts;
-    if (db === undefined || stateMachine === undefined || identity === undefined)
-      throw new Error("The index is opened before the snapshots");
+    const { db, stateMachine, identity } = built(this.#parts, "db", "stateMachine", "identity");
     this.#parts.snapshots = await NodeSnapshots.open(this.#config, {
       db,
       stateMachine,
@@ -318,16 +288,15 @@ export class HearthNode {
 
   async #startReplica(): Promise<void> {
     const { metrics, onFatal } = this.#modules;
-    const { log, db, stateMachine, identity, peers, snapshots } = this.#parts;
-    if (
-      log === undefined ||
-      db === undefined ||
-      stateMachine === undefined ||
-      identity === undefined ||
-      peers === undefined ||
-      snapshots === undefined
-    )
-      throw new Error("Log and snapshots are opened before the replica");
+    const { log, db, stateMachine, identity, peers, snapshots } = built(
+      this.#parts,
+      "log",
+      "db",
+      "stateMachine",
+      "identity",
+      "peers",
+      "snapshots",
+    );
     const { nodeId, founders } = identity;
     // Directories from before founders were noted were founded by their node alone.
     const bootstrap: readonly Member[] = founders ?? [peers.self];
@@ -348,7 +317,10 @@ export class HearthNode {
       scheduler: SYSTEM_SCHEDULER,
       random: () => random.nextU32(),
       logger: this.#logger.child("replica"),
-      publish: (progress) => shared.publish(progress),
+      publish: (progress) => {
+        shared.publish(progress);
+        this.#parts.duties?.observe(progress);
+      },
       onChanged: () => {
         peers.changed();
         this.state.memberChanged();
@@ -383,11 +355,14 @@ export class HearthNode {
 
   async #startReaders(): Promise<void> {
     const { metrics, version, onFatal } = this.#modules;
-    const { peers, identity } = this.#parts;
-    if (peers === undefined || identity === undefined)
-      throw new Error("The replica runs before readers start");
+    const { peers, identity } = built(this.#parts, "peers", "identity");
     const { node, readers, storage } = this.#config;
     const compaction = this.#startCompaction(peers);
+    this.#parts.duties = await NodeDuties.open(this.#config, {
+      ...built(this.#parts, "replica"),
+      metrics,
+      logger: this.#logger.child("duty"),
+    });
     const pool = new ReaderPool(await serverOptions(this.#config), {
       proposer: peers.proposer,
       polls: compaction.polls,
@@ -414,9 +389,7 @@ export class HearthNode {
   }
 
   #startCompaction(peers: Peers): NodeCompaction {
-    const { replica, stateMachine, db } = this.#parts;
-    if (replica === undefined || stateMachine === undefined || db === undefined)
-      throw new Error("The replica runs before compaction is coordinated");
+    const { replica, stateMachine, db } = built(this.#parts, "replica", "stateMachine", "db");
     const compaction = new NodeCompaction(this.#config.storage.indexMapBytes, {
       replica,
       stateMachine,
@@ -430,8 +403,7 @@ export class HearthNode {
   }
 
   async #openApi(): Promise<void> {
-    const { pool } = this.#parts;
-    if (pool === undefined) throw new Error("Readers run before the API opens");
+    const { pool } = built(this.#parts, "pool");
     this.#parts.client = await connectLocally(pool);
   }
 

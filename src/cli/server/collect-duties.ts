@@ -1,0 +1,39 @@
+/** Metrics of the object store and of the leader's activities. */
+import { ACTIVITY_OUTCOME, type LeaderActivities } from "../../leader/index.ts";
+import type { MetricRegistry } from "../../metrics/index.ts";
+import type { StorageOutcome } from "../../storage/index.ts";
+import { Increases } from "./increases.ts";
+
+/** The reference labels by bucket; there is one. */
+const BUCKET = "hearth";
+
+export function countStorage(metrics: MetricRegistry): (outcome: StorageOutcome) => void {
+  return ({ operation, durationMs, failure }) => {
+    metrics.add("objstore_bucket_operations_total", { operation, bucket: BUCKET });
+    metrics.observe("hearth_storage_operation_duration_seconds", durationMs / 1_000, { operation });
+    if (failure !== null)
+      metrics.add("hearth_storage_failures_total", { operation, reason: failure });
+  };
+}
+
+export function collectActivities(
+  metrics: MetricRegistry,
+  activities: Pick<LeaderActivities, "status">,
+): void {
+  const increases = new Increases(metrics);
+  metrics.onCollect(() => {
+    for (const status of activities.status()) {
+      const activity = status.name;
+      metrics.set("hearth_activity_active", status.isActive ? 1 : 0, { activity });
+      const startedAtMs = status.lastStartedAtMs ?? 0;
+      metrics.set("hearth_activity_last_run_timestamp_seconds", startedAtMs / 1_000, { activity });
+      const durationMs = status.lastDurationMs ?? 0;
+      metrics.set("hearth_activity_last_duration_seconds", durationMs / 1_000, { activity });
+      metrics.set("hearth_activity_failures_in_row", status.failuresInRow, { activity });
+      for (const outcome of Object.values(ACTIVITY_OUTCOME)) {
+        const total = status.runs[outcome];
+        increases.take("hearth_activity_runs_total", total, { activity, outcome });
+      }
+    }
+  });
+}

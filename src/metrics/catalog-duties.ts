@@ -1,0 +1,54 @@
+/** Metrics of the object store and of what only a leader does. */
+import { type MetricSpec, REQUEST_SECONDS_BUCKETS } from "./types.ts";
+
+export const DUTIES: readonly MetricSpec[] = [
+  {
+    kind: "counter",
+    name: "objstore_bucket_operations_total",
+    help: "Operations on the object store, failed ones included; a page of a list is one.",
+    labels: ["operation", "bucket"],
+  },
+  {
+    kind: "counter",
+    name: "hearth_storage_failures_total",
+    help: "Operations on the object store that failed, by operation and reason.",
+    labels: ["operation", "reason"],
+  },
+  {
+    kind: "histogram",
+    name: "hearth_storage_operation_duration_seconds",
+    help: "Time of an operation on the object store, by operation.",
+    labels: ["operation"],
+    buckets: REQUEST_SECONDS_BUCKETS,
+  },
+  {
+    kind: "gauge",
+    name: "hearth_activity_active",
+    help: "1 while this node leads and runs the activity, by activity.",
+    labels: ["activity"],
+  },
+  {
+    kind: "gauge",
+    name: "hearth_activity_last_run_timestamp_seconds",
+    help: "Unix time at which the newest run of the activity on this node began; 0: none.",
+    labels: ["activity"],
+  },
+  {
+    kind: "gauge",
+    name: "hearth_activity_last_duration_seconds",
+    help: "How long the newest run of the activity on this node took.",
+    labels: ["activity"],
+  },
+  {
+    kind: "gauge",
+    name: "hearth_activity_failures_in_row",
+    help: "Runs of the activity on this node that failed since the last one that went well.",
+    labels: ["activity"],
+  },
+  {
+    kind: "counter",
+    name: "hearth_activity_runs_total",
+    help: "Runs of the leader's activities on this node, by activity and outcome.",
+    labels: ["activity", "outcome"],
+  },
+];

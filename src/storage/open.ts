@@ -1,0 +1,30 @@
+/** The configured object store. Only the code of the configured kind is loaded. */
+import { SYSTEM_SCHEDULER } from "../base/index.ts";
+import { GuardedStore, type StorageOutcome } from "./guarded-store.ts";
+import type { StorageOptions } from "./options.ts";
+import type { ObjectStore } from "./types.ts";
+
+export interface StorageModules {
+  readonly onOutcome?: ((outcome: StorageOutcome) => void) | undefined;
+}
+
+/**
+ * Opens the store; nothing is read or written yet, an unreachable one shows with the first operation.
+ * Errors: settings that cannot work.
+ */
+export async function openObjectStore(
+  options: StorageOptions,
+  modules: StorageModules = {},
+): Promise<ObjectStore> {
+  const { FileObjectStore } = await import("./file/file-store.ts");
+  const store = new FileObjectStore(options.filesystem);
+  return new GuardedStore(
+    {
+      prefix: options.prefix,
+      timeoutMs: options.timeoutMs,
+      monotonicMs: SYSTEM_SCHEDULER.monotonicMs,
+      onOutcome: modules.onOutcome,
+    },
+    store,
+  );
+}
