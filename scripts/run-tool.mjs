@@ -13,6 +13,7 @@ const TOOLS = {
   explore: ["dist", "test", "explore", "main.js"],
   crashpoints: ["dist", "test", "crashpoints", "main.js"],
   chaos: ["dist", "test", "chaos", "main.js"],
+  demo: ["dist", "test", "demo", "main.js"],
   bitrot: ["dist", "test", "crashpoints", "bitrot.js"],
   docs: ["dist", "src", "cli", "reference", "write.js"],
 };

@@ -73,6 +73,10 @@ export class CompactionWorker {
     signal?.throwIfAborted();
     const onAbort = (): void => this.#end(signal?.reason);
     signal?.addEventListener("abort", onAbort);
+    const { drain } = this.#options;
+    const onDrain = (): void => this.#drainNow();
+    drain?.addEventListener("abort", onDrain);
+    if (drain?.aborted === true) onDrain();
     this.#run(this.#take());
     this.#run(this.#report());
     try {
@@ -80,16 +84,26 @@ export class CompactionWorker {
         const held = this.#fresh.shift();
         if (held !== undefined) yield held.job;
         else if (this.#failure !== null) throw this.#failure;
+        else if (this.#isOver) return;
         else await this.#change();
       }
     } finally {
-      this.#drain.abort();
       // Never started: the leader gives them to somebody else when their leases end.
-      for (const { job } of this.#fresh.splice(0)) this.#held.delete(job.name);
-      this.#wake();
+      for (const held of this.#fresh.splice(0)) {
+        this.#held.delete(held.job.name);
+        held.settle(false);
+      }
+      this.#drainNow();
       while (!this.#isOver) await this.#change();
       signal?.removeEventListener("abort", onAbort);
+      drain?.removeEventListener("abort", onDrain);
     }
+  }
+
+  /** Takes no more jobs. */
+  #drainNow(): void {
+    this.#drain.abort();
+    this.#wake();
   }
 
   /** A loop that fails ends everything: the consumer gets the error. */
@@ -109,6 +123,7 @@ export class CompactionWorker {
   async #take(): Promise<void> {
     const worker = `${this.#modules.name}/take`;
     const signal = AbortSignal.any([this.#stop.signal, this.#drain.signal]);
+    const { pollIntervalMs } = this.#options;
     while (!signal.aborted) {
       const capacity = this.#options.capacity - this.#held.size;
       if (capacity <= 0) {
@@ -116,9 +131,11 @@ export class CompactionWorker {
         continue;
       }
       const requestId = ++this.#requestId;
-      const poll = { worker, requestId, capacity, waitMs: WAIT_MS, reports: [] };
+      const waitMs = pollIntervalMs === undefined ? WAIT_MS : 0;
+      const poll = { worker, requestId, capacity, waitMs, reports: [] };
       const reply = await this.#poll(poll, signal);
       if (reply !== null) this.#accept(reply);
+      if (pollIntervalMs !== undefined) await this.#pause(pollIntervalMs, signal);
     }
   }
 
@@ -201,8 +218,10 @@ export class CompactionWorker {
       const held = this.#held.get(name);
       if (held === undefined || held.token !== token) continue;
       const lease = confirmed.get(name);
-      if (status !== REPORT_STATUS.inProgress) this.#held.delete(name);
-      else if (lease === undefined) {
+      if (status !== REPORT_STATUS.inProgress) {
+        this.#held.delete(name);
+        held.settle(true);
+      } else if (lease === undefined) {
         this.#held.delete(name);
         held.lose(leaseLost(name));
       } else {
@@ -243,13 +262,16 @@ export class CompactionWorker {
     });
   }
 
-  #pause(delayMs: number): Promise<void> {
+  #pause(delayMs: number, signal: AbortSignal = this.#stop.signal): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, delayMs);
-      this.#stop.signal.addEventListener("abort", () => {
+      const end = (): void => {
         clearTimeout(timer);
+        signal.removeEventListener("abort", end);
         resolve();
-      });
+      };
+      const timer = setTimeout(end, delayMs);
+      if (signal.aborted) end();
+      else signal.addEventListener("abort", end);
     });
   }
 
@@ -268,6 +290,7 @@ class Held {
   token: number;
   end: End | null = null;
   readonly #abort = new AbortController();
+  #settle: (isReported: boolean) => void = () => {};
 
   constructor(
     plan: JobPlan,
@@ -280,15 +303,29 @@ class Held {
       this.end = end();
       modules.onEnded();
     };
+    const reported = new Promise<boolean>((resolve) => {
+      this.#settle = resolve;
+    });
+    const tokenNow = (): number => this.token;
     this.job = {
       ...plan,
+      get token(): number {
+        return tokenNow();
+      },
       signal: this.#abort.signal,
+      reported,
       complete: (result) => finish(() => toCompleted(plan, result, modules.encodeBlock)),
       fail: (error) => finish(() => ({ kind: "failed", reason: reasonOf(error) })),
     };
   }
 
+  /** The leader has heard how it ended, or never will. */
+  settle(isReported: boolean): void {
+    this.#settle(isReported);
+  }
+
   lose(reason: unknown): void {
+    this.settle(false);
     this.#abort.abort(reason);
   }
 

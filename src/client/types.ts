@@ -161,6 +161,13 @@ export interface CompactionJobsOptions {
    * ignored; without it tombstones are not carried out, and `job.tombstones` shows them.
    */
   readonly onTombstone?: (tombstone: Tombstone, signal: AbortSignal) => Promise<void> | void;
+  /**
+   * Ask at this interval instead of waiting at the leader for a job, ms. For networks that do not let a request wait; a
+   * new job then waits for its worker. Default: wait.
+   */
+  readonly pollIntervalMs?: number;
+  /** Takes no more jobs: the loop ends when those in hand have ended and are reported. For an orderly stop. */
+  readonly drain?: AbortSignal;
   /** Ends everything at once: the loop throws `signal.reason`, the signals of running jobs abort. */
   readonly signal?: AbortSignal;
 }
@@ -175,8 +182,12 @@ export interface CompactionResult {
 
 /** A job in the hands of this program: blocks of one tenant, shard and level to be made into one, or one per tenant. */
 export interface CompactionJob extends JobPlan {
+  /** Fencing token under which this program has the job now: only grows over the assignments of a job. */
+  readonly token: number;
   /** Aborts when the lease is lost: somebody else may have the job. */
   readonly signal: AbortSignal;
+  /** True: the leader has answered the report of how it ended. False: the job was lost, or given back, before. */
+  readonly reported: Promise<boolean>;
   /** Done. null: none of the blocks could be found. Has no effect once the job has ended or is lost. */
   complete(result: CompactionResult | null): void;
   /** Given up; the leader is told why and gives the job to somebody. Has no effect once the job has ended. */

@@ -102,6 +102,80 @@ export const TOOL_COMMANDS: readonly CommandSpec[] = [
     load: () => import("./run/bench-load.ts"),
   },
   {
+    path: ["bench", "worker"],
+    summary: "Take compaction jobs as workers do, without doing the work, and report rates",
+    operandCount: [0, 0],
+    details:
+      "Reads the metadata of the source blocks, waits as long as the work would take, and reports metadata merged from " +
+      "them. No profile is read or written: queries for the data of such blocks find nothing in the object store, so use " +
+      "it on a node whose data you can throw away. Faults are drawn for each job: fail says why; crash forgets what is in " +
+      "hand and starts again as another process; stall is silent and forgets; late is silent and reports then.",
+    flags: [
+      {
+        name: "workers",
+        value: "COUNT",
+        whenAbsent: "1",
+        help: "Workers in this process, 64 at most",
+      },
+      { name: "capacity", value: "COUNT", whenAbsent: "4", help: "Jobs at once per worker" },
+      { name: "work", value: "DURATION", whenAbsent: "1s", help: "How long a job takes" },
+      { name: "for", value: "DURATION", whenAbsent: "1m", help: "Stop after this time, in order" },
+      { name: "jobs", value: "COUNT", whenAbsent: "no limit", help: "Stop once so many are done" },
+      { name: "fail", value: "SHARE", whenAbsent: "0", help: "Share of jobs that fail, 0 to 1" },
+      { name: "crash", value: "SHARE", whenAbsent: "0", help: "Share of jobs that end the worker" },
+      {
+        name: "stall",
+        value: "SHARE",
+        whenAbsent: "0",
+        help: "Share of jobs at which it is silent and forgets",
+      },
+      {
+        name: "late",
+        value: "SHARE",
+        whenAbsent: "0",
+        help: "Share of jobs at which it is silent and reports then",
+      },
+      {
+        name: "silence",
+        value: "DURATION",
+        whenAbsent: "20s",
+        help: "How long it is silent: longer than a lease",
+      },
+      {
+        name: "poll",
+        value: "DURATION",
+        whenAbsent: "wait at the leader",
+        help: "Ask for jobs at this interval instead",
+      },
+      {
+        name: "seed",
+        value: "NUMBER",
+        whenAbsent: "1",
+        help: "The same seed draws the same faults",
+      },
+      {
+        name: "websocket",
+        value: "HOST:PORT",
+        whenAbsent: "what the node at --endpoint says",
+        help: "Address of the binary protocol",
+      },
+    ],
+    usesNode: true,
+    schema: "hearth/bench-worker/v1",
+    examples: [
+      {
+        command: "hearth bench worker --workers 3 --for 10m",
+        comment: "three workers beside a load",
+      },
+      {
+        command: "hearth bench worker --work 200ms --fail 0.05 --late 0.01",
+        comment: "a worker that is not to be relied on",
+      },
+    ],
+    exitCodes: [0, 1, 2, 3, 130],
+    load: () => import("./run/bench-worker.ts"),
+  },
+  {
     path: ["data", "inspect"],
     summary: "Look into the log, the snapshots or the index of a stopped node",
     operands: "log|snapshot|index",

@@ -1,12 +1,12 @@
 /** `hearth bench load`: generated blocks through the binary protocol, a bounded number of requests at a time. */
 import { setMaxListeners } from "node:events";
-import { formatCount, formatDuration, HearthError } from "../../../base/index.ts";
+import { formatCount, formatDuration } from "../../../base/index.ts";
 import { connect, type HearthClient } from "../../../client/index.ts";
 import { type CommandContext, EXIT, type ExitCode, UsageError } from "../../command.ts";
 import { LOAD_DEFAULTS, LoadGenerator } from "../../load/index.ts";
-import { NodeApi } from "../../node-api.ts";
 import { Progress } from "../../progress.ts";
 import { parseTime } from "../../times.ts";
+import { websocketAddress } from "../../websocket-address.ts";
 
 interface Plan {
   readonly generator: LoadGenerator;
@@ -19,7 +19,7 @@ const CALL_TIMEOUT_MS = 30_000;
 
 export async function run(context: CommandContext): Promise<ExitCode> {
   const plan = readPlan(context);
-  const address = context.flags.text("websocket") ?? (await findWebsocket(context));
+  const address = await websocketAddress(context);
   await using client = await connect({
     endpoints: [address],
     name: "hearth-bench-load",
@@ -62,24 +62,6 @@ function readPlan({ flags, nowMs }: CommandContext): Plan {
     batchCount: count("batch", 1, 10_000),
     inFlightCount: count("in-flight", 64, 65_536),
   };
-}
-
-/** The node says where its WebSocket listens; "every interface" is the host we asked. */
-async function findWebsocket(context: CommandContext): Promise<string> {
-  const request = { method: "GET", path: "/api/v1/status" } as const;
-  const { endpoint, value } = await NodeApi.of(context).json<{ websocketAddress: string | null }>(
-    request,
-  );
-  if (value.websocketAddress === null) {
-    throw new HearthError("unavailable", `${endpoint} has no WebSocket listener yet`, {
-      next: `${endpoint}/ready says what it is doing`,
-    });
-  }
-  const colon = value.websocketAddress.lastIndexOf(":");
-  const host = value.websocketAddress.slice(0, colon);
-  const port = value.websocketAddress.slice(colon + 1);
-  const isEverywhere = host === "" || host === "0.0.0.0" || host === "[::]" || host === "::";
-  return `${isEverywhere ? new URL(endpoint).hostname : host}:${port}`;
 }
 
 /** Keeps a number of requests open until every block is acknowledged. */

@@ -1,0 +1,8 @@
+export { mergeBlocks } from "./merge.ts";
+export {
+  SimulatedWorker,
+  type SimulatedWorkerOptions,
+  WORKER_FAULTS,
+  type WorkerFault,
+  type WorkerStats,
+} from "./simulated-worker.ts";

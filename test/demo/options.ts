@@ -1,0 +1,72 @@
+/** The command line of `npm run demo:compaction`. */
+
+import { parseArgs } from "node:util";
+
+export interface DemoOptions {
+  /** How long segments are written. */
+  readonly minutes: number;
+  readonly segmentsPerMin: number;
+  readonly shardCount: number;
+  readonly workerCount: number;
+  /** How long a job takes. */
+  readonly workMs: number;
+  /** Kill -9 of the node in the middle. */
+  readonly kill: boolean;
+  /** Workers ask at this interval instead of being told; 0: they are told. */
+  readonly pollIntervalMs: number;
+  readonly seed: number;
+  /** Where the plot goes; null: beside the results of the benchmarks. */
+  readonly plot: string | null;
+}
+
+export const USAGE = `npm run demo:compaction -- [options]: a node, workers, and segments as writers send them
+  --minutes N      how long segments are written, 3; parts of a minute are fine
+  --rate N         segments per minute, 2000
+  --shards N       shards they are of, 8
+  --workers N      simulated compaction workers, 3
+  --work-ms N      how long a job takes, 500
+  --kill           kill -9 the node in the middle
+  --poll-ms N      workers ask every N ms instead of being told when jobs are there
+  --seed N         what is drawn, 1
+  --plot FILE      the plot, bench/results/compaction-demo.svg`;
+
+/** Errors: throws with a sentence for a value that makes no sense. */
+export function parseOptions(argv: readonly string[]): DemoOptions | null {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      minutes: { type: "string", default: "3" },
+      rate: { type: "string", default: "2000" },
+      shards: { type: "string", default: "8" },
+      workers: { type: "string", default: "3" },
+      "work-ms": { type: "string", default: "500" },
+      kill: { type: "boolean", default: false },
+      "poll-ms": { type: "string", default: "0" },
+      seed: { type: "string", default: "1" },
+      plot: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return null;
+  const minutes = Number(values.minutes);
+  // Tombstones tell what was compacted, and leave the store after a quarter of an hour.
+  if (!(minutes > 0 && minutes <= 10))
+    throw new Error(`--minutes is "${values.minutes}", must be more than 0 and at most 10`);
+  return {
+    minutes,
+    segmentsPerMin: whole("rate", values.rate, 1, 100_000),
+    shardCount: whole("shards", values.shards, 1, 64),
+    workerCount: whole("workers", values.workers, 1, 16),
+    workMs: whole("work-ms", values["work-ms"], 0, 10_000),
+    kill: values.kill,
+    pollIntervalMs: whole("poll-ms", values["poll-ms"], 0, 60_000),
+    seed: whole("seed", values.seed, 0, 2 ** 31),
+    plot: values.plot ?? null,
+  };
+}
+
+function whole(name: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new Error(`--${name} is "${text}", must be a whole number from ${least} to ${most}`);
+}
