@@ -56,6 +56,8 @@ export interface BuildInfo {
   readonly version: string;
   readonly revision: string;
   readonly branch: string;
+  readonly buildUser: string;
+  readonly buildDate: string;
   /** Of the reference's field set; here what the program runs on. */
   readonly goVersion: string;
 }
@@ -65,14 +67,16 @@ export interface StatusModules {
   readonly buildInfo: BuildInfo;
   /** YAML of the effective configuration. */
   readonly configYaml: (view: "all" | "diff" | "defaults") => string;
+  /** YAML of the limits per tenant. */
+  readonly runtimeYaml: (view: "all" | "diff") => string;
   readonly health: Health;
   /** Unix ms. */
   readonly nowMs: () => number;
 }
 
 export function statusRoutes(modules: StatusModules): Route[] {
-  const yaml = (view: "all" | "diff" | "defaults"): AdminResponse =>
-    text(200, modules.configYaml(view), { "content-type": YAML_TYPE });
+  const config = (view: "all" | "diff" | "defaults"): AdminResponse =>
+    yaml(modules.configYaml(view));
   return [
     {
       method: "GET",
@@ -84,19 +88,19 @@ export function statusRoutes(modules: StatusModules): Route[] {
       method: "GET",
       path: "/api/v1/status/config",
       summary: "Effective configuration as YAML; ?mode=diff shows what differs from the defaults",
-      handle: (request) => yaml(readMode(request)),
+      handle: (request) => config(readMode(request, ["all", "diff", "defaults"])),
     },
     {
       method: "GET",
       path: "/api/v1/status/config/diff",
       summary: "Configuration that differs from the defaults",
-      handle: () => yaml("diff"),
+      handle: () => config("diff"),
     },
     {
       method: "GET",
       path: "/api/v1/status/config/default",
       summary: "Default configuration",
-      handle: () => yaml("defaults"),
+      handle: () => config("defaults"),
     },
     {
       method: "GET",
@@ -104,13 +108,28 @@ export function statusRoutes(modules: StatusModules): Route[] {
       summary: "Version of this program",
       handle: () => json(200, { status: "success", data: modules.buildInfo }),
     },
+    {
+      method: "GET",
+      path: "/runtime_config",
+      summary:
+        "Limits per tenant that are in effect, as YAML; ?mode=diff shows what differs from the global ones",
+      handle: (request) => yaml(modules.runtimeYaml(readMode(request, ["all", "diff"]))),
+    },
   ];
 }
 
-function readMode(request: AdminRequest): "all" | "diff" | "defaults" {
-  const mode = request.query.get("mode") ?? "all";
-  if (mode === "all" || mode === "diff" || mode === "defaults") return mode;
-  throw invalidArgument("bad_mode", `mode: "${mode}" is not one of all, diff, defaults`);
+function yaml(body: string): AdminResponse {
+  return text(200, body, { "content-type": YAML_TYPE });
+}
+
+function readMode<Mode extends string>(
+  request: AdminRequest,
+  modes: readonly ["all", ...Mode[]],
+): "all" | Mode {
+  const wanted = request.query.get("mode") ?? "all";
+  const mode = modes.find((known) => known === wanted);
+  if (mode !== undefined) return mode;
+  throw invalidArgument("bad_mode", `mode: "${wanted}" is not one of ${modes.join(", ")}`);
 }
 
 /** What GET /api/v1/status answers; other members ask for it, too. */

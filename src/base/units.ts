@@ -3,7 +3,7 @@
  * the one place where text becomes numbers and back, so that a flag, a YAML key, a table and a sentence agree.
  */
 
-/** Milliseconds per unit. Go's units, and d and w, which retention periods use. */
+/** Milliseconds per unit. Go's units, and d, w and y (365 d), which retention periods use. */
 const DURATION_UNITS: Readonly<Record<string, number>> = {
   ns: 1e-6,
   us: 1e-3,
@@ -15,6 +15,7 @@ const DURATION_UNITS: Readonly<Record<string, number>> = {
   h: 3_600_000,
   d: 86_400_000,
   w: 604_800_000,
+  y: 31_536_000_000,
 };
 
 /** Bytes per unit; KB is 1000 and KiB is 1024, as the words say. */
@@ -54,7 +55,7 @@ export function parseDuration(text: string): UnitResult {
   for (const part of trimmed.matchAll(/(\d+(?:\.\d*)?|\.\d+)([a-zµμ]+)/g)) {
     const unitMs = DURATION_UNITS[part[2] as string];
     if (unitMs === undefined) {
-      return fail(`"${part[2]}" is not a unit of time. Use ns, us, ms, s, m, h, d or w`);
+      return fail(`"${part[2]}" is not a unit of time. Use ns, us, ms, s, m, h, d, w or y`);
     }
     totalMs += Number(part[1]) * unitMs;
   }

@@ -7,6 +7,8 @@ import type { LogLevel } from "../base/index.ts";
 import { assert } from "../base/index.ts";
 import { LOG_DEFAULTS } from "../log/options.ts";
 import type { StorageOptions } from "../storage/options.ts";
+import { globalLimitValues, type LimitValues } from "./limits.ts";
+import { runtimeFileNames } from "./runtime-file.ts";
 import type { UsedSettingName } from "./settings.ts";
 import { settingByName } from "./settings.ts";
 import type { SettingKind, SettingValue } from "./types.ts";
@@ -46,6 +48,13 @@ export interface Config {
     /** 0: unlimited. */
     readonly rateBytesPerSec: number;
     readonly compression: "zstd" | "none";
+  };
+  /** Limits per tenant: the global ones, and the files that hold those of single tenants. */
+  readonly limits: {
+    readonly global: LimitValues;
+    /** As the user named them; a later one has the last word. */
+    readonly files: readonly string[];
+    readonly reloadPeriodMs: number;
   };
   readonly listener: {
     readonly address: string;
@@ -125,6 +134,11 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
       trailingEntries: read.number("metastore.raft.trailing-logs"),
       rateBytesPerSec: snapshotRate(read.number("metastore.snapshot-rate-limit")),
       compression: read.text("metastore.snapshot-compression") === "zstd" ? "zstd" : "none",
+    },
+    limits: {
+      global: globalLimitValues(values),
+      files: runtimeFileNames(read.text("runtime-config.file")),
+      reloadPeriodMs: read.number("runtime-config.reload-period"),
     },
     listener: {
       address: read.text("hearth.websocket-listen-address"),

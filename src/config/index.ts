@@ -1,7 +1,11 @@
 export { autoReaderThreads, buildConfig, type Config } from "./config.ts";
 export { type FlagQuestion, type FlagResult, parseFlags } from "./flags.ts";
 export { configHash, type LoadInput, type LoadResult, loadConfig } from "./load.ts";
+export type { LimitValues, PlacementLimits, TenantLimits } from "./limits.ts";
 export { RULES, volatileFileSystem } from "./rules.ts";
+export { parseRuntimeFiles, type RuntimeFiles } from "./runtime-file.ts";
+export type { RuntimeParseRequest } from "./runtime-thread.ts";
+export { RuntimeLimits, type RuntimeLimitsModules } from "./runtime-limits.ts";
 export {
   COMMAND_VARIABLES,
   environmentVariable,
@@ -14,6 +18,7 @@ export {
   type ConfigView,
   configYaml,
   formatProblems,
+  runtimeYaml,
   type ShownSetting,
   shownSettings,
 } from "./show.ts";

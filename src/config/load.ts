@@ -12,6 +12,14 @@ import { buildConfig, type Config } from "./config.ts";
 import { readEnvironment } from "./environment.ts";
 import { type FlagQuestion, parseFlags } from "./flags.ts";
 import { RULES, type Rule } from "./rules.ts";
+import {
+  parseRuntimeFiles,
+  RUNTIME_FILE_MAX_BYTES,
+  type RuntimeFiles,
+  type RuntimeText,
+  runtimeFileNames,
+} from "./runtime-file.ts";
+import { unreadable } from "./runtime-limits.ts";
 import { SETTINGS, settingByName } from "./settings.ts";
 import {
   type Assignment,
@@ -46,6 +54,8 @@ export interface LoadResult {
   readonly unused: readonly string[];
   /** The file that was read, as the user named it; empty without one. */
   readonly file: string;
+  /** What the files with limits per tenant say; without tenants where they were not read. */
+  readonly runtime: RuntimeFiles;
   readonly asks: readonly FlagQuestion[];
 }
 
@@ -65,15 +75,18 @@ export function loadConfig(input: LoadInput): LoadResult {
     if (rule.looksAtMachine === true && input.checkMachine === false) continue;
     merged.applyRule(rule);
   }
+  const runtime = readRuntimeFiles(merged, input);
+  merged.problems.push(...runtime.problems);
   const hasErrors = merged.problems.some((problem) => problem.severity === "error");
   return {
     config: hasErrors ? null : buildConfig(merged.values),
     values: merged.values,
     origins: merged.origins,
     problems: merged.sortedProblems(),
-    foreign: [...flags.foreign, ...merged.fileForeign],
+    foreign: [...flags.foreign, ...merged.fileForeign, ...runtime.foreign],
     unused: merged.unused(),
     file,
+    runtime,
     asks: flags.asks,
   };
 }
@@ -84,9 +97,28 @@ export function configHash(values: ReadonlyMap<string, SettingValue>): string {
   return createHash("sha256").update(lines.join("\n")).digest("hex").slice(0, 8);
 }
 
+/**
+ * The files with limits per tenant, as the start will find them. A bad one refuses the start: without it, data would be
+ * deleted by a period that its tenant does not have.
+ */
+function readRuntimeFiles(merged: Merger, input: LoadInput): RuntimeFiles {
+  const texts: RuntimeText[] = [];
+  const problems: Problem[] = [];
+  const names = String(merged.values.get("runtime-config.file") ?? "");
+  for (const file of input.checkMachine === false ? [] : runtimeFileNames(names)) {
+    try {
+      texts.push({ file, text: readText(input, file, RUNTIME_FILE_MAX_BYTES) });
+    } catch (error) {
+      problems.push(unreadable(file, error));
+    }
+  }
+  const { tenants, foreign, problems: found } = parseRuntimeFiles(texts);
+  return { tenants, foreign, problems: [...problems, ...found] };
+}
+
 function readConfigFile(file: string, merged: Merger, input: LoadInput): SourceResult {
   try {
-    const text = (input.readFile ?? readSmallFile)(file);
+    const text = readText(input, file, FILE_MAX_BYTES);
     return readYaml({
       file,
       text,
@@ -94,21 +126,15 @@ function readConfigFile(file: string, merged: Merger, input: LoadInput): SourceR
       environment: input.environment,
     });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const problem: Problem = {
-      severity: "error",
-      place: file,
-      message: `Cannot read the file: ${reason}`,
-    };
+    const problem = unreadable(file, error);
     return { assignments: [], problems: [problem], foreign: [] };
   }
 }
 
-function readSmallFile(file: string): string {
+function readText(input: LoadInput, file: string, maxBytes: number): string {
+  if (input.readFile !== undefined) return input.readFile(file);
   const sizeBytes = statSync(file).size;
-  if (sizeBytes > FILE_MAX_BYTES) {
-    throw new Error(`${sizeBytes} bytes, limit is ${FILE_MAX_BYTES}`);
-  }
+  if (sizeBytes > maxBytes) throw new Error(`${sizeBytes} bytes, limit is ${maxBytes}`);
   return readFileSync(file, "utf8");
 }
 

@@ -192,6 +192,24 @@ export const METASTORE_SETTINGS = [
   },
 ] as const satisfies readonly Setting[];
 
+/** The files with limits per tenant, read again while the process runs. */
+export const RUNTIME_SETTINGS = [
+  {
+    name: "runtime-config.file",
+    kind: "text",
+    default: "",
+    help: "Files with limits per tenant, separated by commas; a later one has the last word. Read again while the node runs",
+  },
+  {
+    name: "runtime-config.reload-period",
+    kind: "duration",
+    yaml: "runtime_config.period",
+    default: 10 * SECOND_MS,
+    min: 100,
+    help: "Time between two looks at the files with limits per tenant",
+  },
+] as const satisfies readonly Setting[];
+
 /** Known, checked, without a function in this version. */
 export const UNUSED_SETTINGS: readonly Setting[] = [
   unused("metastore.address", "text", "localhost:9095", "Where clients find the cluster"),
@@ -291,13 +309,6 @@ export const UNUSED_SETTINGS: readonly Setting[] = [
   unused("server.grpc-listen-port", "integer", 9095, "Port of the gRPC listener"),
   unused("server.grpc-max-recv-msg-size-bytes", "integer", 104_857_600, "Largest gRPC request"),
   unused("server.grpc-max-send-msg-size-bytes", "integer", 104_857_600, "Largest gRPC answer"),
-  unused("runtime-config.file", "text", "", "Files with overrides per tenant, separated by commas"),
-  unused(
-    "runtime-config.reload-period",
-    "duration",
-    10 * SECOND_MS,
-    "Time between two reads of the overrides",
-  ),
 ];
 
 function unused(

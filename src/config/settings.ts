@@ -1,6 +1,12 @@
 /** The whole table of settings, and the three names each setting has: flag, environment variable, YAML key. */
+import { LIMIT_SETTINGS } from "./settings-limits.ts";
 import { OWN_SETTINGS } from "./settings-own.ts";
-import { METASTORE_SETTINGS, PROCESS_SETTINGS, UNUSED_SETTINGS } from "./settings-reference.ts";
+import {
+  METASTORE_SETTINGS,
+  PROCESS_SETTINGS,
+  RUNTIME_SETTINGS,
+  UNUSED_SETTINGS,
+} from "./settings-reference.ts";
 import { STORAGE_SETTINGS } from "./settings-storage.ts";
 import type { Setting } from "./types.ts";
 
@@ -8,6 +14,8 @@ export const SETTINGS: readonly Setting[] = [
   ...PROCESS_SETTINGS,
   ...METASTORE_SETTINGS,
   ...STORAGE_SETTINGS,
+  ...LIMIT_SETTINGS,
+  ...RUNTIME_SETTINGS,
   ...OWN_SETTINGS,
   ...UNUSED_SETTINGS,
 ];
@@ -17,6 +25,8 @@ export type UsedSettingName =
   | (typeof PROCESS_SETTINGS)[number]["name"]
   | (typeof METASTORE_SETTINGS)[number]["name"]
   | (typeof STORAGE_SETTINGS)[number]["name"]
+  | (typeof LIMIT_SETTINGS)[number]["name"]
+  | (typeof RUNTIME_SETTINGS)[number]["name"]
   | (typeof OWN_SETTINGS)[number]["name"];
 
 /** Variables of the command line that share the prefix. */

@@ -1,6 +1,8 @@
 /** Configuration as text: the report of a check, the table of values, the YAML of the status page. */
 import { stringify } from "yaml";
 import type { LoadResult } from "./load.ts";
+import type { RuntimeLimits } from "./runtime-limits.ts";
+import { LIMIT_SETTINGS, limitKey } from "./settings-limits.ts";
 import { SETTINGS, yamlPath } from "./settings.ts";
 import {
   describeOrigin,
@@ -80,6 +82,38 @@ export function configYaml(values: ReadonlyMap<string, SettingValue>, view: Conf
     place(root, path.split("."), yamlValue(setting, value));
   }
   return Object.keys(root).length === 0 ? "{}\n" : stringify(root, { lineWidth: 0 });
+}
+
+/**
+ * The YAML of `/runtime_config`: what counts for each tenant that has an entry, or only what differs from the global
+ * limits. Problems of the files stand above it as comments.
+ */
+export function runtimeYaml(
+  limits: Pick<RuntimeLimits, "tenants" | "ownValues" | "globalValues" | "problems">,
+  view: "all" | "diff",
+): string {
+  const overrides: Record<string, unknown> = {};
+  for (const tenant of limits.tenants) overrides[tenant] = tenantView(limits, tenant, view);
+  const comments = limits.problems.map(
+    ({ severity, place, message }) => `# ${severity}, not in effect: ${place} ${message}\n`,
+  );
+  return comments.join("") + stringify({ overrides }, { lineWidth: 0 });
+}
+
+function tenantView(
+  limits: Pick<RuntimeLimits, "ownValues" | "globalValues">,
+  tenant: string,
+  view: "all" | "diff",
+): Record<string, unknown> {
+  const own = limits.ownValues(tenant);
+  const shown: Record<string, unknown> = {};
+  for (const setting of LIMIT_SETTINGS) {
+    const global = limits.globalValues.get(setting.name) ?? null;
+    const value = own?.get(setting.name) ?? global;
+    if (view === "diff" && isSame(value, global)) continue;
+    shown[limitKey(setting)] = yamlValue(setting, value);
+  }
+  return shown;
 }
 
 function isSame(left: SettingValue, right: SettingValue): boolean {

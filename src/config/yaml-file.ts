@@ -4,17 +4,25 @@
  * `metastore:` and `hearth:` are ours and strict; sections of other components are accepted whole; anything else at
  * the top is an error with a suggestion.
  */
-import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from "yaml";
 import { suggest } from "../base/index.ts";
 import { FOREIGN_SECTIONS, isForeignYamlPath } from "./foreign.ts";
 import { settingByYamlPath, yamlPaths } from "./settings.ts";
 import type { Assignment, Problem, Setting, SourceResult } from "./types.ts";
+import {
+  isEmpty,
+  isYamlMap,
+  mapEntries,
+  offsetOf,
+  rawOf,
+  type YamlEntry,
+  YamlText,
+} from "./yaml-text.ts";
 
 /** Larger files are refused before they are parsed: nobody writes one by hand. */
 export const FILE_MAX_BYTES = 4 * 1024 * 1024;
 
-/** Aliases in the file may not multiply its size (the "billion laughs" attack). */
-const ALIAS_MAX_COUNT = 100;
+/** A key of another component this near to one of ours is more likely a slip. */
+const SLIP_DISTANCE_MAX = 2;
 
 export interface YamlInput {
   /** As given by the user: it is printed in every message. */
@@ -26,20 +34,9 @@ export interface YamlInput {
 
 /** Reads one file; never throws, all problems are in the result. */
 export function readYaml(input: YamlInput): SourceResult {
-  const text = input.expandEnvironment ? expand(input.text, input.environment) : input.text;
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const walker = new YamlWalker(input.file, lines);
-  for (const error of document.errors) walker.failAt(error.pos[0], sentence(error.message));
-  if (document.errors.length === 0) {
-    try {
-      // Aliases are resolved by conversion only; asking for it once bounds their number.
-      document.toJS({ maxAliasCount: ALIAS_MAX_COUNT });
-      walker.walkRoot(document.contents);
-    } catch (error) {
-      walker.failAt(0, sentence(error instanceof Error ? error.message : String(error)));
-    }
-  }
+  const expanded = input.expandEnvironment ? expand(input.text, input.environment) : input.text;
+  const walker = new YamlWalker(new YamlText(input.file, expanded));
+  walker.walkRoot();
   return walker;
 }
 
@@ -54,106 +51,85 @@ function expand(text: string, environment: YamlInput["environment"]): string {
   );
 }
 
-function sentence(message: string): string {
-  return message.replace(/\.?\s*$/, "");
-}
-
 class YamlWalker implements SourceResult {
   readonly assignments: Assignment[] = [];
-  readonly problems: Problem[] = [];
+  readonly problems: Problem[];
   readonly foreign: string[] = [];
-  readonly #file: string;
-  readonly #lines: LineCounter;
+  readonly #text: YamlText;
 
-  constructor(file: string, lines: LineCounter) {
-    this.#file = file;
-    this.#lines = lines;
+  constructor(text: YamlText) {
+    this.#text = text;
+    this.problems = text.problems;
   }
 
-  walkRoot(root: unknown): void {
-    if (root === null || (isScalar(root) && root.value === null)) return;
-    if (isMap(root)) this.#walkMap(root.items as Pair[], "");
-    else this.failAt(0, "The file must be a map of sections, such as metastore: and hearth:");
+  walkRoot(): void {
+    const { root } = this.#text;
+    if (isEmpty(root)) return;
+    if (isYamlMap(root)) this.#walkMap(root, "");
+    else this.#text.tell(0, "The file must be a map of sections, such as metastore: and hearth:");
   }
 
-  #walkMap(pairs: readonly Pair[], prefix: string): void {
-    for (const pair of pairs) {
-      const key = isScalar(pair.key) ? String(pair.key.value) : "";
-      if (key === "") {
-        this.failAt(offsetOf(pair.key), "A key must be a plain word");
-        continue;
-      }
-      this.#walkPair(pair, prefix === "" ? key : `${prefix}.${key}`);
+  #walkMap(map: unknown, prefix: string): void {
+    for (const entry of mapEntries(this.#text, map)) {
+      if (entry.key === "") this.#text.tell(entry.keyOffset, "A key must be a plain word");
+      else this.#walkEntry(entry, prefix === "" ? entry.key : `${prefix}.${entry.key}`);
     }
   }
 
-  #walkPair(pair: Pair, path: string): void {
+  #walkEntry({ keyOffset, value }: YamlEntry, path: string): void {
     const setting = settingByYamlPath(path);
     if (setting !== undefined) {
-      this.#assign(setting, path, pair);
+      this.#assign(setting, path, { keyOffset, value });
       return;
     }
     const hasSettings = isPrefix(path);
-    if (hasSettings && isMap(pair.value)) {
-      this.#walkMap(pair.value.items as Pair[], path);
+    if (hasSettings && isYamlMap(value)) {
+      this.#walkMap(value, path);
       return;
     }
-    if (hasSettings && isEmpty(pair.value)) return;
+    if (hasSettings && isEmpty(value)) return;
     if (isForeignYamlPath(path)) {
-      this.foreign.push(path);
+      this.#noteForeign(path, keyOffset);
       return;
     }
-    if (hasSettings) this.failAt(offsetOf(pair.value), `${path}: expected a map of settings`);
-    else this.failAt(offsetOf(pair.key), `${path}: unknown key. ${hintFor(path)}`);
+    if (hasSettings) this.#text.tell(offsetOf(value), `${path}: expected a map of settings`);
+    else this.#text.tell(keyOffset, `${path}: unknown key. ${hintFor(path)}`);
   }
 
-  #assign(setting: Setting, path: string, pair: Pair): void {
-    const offset = isEmpty(pair.value) ? offsetOf(pair.key) : offsetOf(pair.value);
-    const { line, col } = this.#lines.linePos(offset);
-    const origin = { kind: "file", file: this.#file, line, column: col } as const;
-    if (isEmpty(pair.value)) {
+  /** As with flags: a key of another component that is nearly one of ours is more likely a slip. */
+  #noteForeign(path: string, keyOffset: number): void {
+    this.foreign.push(path);
+    const slip = path.includes(".") ? suggest(path, yamlPaths(), SLIP_DISTANCE_MAX) : null;
+    if (slip === null) return;
+    const words = `${path}: ignored as a key of another component. Did you mean ${slip}?`;
+    this.#text.tell(keyOffset, words, "warning");
+  }
+
+  #assign(
+    setting: Setting,
+    path: string,
+    { keyOffset, value }: Pick<YamlEntry, "keyOffset" | "value">,
+  ): void {
+    const offset = isEmpty(value) ? keyOffset : offsetOf(value);
+    const { line, column } = this.#text.position(offset);
+    const origin = { kind: "file", file: this.#text.file, line, column } as const;
+    if (isEmpty(value)) {
       this.assignments.push({ setting, writtenAs: path, raw: null, origin });
       return;
     }
     if (setting.isSecret === true) {
-      this.failAt(
-        offset,
-        `${path}: a secret does not belong into this file. Name its file instead`,
-      );
+      const words = `${path}: a secret does not belong into this file. Name its file instead`;
+      this.#text.tell(offset, words);
       return;
     }
-    const raw = setting.kind === "tree" ? "" : rawOf(pair.value, setting.kind === "list");
+    const raw = setting.kind === "tree" ? "" : rawOf(value, setting.kind === "list");
     if (raw === null) {
       const wanted = setting.kind === "list" ? "a list" : "a single value";
-      this.failAt(offset, `${path}: expected ${wanted}`);
+      this.#text.tell(offset, `${path}: expected ${wanted}`);
       return;
     }
     this.assignments.push({ setting, writtenAs: path, raw, origin });
   }
-
-  failAt(offset: number, message: string): void {
-    const { line, col } = this.#lines.linePos(offset);
-    this.problems.push({ severity: "error", place: `${this.#file}:${line}:${col}`, message });
-  }
-}
-
-/** Text of a scalar as it was written, so that `1h` and `0x10` mean in YAML what they mean as a flag. */
-function rawOf(node: unknown, isList: boolean): string | string[] | null {
-  if (isScalar(node)) {
-    const text = node.source ?? String(node.value);
-    return isList ? [text] : text;
-  }
-  if (!isList || !isSeq(node)) return null;
-  const items = node.items.map((item) => rawOf(item, false));
-  return items.every((item) => typeof item === "string") ? (items as string[]) : null;
-}
-
-function isEmpty(node: unknown): boolean {
-  return node === null || node === undefined || (isScalar(node) && node.value === null);
-}
-
-function offsetOf(node: unknown): number {
-  return (node as Node | null)?.range?.[0] ?? 0;
 }
 
 /** True when settings live below this path. */

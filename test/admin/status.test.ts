@@ -37,8 +37,16 @@ const health = new Health([
 
 const routes: Route[] = statusRoutes({
   status: () => STATUS,
-  buildInfo: { version: "1.4.0", revision: "", branch: "", goVersion: "node v20" },
+  buildInfo: {
+    version: "1.4.0",
+    revision: "",
+    branch: "",
+    buildUser: "",
+    buildDate: "",
+    goVersion: "node v20",
+  },
   configYaml: (view) => `view: ${view}\n`,
+  runtimeYaml: (view) => `limits: ${view}\n`,
   health,
   nowMs: () => 0,
 });
@@ -64,6 +72,13 @@ describe("status", () => {
     assert.equal(await view("/api/v1/status/config/diff"), "view: diff\n");
     assert.equal(await view("/api/v1/status/config/default"), "view: defaults\n");
     assert.equal((await ask(routes, "/api/v1/status/config?mode=x")).status, 400);
+  });
+
+  it("shows the limits per tenant in two views", async () => {
+    const view = async (target: string): Promise<string> => (await ask(routes, target)).text;
+    assert.equal(await view("/runtime_config"), "limits: all\n");
+    assert.equal(await view("/runtime_config?mode=diff"), "limits: diff\n");
+    assert.equal((await ask(routes, "/runtime_config?mode=defaults")).status, 400);
   });
 
   it("says its version", async () => {

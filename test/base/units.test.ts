@@ -39,7 +39,7 @@ describe("durations", () => {
     ["", '"" is not a duration. Write for example 15s, 2m30s or 6h'],
     ["s", '"s" is not a duration. Write for example 15s, 2m30s or 6h'],
     ["15 s", '"15 s" is not a duration. Write for example 15s, 2m30s or 6h'],
-    ["15x", '"x" is not a unit of time. Use ns, us, ms, s, m, h, d or w'],
+    ["15x", '"x" is not a unit of time. Use ns, us, ms, s, m, h, d, w or y'],
     ["1h15", '"1h15" is not a duration. Write for example 15s, 2m30s or 6h'],
   ];
   for (const [text, reason] of bad) {

@@ -118,7 +118,7 @@ server:
       "error    test.yaml:7 + test.yaml:6  metastore.data-dir and metastore.raft.dir are the same directory. The index may be deleted, the log never: keep them apart",
     ]);
     assert.equal(result.config, null);
-    assert.deepEqual(result.foreign, ["memberlist", "limits", "server.http_server_read_timeout"]);
+    assert.deepEqual(result.foreign, ["memberlist", "server.http_server_read_timeout"]);
   });
 
   it("a broken file is told with its place, and nothing is guessed", () => {

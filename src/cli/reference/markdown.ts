@@ -181,12 +181,26 @@ function documentedRoutes(): Route[] {
   const nothing = (): never => {
     throw new Error("Routes of the reference page are not called");
   };
-  const buildInfo = { version: "", revision: "", branch: "", goVersion: "" };
+  const buildInfo = {
+    version: "",
+    revision: "",
+    branch: "",
+    buildUser: "",
+    buildDate: "",
+    goVersion: "",
+  };
   return [
     landingRoute({ routes: nothing, title: nothing, readiness: nothing }),
     metricsRoute({ expose: nothing }),
     ...healthRoutes(health),
-    ...statusRoutes({ status: nothing, buildInfo, configYaml: nothing, health, nowMs: nothing }),
+    ...statusRoutes({
+      status: nothing,
+      buildInfo,
+      configYaml: nothing,
+      runtimeYaml: nothing,
+      health,
+      nowMs: nothing,
+    }),
     ...clusterRoutes({ control: nothing, nowMs: nothing, clockMs: nothing }),
     ...changeRoutes({
       control: nothing,

@@ -2,6 +2,7 @@
 import {
   activityRoutes,
   AdminHttpServer,
+  type BuildInfo,
   changeRoutes,
   type CheckOutcome,
   clusterRoutes,
@@ -20,7 +21,14 @@ import {
   statusRoutes,
 } from "../../admin/index.ts";
 import type { HearthError, Logger } from "../../base/index.ts";
-import { type Config, configHash, configYaml, type LoadResult } from "../../config/index.ts";
+import {
+  type Config,
+  configHash,
+  configYaml,
+  type LoadResult,
+  type RuntimeLimits,
+  runtimeYaml,
+} from "../../config/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import type { ClusterControl, SnapshotControl } from "../../service/index.ts";
 import type { NodeDuties } from "./duties.ts";
@@ -29,6 +37,7 @@ import type { NodeState } from "./node-state.ts";
 export interface AdminServerModules {
   readonly metrics: MetricRegistry;
   readonly loaded: LoadResult;
+  readonly limits: RuntimeLimits;
   readonly version: string;
   readonly logger: Logger;
   readonly state: NodeState;
@@ -82,7 +91,8 @@ export class AdminServer {
   }
 
   #routes(config: Config): Route[] {
-    const { metrics, loaded, version, client, cluster, snapshots, duties, logger } = this.#modules;
+    const { metrics, loaded, limits, version, client } = this.#modules;
+    const { cluster, snapshots, duties, logger } = this.#modules;
     const { serverId: nodeId } = config.node;
     const nowMs = (): number => Date.now();
     const routes: Route[] = [];
@@ -96,8 +106,9 @@ export class AdminServer {
       ...healthRoutes(this.#health),
       ...statusRoutes({
         ...this.#statusModules(),
-        buildInfo: { version, revision: "", branch: "", goVersion: `node ${process.version}` },
+        buildInfo: buildInfo(version),
         configYaml: (view) => configYaml(loaded.values, view),
+        runtimeYaml: (view) => runtimeYaml(limits, view),
       }),
       ...clusterRoutes({ control: cluster, nowMs, clockMs: () => performance.now() }),
       ...activityRoutes({ activities: () => duties()?.status() ?? [], nodeId, nowMs }),
@@ -129,7 +140,6 @@ export class AdminServer {
       goversion: `node ${node}`,
     });
     metrics.set("hearth_config_hash", Number.parseInt(configHash(loaded.values), 16));
-    metrics.set("hearth_config_last_reload_successful", 1);
   }
 
   #collectHealth(): void {
@@ -144,6 +154,12 @@ export class AdminServer {
     metrics.set("hearth_reader_threads", readerRunningCount, { state: "running" });
     metrics.set("hearth_reader_threads", readerCount - readerRunningCount, { state: "stopped" });
   }
+}
+
+/** The fields of the reference, in its words; those that say nothing here are empty. */
+function buildInfo(version: string): BuildInfo {
+  const goVersion = `node ${process.version}`;
+  return { version, revision: "", branch: "", buildUser: "", buildDate: "", goVersion };
 }
 
 function isGood(result: CheckOutcome["result"]): boolean {

@@ -18,7 +18,12 @@ import {
   SYSTEM_CLOCK,
   SYSTEM_SCHEDULER,
 } from "../../base/index.ts";
-import { type Config, type LoadResult, volatileFileSystem } from "../../config/index.ts";
+import {
+  type Config,
+  type LoadResult,
+  type RuntimeLimits,
+  volatileFileSystem,
+} from "../../config/index.ts";
 import { IndexDatabase } from "../../db/index.ts";
 import type { FileTree } from "../../files/index.ts";
 import { acquireDirectoryLock, DurableLog, LOG_DEFAULTS, NODE_FILES } from "../../log/index.ts";
@@ -62,6 +67,8 @@ export interface NodeModules {
   readonly logger: Logger;
   readonly metrics: MetricRegistry;
   readonly loaded: LoadResult;
+  /** Limits per tenant, as their files say now. */
+  readonly limits: RuntimeLimits;
   readonly version: string;
   /** The disk under the log. Default: the real one; tests have disks that stall and fail. */
   readonly files?: FileTree;
@@ -164,10 +171,11 @@ export class HearthNode {
   }
 
   async #openAdmin(): Promise<void> {
-    const { metrics, loaded, version } = this.#modules;
+    const { metrics, loaded, limits, version } = this.#modules;
     const admin = new AdminServer(this.#config, {
       metrics,
       loaded,
+      limits,
       version,
       logger: this.#logger.child("http"),
       state: this.state,

@@ -91,6 +91,7 @@ export const ENTRY_POINTS: readonly string[] = [
   "src/state/snapshot/take-thread.ts",
   "src/state/snapshot/fill-thread.ts",
   "src/state/checks/digest-thread.ts",
+  "src/config/runtime-thread.ts",
 ];
 
 /** Packages of `dependencies` that src does not import yet, with the reason. */

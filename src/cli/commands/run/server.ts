@@ -61,11 +61,13 @@ async function serve(
   loaded: LoadResult,
   { logger, terminal, disk }: { logger: Logger; terminal: Terminal; disk: FileTree | undefined },
 ): Promise<ExitCode> {
-  const [{ HearthNode }, { METRIC_CATALOG, MetricRegistry }, { bannerLines }] = await Promise.all([
-    import("../../server/node.ts"),
-    import("../../../metrics/index.ts"),
-    import("../../server/banner.ts"),
-  ]);
+  const [{ HearthNode }, { METRIC_CATALOG, MetricRegistry }, { bannerLines }, { NodeLimits }] =
+    await Promise.all([
+      import("../../server/node.ts"),
+      import("../../../metrics/index.ts"),
+      import("../../server/banner.ts"),
+      import("../../server/runtime.ts"),
+    ]);
   const { config } = loaded;
   if (config === null) return EXIT.misuse;
   const ending = new Ending(logger);
@@ -75,10 +77,12 @@ async function serve(
   );
   const version = programVersion();
   logger.info("hearth is starting", { version, node: process.version, pid: process.pid });
+  const runtime = new NodeLimits(config, { loaded, logger: logger.child("limits"), metrics });
   const node = new HearthNode(config, {
     logger,
     metrics,
     loaded,
+    limits: runtime.limits,
     version,
     ...(disk === undefined ? {} : { files: disk }),
     onFatal: (error) => ending.fatal(error),
@@ -93,6 +97,7 @@ async function serve(
   const end = await ending.wait();
   const { delayMs, timeoutMs } = config.shutdown;
   if (end.isOrderly && delayMs > 0) await delay(delayMs);
+  runtime.limits.stop();
   // After a failure nothing that is left can be trusted, but open sockets would crash the process on its way out.
   const stopped = end.isOrderly ? node.stop() : node.closeSockets();
   const isInTime = await Promise.race([
