@@ -5,7 +5,7 @@
  * takes the next argument (`-flag false` would leave "false" over), and one or two dashes mean the same.
  */
 import { suggest } from "../base/index.ts";
-import { isForeignFlag } from "./foreign.ts";
+import { isForeignFlag, missedEffect } from "./foreign.ts";
 import { flagNames, isYamlOnly, settingByName } from "./settings.ts";
 import type { Assignment, Problem, Setting, SourceResult } from "./types.ts";
 
@@ -111,17 +111,18 @@ class FlagParser implements FlagResult {
       return;
     }
     const slip = suggest(name, flagNames(), SLIP_DISTANCE_MAX);
-    if (slip !== null) {
-      this.problems.push({
-        severity: "warning",
-        place: "flag",
-        message: `-${name}: ignored as a flag of another component. Did you mean -${slip}?`,
-      });
-    }
+    const missed = missedEffect(`-${name}`);
+    if (slip !== null)
+      this.#warn(`-${name}: ignored as a flag of another component. Did you mean -${slip}?`);
+    else if (missed !== null) this.#warn(missed);
     this.foreign.push(`-${name}`);
     // Whether it is a boolean is not known: what does not look like a flag is taken as its value.
     const next = this.#argv[this.#position];
     if (inlineValue === null && next !== undefined && !next.startsWith("-")) this.#position++;
+  }
+
+  #warn(message: string): void {
+    this.problems.push({ severity: "warning", place: "flag", message });
   }
 
   #fail(message: string): void {

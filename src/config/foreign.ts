@@ -54,6 +54,7 @@ const FOREIGN_FLAG_WORDS: ReadonlySet<string> = new Set([
   "embedded-grafana",
   "etcd",
   "frontend",
+  "frontend-worker",
   "ingester",
   "log",
   "memberlist",
@@ -82,8 +83,35 @@ const FOREIGN_FLAG_WORDS: ReadonlySet<string> = new Set([
   "write-path",
 ]);
 
-/** Client settings of the metastore section that only matter to gRPC clients. */
-const FOREIGN_FLAG_PREFIXES = ["metastore.grpc-client-config."];
+/** Client settings of the metastore section that only matter to gRPC clients, and a banner that we do not have. */
+const FOREIGN_FLAG_PREFIXES = ["metastore.grpc-client-config.", "config.show_banner"];
+
+/** Accepted, and without what whoever sets them counts on: a warning, where other names are only listed. */
+const MISSED: readonly { readonly flag: string; readonly yaml: string; readonly words: string }[] =
+  [
+    {
+      flag: "server.http-tls-",
+      yaml: "server.http_tls_config",
+      words: "the HTTP port is plain text. Put it behind a proxy, or bind it to a private address",
+    },
+    {
+      flag: "server.path-prefix",
+      yaml: "server.http_path_prefix",
+      words: "paths of the HTTP port have no prefix",
+    },
+    {
+      flag: "admin-server.",
+      yaml: "admin_server",
+      words: "/ready, /metrics and all other paths stay on the HTTP port",
+    },
+  ];
+
+/** What a flag (`-server.http-tls-cert-path`) or a key of another component would have done here; null: nothing. */
+export function missedEffect(name: string): string | null {
+  const isFlag = name.startsWith("-");
+  const missed = MISSED.find(({ flag, yaml }) => name.startsWith(isFlag ? `-${flag}` : yaml));
+  return missed === undefined ? null : `${name}: has no effect, ${missed.words}`;
+}
 
 export function isForeignFlag(name: string): boolean {
   const dot = name.indexOf(".");

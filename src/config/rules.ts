@@ -117,6 +117,15 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
+    settings: ["metastore.raft.snapshots-import-dir"],
+    severity: "error",
+    check: (view) =>
+      view.get("metastore.raft.snapshots-import-dir") === ""
+        ? null
+        : "metastore.raft.snapshots-import-dir: snapshots of the reference cannot be imported. " +
+          "Leave it out to start with an empty index",
+  },
+  {
     settings: ["hearth.allow-raw-commands"],
     severity: "warning",
     check: (view) =>

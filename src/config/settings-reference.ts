@@ -148,6 +148,14 @@ export const METASTORE_SETTINGS = [
     help: "Directory of snapshots; empty: metastore.raft.dir. Must be on a persistent volume",
   },
   {
+    name: "metastore.raft.snapshots-import-dir",
+    kind: "text",
+    default: "",
+    isUsed: false,
+    isAdvanced: true,
+    help: "Directory of the reference's snapshots to import at start; cannot be done, so that a start with it is refused",
+  },
+  {
     name: "metastore.raft.snapshot-interval",
     kind: "duration",
     default: 180 * SECOND_MS,
@@ -218,12 +226,6 @@ export const UNUSED_SETTINGS: readonly Setting[] = [
     "boolean",
     false,
     "Rewrite the database while restoring",
-  ),
-  unused(
-    "metastore.raft.snapshots-import-dir",
-    "text",
-    "",
-    "Directory that snapshots are imported from at start",
   ),
   unused(
     "metastore.raft.log-index-check-interval",

@@ -5,7 +5,8 @@
  * the top is an error with a suggestion.
  */
 import { suggest } from "../base/index.ts";
-import { FOREIGN_SECTIONS, isForeignYamlPath } from "./foreign.ts";
+import { FOREIGN_SECTIONS, isForeignYamlPath, missedEffect } from "./foreign.ts";
+import { LIMITS_KEY } from "./settings-limits.ts";
 import { settingByYamlPath, yamlPaths } from "./settings.ts";
 import type { Assignment, Problem, Setting, SourceResult } from "./types.ts";
 import {
@@ -96,13 +97,22 @@ class YamlWalker implements SourceResult {
     else this.#text.tell(keyOffset, `${path}: unknown key. ${hintFor(path)}`);
   }
 
-  /** As with flags: a key of another component that is nearly one of ours is more likely a slip. */
+  /**
+   * As with flags: a key of another component that is nearly one of ours is more likely a slip. Among the limits it is an
+   * error: a misspelt retention period would delete data by another one.
+   */
   #noteForeign(path: string, keyOffset: number): void {
     this.foreign.push(path);
     const slip = path.includes(".") ? suggest(path, yamlPaths(), SLIP_DISTANCE_MAX) : null;
-    if (slip === null) return;
-    const words = `${path}: ignored as a key of another component. Did you mean ${slip}?`;
-    this.#text.tell(keyOffset, words, "warning");
+    if (slip !== null && path.startsWith(LIMITS_KEY)) {
+      this.#text.tell(keyOffset, `${path}: unknown limit. Did you mean ${slip}?`);
+      return;
+    }
+    const words =
+      slip === null
+        ? missedEffect(path)
+        : `${path}: ignored as a key of another component. Did you mean ${slip}?`;
+    if (words !== null) this.#text.tell(keyOffset, words, "warning");
   }
 
   #assign(

@@ -1,12 +1,14 @@
 /** The program in the place of the reference: its argument list, its files, the paths that tools ask. */
 
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type ServerProcess, startServer } from "../support/server-process.ts";
+import { inRoot } from "../support/project.ts";
+import { findFreePorts, type ServerProcess, startServer } from "../support/server-process.ts";
 
 /** Of a file that all components share; what belongs to others is as they write it. */
 const SHARED_FILE = `target: metastore
@@ -41,7 +43,6 @@ describe("a node in the place of the reference", () => {
 
   before(async () => {
     directory = mkdtempSync(join(tmpdir(), "hearth-drop-in-"));
-    mkdirSync(directory, { recursive: true });
     writeFileSync(join(directory, "config.yaml"), SHARED_FILE);
     writeFileSync(overrides(), "overrides:\n  acme:\n    retention_period: 7d\n");
     server = await startServer({
@@ -98,3 +99,79 @@ describe("a node in the place of the reference", () => {
     assert.equal(await good(), false);
   });
 });
+
+describe("a pod of the Helm chart", () => {
+  it("answers from the first second, while it waits for the others", async () => {
+    const root = mkdtempSync(join(tmpdir(), "hearth-pod-"));
+    const file = (name: string, text: string): string => {
+      writeFileSync(join(root, name), text);
+      return join(root, name);
+    };
+    const [http = 0, peers = 0, websocket = 0] = await findFreePorts(3);
+    const host = "pyroscope-metastore-0.pyroscope-metastore-headless.profiling.invalid.";
+    const pod = spawn(
+      process.execPath,
+      [
+        inRoot("bin", "hearth.js"),
+        "-target=metastore",
+        "-self-profiling.disable-push=true",
+        `-server.http-listen-port=${http}`,
+        "-memberlist.cluster-label=profiling-pyroscope",
+        "-memberlist.join=dns+pyroscope-memberlist.profiling.invalid.:7946",
+        `-config.file=${file("config.yaml", "analytics:\n  reporting_enabled: false\n")}`,
+        `-runtime-config.file=${file("overrides.yaml", "overrides: {}\n")}`,
+        "-log.level=debug",
+        "-metastore.address=kubernetes:///pyroscope-metastore-headless.profiling.invalid.:9095",
+        "-metastore.data-dir=./data-metastore/data",
+        "-metastore.index.cleanup-interval=1m",
+        `-metastore.raft.advertise-address=${host}:9099`,
+        `-metastore.raft.bind-address=:${peers}`,
+        "-metastore.raft.bootstrap-expect-peers=3",
+        "-metastore.raft.bootstrap-peers=dnssrvnoa+_raft._tcp.pyroscope-metastore-headless.profiling.invalid.:9099",
+        "-metastore.raft.dir=./data-metastore/raft",
+        `-metastore.raft.server-id=${host}:9099`,
+        "-metastore.raft.snapshots-dir=./data-metastore/raft",
+        "-metastore.snapshot-compact-on-restore=true",
+        "-query-backend.address=dns:///_grpc._tcp.pyroscope-query-backend-headless.profiling.invalid.:9095",
+        "-architecture.storage=v2",
+        `-hearth.websocket-listen-port=${websocket}`,
+      ],
+      { cwd: root, stdio: ["ignore", "ignore", "pipe"] },
+    );
+    let talk = "";
+    pod.stderr.on("data", (part: Buffer) => {
+      talk += part.toString();
+    });
+    const ended = new Promise<number | null>((resolve) => pod.once("close", resolve));
+    try {
+      const ready = await untilAnswered(`http://127.0.0.1:${http}/ready`);
+      assert.equal(ready.status, 503, talk);
+      const metrics = await (await fetch(`http://127.0.0.1:${http}/metrics`)).text();
+      assert.match(metrics, /^pyroscope_build_info\{/m);
+      for (let i = 0; i < 200; i++) {
+        const { text } = await untilAnswered(`http://127.0.0.1:${http}/ready`);
+        if (/waiting for peers/.test(text)) break;
+        await sleep(50);
+      }
+      const { text } = await untilAnswered(`http://127.0.0.1:${http}/ready`);
+      assert.match(text, /^not ready: waiting for peers/, talk);
+      assert.ok(
+        existsSync(join(root, "data-metastore", "raft")),
+        "relative to where it was started",
+      );
+    } finally {
+      pod.kill("SIGTERM");
+      assert.equal(await ended, 0, talk);
+      rmSync(root, { recursive: true });
+    }
+  });
+});
+
+async function untilAnswered(url: string): Promise<{ status: number; text: string }> {
+  for (let i = 0; ; i++) {
+    const answer = await fetch(url).catch(() => null);
+    if (answer !== null) return { status: answer.status, text: await answer.text() };
+    assert.ok(i < 400, `${url} gives no answer`);
+    await sleep(50);
+  }
+}

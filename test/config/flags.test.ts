@@ -120,31 +120,10 @@ describe("flags of other components", () => {
     ]);
   });
 
-  it("the arguments of the Helm chart are all accepted", () => {
-    const argv = [
-      "-target=metastore",
-      "-self-profiling.disable-push=true",
-      "-server.http-listen-port=4040",
-      "-memberlist.cluster-label=default-pyroscope",
-      "-memberlist.join=dns+pyroscope-memberlist.default.svc.cluster.local.:7946",
-      "-config.file=/etc/pyroscope/config.yaml",
-      "-runtime-config.file=/etc/pyroscope/overrides/overrides.yaml",
-      "-log.level=debug",
-      "-store-gateway.sharding-ring.replication-factor=3",
-      "-metastore.address=kubernetes:///pyroscope-metastore-headless.default.svc.cluster.local:9095",
-      "-metastore.data-dir=./data-metastore/data",
-      "-metastore.raft.dir=./data-metastore/raft",
-      "-metastore.raft.snapshots-dir=./data-metastore/raft",
-      "-metastore.raft.bind-address=:9099",
-      "-metastore.raft.server-id=pod-0.headless.default.svc.cluster.local.:9099",
-      "-metastore.raft.advertise-address=pod-0.headless.default.svc.cluster.local.:9099",
-      "-metastore.raft.bootstrap-peers=dnssrvnoa+_raft._tcp.headless.default.svc.cluster.local.:9099",
-      "-metastore.raft.bootstrap-expect-peers=1",
-      "-metastore.snapshot-compact-on-restore=true",
-      "-metastore.index.cleanup-interval=1m",
-      "-architecture.storage=v2",
-      "-query-backend.address=dns:///_grpc._tcp.query-backend:9095",
-    ];
-    assert.deepEqual(problems(argv), []);
+  it("one whose effect somebody may count on is a warning, not only listed", () => {
+    assert.deepEqual(problems(["-server.http-tls-cert-path=/tls.crt"]), [
+      "warning: -server.http-tls-cert-path: has no effect, the HTTP port is plain text. Put it behind a proxy, or bind it to a private address",
+    ]);
+    assert.match(problems(["-admin-server.mode=exclusive"])[0] ?? "", /stay on the HTTP port$/);
   });
 });
