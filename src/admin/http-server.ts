@@ -23,6 +23,9 @@ export interface HttpRequestRecord {
   readonly route: string;
   readonly status: number;
   readonly durationMs: number;
+  /** Bytes of the bodies. */
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
 }
 
 export interface HttpServerModules {
@@ -122,9 +125,11 @@ export class AdminHttpServer {
     const requestId = this.#requestId(incoming);
     this.#inFlightCount++;
     let route = "other";
+    let receivedBytes = 0;
     let response: AdminResponse;
     try {
       const request = await this.#readRequest(incoming, outgoing, requestId);
+      receivedBytes = request.body.length;
       const routed = await this.#modules.router.dispatch(request);
       response = routed.response;
       route = routed.route;
@@ -138,6 +143,8 @@ export class AdminHttpServer {
       route,
       status: response.status,
       durationMs: performance.now() - startedAt,
+      receivedBytes,
+      sentBytes: Buffer.byteLength(response.body),
     });
   }
 

@@ -12,6 +12,8 @@ export interface RouterModules {
   readonly logger: Logger;
   /** An error with the addresses that HTTP clients use; left out: as it is. */
   readonly translate?: (error: HearthError) => HearthError;
+  /** A handler threw what it should not have; it is in the log, too. */
+  readonly onCrash?: () => void;
 }
 
 export interface RoutedResponse {
@@ -38,9 +40,11 @@ export class Router {
   readonly #compiled: readonly CompiledRoute[];
   readonly #logger: Logger;
   readonly #translate: (error: HearthError) => HearthError;
+  readonly #onCrash: () => void;
 
   constructor(modules: RouterModules) {
     this.#logger = modules.logger;
+    this.#onCrash = modules.onCrash ?? (() => {});
     this.#translate = modules.translate ?? ((error) => error);
     this.#compiled = modules.routes.map((route) => ({ route, segments: splitPath(route.path) }));
   }
@@ -63,6 +67,7 @@ export class Router {
       return { response: await match.handle(request, match.parameters), route: match.route.path };
     } catch (error) {
       if (!isHearthError(error)) {
+        this.#onCrash();
         this.#logger.error("http handler failed", {
           route: match.route.path,
           requestId: request.requestId,

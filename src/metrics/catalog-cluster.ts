@@ -1,5 +1,10 @@
 /** Metrics of a member among others (catalog.ts has the rules). */
-import { DEFAULT_SECONDS_BUCKETS, FINE_SECONDS_BUCKETS, type MetricSpec } from "./types.ts";
+import {
+  COUNT_BUCKETS,
+  DEFAULT_SECONDS_BUCKETS,
+  FINE_SECONDS_BUCKETS,
+  type MetricSpec,
+} from "./types.ts";
 
 export const CLUSTER: readonly MetricSpec[] = [
   {
@@ -39,6 +44,24 @@ export const CLUSTER: readonly MetricSpec[] = [
     kind: "counter",
     name: "hearth_raft_leader_changes_total",
     help: "Changes of the leader that this node has seen, the loss of one included.",
+  },
+  {
+    kind: "counter",
+    name: "hearth_raft_elections_total",
+    help: "Campaigns of this member, by kind: pre_vote (asks whether it could win), vote (asks for votes in a new term), won.",
+    labels: ["kind"],
+  },
+  {
+    kind: "histogram",
+    name: "hearth_raft_batch_entries",
+    help: "Log entries that the leader made of the writes that had come in, at once.",
+    buckets: COUNT_BUCKETS,
+  },
+  {
+    kind: "histogram",
+    name: "hearth_raft_reads_per_round",
+    help: "Reads that one confirmation of the leadership answered for this member.",
+    buckets: COUNT_BUCKETS,
   },
   {
     kind: "gauge",

@@ -4,6 +4,7 @@
  * contract with dashboards: new ones are appended, retired ones are listed as retired.
  */
 import { CLUSTER } from "./catalog-cluster.ts";
+import { REFERENCE } from "./catalog-reference.ts";
 import { SNAPSHOTS } from "./catalog-snapshots.ts";
 import { COMPACTION } from "./catalog-compaction.ts";
 import { DUTIES } from "./catalog-duties.ts";
@@ -297,6 +298,7 @@ const PROCESS: readonly MetricSpec[] = [
 export const METRIC_CATALOG: readonly MetricSpec[] = [
   ...REQUESTS,
   ...RAFT,
+  ...REFERENCE,
   ...CLUSTER,
   ...SNAPSHOTS,
   ...COMPACTION,

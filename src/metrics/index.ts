@@ -1,4 +1,5 @@
 export { METRIC_CATALOG } from "./catalog.ts";
+export { COMMAND_BYTES_BUCKETS, STATE_SECONDS_BUCKETS } from "./catalog-reference.ts";
 export { SERIES_MAX_COUNT } from "./family.ts";
 export {
   type CollectCallback,
@@ -6,6 +7,7 @@ export {
   MetricRegistry,
   type MetricRegistryOptions,
 } from "./registry.ts";
+export { Tally } from "./tally.ts";
 export {
   COUNT_BUCKETS,
   DEFAULT_SECONDS_BUCKETS,

@@ -40,6 +40,11 @@ export const REQUEST_SECONDS_BUCKETS = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100,
 ] as const;
 
+/** Buckets of the reference's body sizes: from 1 MiB to 250 MiB. */
+export const REQUEST_SIZE_BUCKETS = [1, 2.5, 5, 10, 25, 50, 100, 250].map(
+  (mebibytes) => mebibytes * 1024 * 1024,
+);
+
 /** From 50 us to 3 s in steps of about 2: local disk writes and in-process work, which the default would put in one bucket. */
 export const FINE_SECONDS_BUCKETS = [
   0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 3,

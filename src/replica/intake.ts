@@ -94,5 +94,6 @@ export class Intake {
     }
     stats.proposals += members.length;
     stats.entries += entries.count;
+    stats.batchEntries.add(entries.count);
   }
 }

@@ -340,7 +340,8 @@ export class MemberLoop {
     for (const grant of output.reads) {
       // A reader is about to look: it shall find what it was granted.
       this.applier.demandCommit();
-      this.#reads.grant(grant);
+      const count = this.#reads.grant(grant);
+      if (count > 0) this.#modules.stats.readsPerRound.add(count);
     }
     for (const chunk of output.chunks) this.#snapshots?.send(chunk);
     for (const work of output.storeChunks) this.#snapshots?.store(work);
@@ -363,6 +364,7 @@ export class MemberLoop {
   /** Before anything of the change leaves this member: a claim that no longer holds is withdrawn first. */
   #onChanged(): void {
     const isNewLeader = this.view.update(this.core);
+    this.#modules.stats.elections.observe(this.core.status());
     if (isNewLeader) {
       this.#modules.stats.leaderChanges += 1;
       const { leader, leaderHint } = this.view;

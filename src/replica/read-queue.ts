@@ -19,13 +19,15 @@ export class ReadQueue {
     return this.#firstId + this.#waiting.length - 1;
   }
 
-  grant(grant: ReadGrant): void {
+  /** Returns how many were waiting for it. */
+  grant(grant: ReadGrant): number {
     const count = grant.throughId - this.#firstId + 1;
     assert(count <= this.#waiting.length, `Read ${grant.throughId} was granted, but never asked`);
-    if (count <= 0) return;
+    if (count <= 0) return 0;
     const granted = this.#waiting.splice(0, count);
     this.#firstId += count;
     for (const done of granted) done({ ok: true, index: grant.index, term: grant.term });
+    return count;
   }
 
   failAll(error: HearthError): void {

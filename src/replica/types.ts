@@ -2,7 +2,9 @@
 
 import type { HearthError, LeaderHint } from "../base/index.ts";
 import type { CommittedBatch } from "../protocol/index.ts";
+import { COUNT_BUCKETS, Tally } from "../metrics/index.ts";
 import type { NodeId, PeerStatus, Role, SnapshotMeta } from "../raft/index.ts";
+import { ElectionCount } from "./elections.ts";
 import type { SnapshotSource } from "./ports.ts";
 
 /** What applying a range did; see state/apply.ts. */
@@ -164,6 +166,12 @@ export interface ReplicaStats {
   sentMessages: number;
   receivedMessages: number;
   leaderChanges: number;
+  /** Campaigns, by what became of them. */
+  readonly elections: ElectionCount;
+  /** Entries that were proposed at once. */
+  readonly batchEntries: Tally;
+  /** Reads that were granted at once. */
+  readonly readsPerRound: Tally;
   snapshotsTaken: number;
   snapshotsInstalled: number;
   readonly snapshotFailures: Record<SnapshotStage, number>;
@@ -203,6 +211,9 @@ export function createReplicaStats(): ReplicaStats {
     sentMessages: 0,
     receivedMessages: 0,
     leaderChanges: 0,
+    elections: new ElectionCount(),
+    batchEntries: new Tally(COUNT_BUCKETS),
+    readsPerRound: new Tally(COUNT_BUCKETS),
     snapshotsTaken: 0,
     snapshotsInstalled: 0,
     snapshotFailures: { take: 0, receive: 0, install: 0 },

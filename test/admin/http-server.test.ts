@@ -67,6 +67,8 @@ describe("http server", () => {
       route: "/hello",
       status: 200,
       durationMs: 0,
+      receivedBytes: 0,
+      sentBytes: 5,
     });
   });
 

@@ -119,6 +119,10 @@ describe("a running node", () => {
       /^hearth_health_check\{type="ready",name="leader"\} 1$/m,
       /^pyroscope_metastore_raft_state\{state="Leader"\} 1$/m,
       /^pyroscope_request_duration_seconds_count\{method="POST",route="\/api\/v1\/blocks",status_code="200",ws="false"\} 1$/m,
+      /^hearth_raft_elections_total\{kind="won"\} 1$/m,
+      /^hearth_raft_batch_entries_count [1-9]/m,
+      /^pyroscope_metastore_fsm_apply_command_duration_seconds_count\{command="1"\} [1-9]/m,
+      /^pyroscope_panic_total 0$/m,
       /^process_resident_memory_bytes /m,
       /^nodejs_eventloop_lag_seconds /m,
     ]) {

@@ -126,7 +126,7 @@ describe("other threads", () => {
 describe("the catalog", () => {
   it("has names that say area, thing and unit", () => {
     for (const { name, kind } of METRIC_CATALOG) {
-      assert.match(name, /^(hearth|pyroscope)(_[a-z0-9]+)+$/, name);
+      assert.match(name, /^(hearth|pyroscope|objstore)(_[a-z0-9]+)+$/, name);
       assert.equal(name.endsWith("_total"), kind === "counter", name);
     }
   });

@@ -63,7 +63,13 @@ export class AdminServer {
     this.#modules = modules;
     this.#health = new Health(nodeChecks(() => state.view()));
     const { logger, translate } = modules;
-    const router = new Router({ routes: this.#routes(config), logger, translate });
+    const router = new Router({
+      routes: this.#routes(config),
+      logger,
+      translate,
+      onCrash: () => metrics.add("pyroscope_panic_total"),
+    });
+    metrics.add("pyroscope_panic_total", {}, 0);
     const options = { ...config.http };
     this.#server = new AdminHttpServer(options, {
       router,
@@ -144,7 +150,9 @@ export class AdminServer {
 
   #collectHealth(): void {
     const { metrics, state } = this.#modules;
-    metrics.set("hearth_connections", this.#server.connectionCount, { protocol: "http" });
+    const { connectionCount } = this.#server;
+    metrics.set("hearth_connections", connectionCount, { protocol: "http" });
+    metrics.set("pyroscope_tcp_connections", connectionCount, { protocol: "http" });
     for (const kind of ["live", "ready"] as const) {
       for (const { name, result } of this.#health.evaluate(kind)) {
         metrics.set("hearth_health_check", isGood(result) ? 1 : 0, { type: kind, name });
@@ -169,9 +177,12 @@ function isGood(result: CheckOutcome["result"]): boolean {
 const KNOWN_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "DELETE"]);
 
 function countRequest(metrics: MetricRegistry, record: HttpRequestRecord): void {
-  const { method, route, status, durationMs } = record;
+  const { method, route, status, durationMs, receivedBytes, sentBytes } = record;
   // A made-up method must not make a series.
   const known = KNOWN_METHODS.has(method) ? method : "other";
   const labels = { method: known, route, status_code: String(status), ws: "false" };
   metrics.observe("pyroscope_request_duration_seconds", durationMs / 1_000, labels);
+  const sizeLabels = { method: known, route };
+  metrics.observe("pyroscope_request_message_bytes", receivedBytes, sizeLabels);
+  metrics.observe("pyroscope_response_message_bytes", sentBytes, sizeLabels);
 }

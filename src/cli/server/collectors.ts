@@ -41,6 +41,11 @@ export function collectReplica(
     metrics.set("hearth_log_oldest_pending_write_seconds", status.pendingWriteMs / 1_000);
     metrics.set("hearth_raft_snapshot_index", status.snapshotIndex);
     increases.take("hearth_raft_leader_changes_total", replica.stats.leaderChanges);
+    for (const [kind, total] of Object.entries(replica.stats.elections.totals)) {
+      increases.take("hearth_raft_elections_total", total, { kind });
+    }
+    increases.takeTally("hearth_raft_batch_entries", replica.stats.batchEntries);
+    increases.takeTally("hearth_raft_reads_per_round", replica.stats.readsPerRound);
     metrics.clear("hearth_raft_peer_lag_entries");
     for (const { serverId: peer, lagEntries } of cluster.members) {
       if (lagEntries !== null) metrics.set("hearth_raft_peer_lag_entries", lagEntries, { peer });
@@ -54,11 +59,20 @@ export function collectSnapshots(
   files: Pick<SnapshotFiles, "latest">,
 ): void {
   const increases = new Increases(metrics);
+  let persistedCount = 0;
   metrics.onCollect(() => {
     const { stats } = replica;
     metrics.set("hearth_snapshot_last_success_timestamp_seconds", stats.lastSnapshotAtMs / 1_000);
     metrics.set("hearth_snapshot_last_duration_seconds", stats.lastSnapshotMs / 1_000);
-    metrics.set("hearth_snapshot_bytes", files.latest?.sizeBytes ?? 0);
+    const sizeBytes = files.latest?.sizeBytes ?? 0;
+    metrics.set("hearth_snapshot_bytes", sizeBytes);
+    metrics.set("pyroscope_metastore_boltdb_persist_snapshot_size_bytes", sizeBytes);
+    // Snapshots are minutes apart, scrapes are not: one at most is new.
+    if (stats.snapshotsTaken > persistedCount) {
+      const seconds = stats.lastSnapshotMs / 1_000;
+      metrics.observe("pyroscope_metastore_boltdb_persist_snapshot_duration_seconds", seconds);
+      persistedCount = stats.snapshotsTaken;
+    }
     increases.take("hearth_snapshot_taken_total", stats.snapshotsTaken);
     increases.take("hearth_snapshot_installed_total", stats.snapshotsInstalled);
     for (const [stage, total] of Object.entries(stats.snapshotFailures)) {

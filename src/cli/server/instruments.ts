@@ -1,5 +1,6 @@
 /** Histograms around what has none of its own: durable writes of the log, and transactions of the index. */
 import type { MetricRegistry } from "../../metrics/index.ts";
+import { CommandTallies } from "./command-tallies.ts";
 import type { StateMachine as ReplicatedState } from "../../replica/index.ts";
 import type { StateSnapshots } from "../../state/index.ts";
 
@@ -18,12 +19,14 @@ export function timedState(
   images: Pick<StateSnapshots, "open" | "install">,
   metrics: MetricRegistry,
 ): ReplicatedState {
+  const commands = new CommandTallies(metrics);
   const timed =
     (apply: ReplicatedState["apply"]): ReplicatedState["apply"] =>
     (batches) => {
       const startedAtMs = performance.now();
       const result = apply(batches);
       const seconds = (performance.now() - startedAtMs) / 1_000;
+      commands.note(batches, seconds);
       metrics.observe("hearth_apply_batch_duration_seconds", seconds);
       metrics.observe("hearth_apply_batch_entries", result.outcomes.length);
       return result;
@@ -41,6 +44,12 @@ export function timedState(
     commit: () => state.commit(),
     sweep: () => state.sweep?.() ?? false,
     openSnapshot: () => images.open(),
-    install: (meta, source) => images.install(meta, source),
+    install: async (meta, source) => {
+      const startedAtMs = performance.now();
+      await images.install(meta, source);
+      const seconds = (performance.now() - startedAtMs) / 1_000;
+      metrics.observe("pyroscope_metastore_fsm_restore_snapshot_duration_seconds", seconds);
+      metrics.observe("pyroscope_metastore_boltdb_restore_snapshot_duration_seconds", seconds);
+    },
   };
 }

@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { ROLE } from "../../src/raft/index.ts";
+import { ElectionCount } from "../../src/replica/elections.ts";
+import { ReadQueue } from "../../src/replica/read-queue.ts";
+
+describe("campaigns", () => {
+  it("are counted once each, whatever else the core says meanwhile", () => {
+    const count = new ElectionCount();
+    count.observe({ role: ROLE.follower, term: 1 });
+    count.observe({ role: ROLE.preCandidate, term: 1 });
+    count.observe({ role: ROLE.preCandidate, term: 1 });
+    count.observe({ role: ROLE.candidate, term: 2 });
+    count.observe({ role: ROLE.candidate, term: 2 });
+    count.observe({ role: ROLE.leader, term: 2 });
+    count.observe({ role: ROLE.leader, term: 2 });
+    count.observe({ role: ROLE.follower, term: 3 });
+    count.observe({ role: ROLE.candidate, term: 4 });
+    assert.deepEqual(count.totals, { pre_vote: 2, vote: 2, won: 1 });
+  });
+
+  it("a sole voter leads within one step, and has asked for its vote", () => {
+    const count = new ElectionCount();
+    count.observe({ role: ROLE.leader, term: 1 });
+    assert.deepEqual(count.totals, { pre_vote: 0, vote: 1, won: 1 });
+  });
+});
+
+describe("reads that wait", () => {
+  it("say how many one grant answered", () => {
+    const queue = new ReadQueue();
+    for (let i = 0; i < 3; i++) queue.push(() => {});
+    assert.equal(queue.grant({ throughId: 2, index: 5, term: 1 }), 2);
+    assert.equal(queue.grant({ throughId: 2, index: 5, term: 1 }), 0);
+    assert.equal(queue.grant({ throughId: 3, index: 6, term: 1 }), 1);
+  });
+});
