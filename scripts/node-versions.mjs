@@ -82,6 +82,7 @@ async function checkSession(node, folder) {
   const flags = [
     `-server.http-listen-port=${httpPort}`,
     `-hearth.websocket-listen-port=${httpPort + 1}`,
+    `-server.grpc-listen-port=${httpPort + 2}`,
     `-metastore.data-dir=${join(folder, "data")}`,
     `-metastore.raft.dir=${join(folder, "raft")}`,
     "-metastore.min-ready-duration=0s",

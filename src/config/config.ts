@@ -5,6 +5,7 @@
 import { availableParallelism } from "node:os";
 import type { LogLevel } from "../base/index.ts";
 import { assert } from "../base/index.ts";
+import type { ClientAuth, GrpcOptions } from "../grpc/options.ts";
 import { LOG_DEFAULTS } from "../log/options.ts";
 import type { StorageOptions } from "../storage/options.ts";
 import { globalLimitValues, type LimitValues } from "./limits.ts";
@@ -65,6 +66,10 @@ export interface Config {
     readonly defaultTimeoutMs: number;
     readonly allowRawCommands: boolean;
   };
+  readonly grpc: { readonly address: string; readonly port: number } & Pick<
+    GrpcOptions,
+    "receiveMaxBytes" | "sendMaxBytes" | "keepaliveTimeMs" | "keepaliveTimeoutMs" | "tls"
+  >;
   readonly readers: {
     readonly threadCount: number;
     readonly cacheBytes: number;
@@ -149,6 +154,15 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
       defaultTimeoutMs: read.number("hearth.default-timeout"),
       allowRawCommands: read.boolean("hearth.allow-raw-commands"),
     },
+    grpc: {
+      address: read.text("server.grpc-listen-address"),
+      port: read.number("server.grpc-listen-port"),
+      receiveMaxBytes: read.number("server.grpc-max-recv-msg-size-bytes"),
+      sendMaxBytes: read.number("server.grpc-max-send-msg-size-bytes"),
+      keepaliveTimeMs: read.number("server.grpc.keepalive.time"),
+      keepaliveTimeoutMs: read.number("server.grpc.keepalive.timeout"),
+      tls: tlsOptions(read),
+    },
     readers: {
       threadCount: threadCount === 0 ? autoReaderThreads(availableParallelism()) : threadCount,
       cacheBytes: read.number("hearth.cache-bytes"),
@@ -165,6 +179,18 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
       filesystem: { directory: read.text("storage.filesystem.dir") },
       timeoutMs: read.number("hearth.storage-timeout"),
     },
+  };
+}
+
+/** Null without a certificate: plain text. */
+function tlsOptions(read: ValueReader): GrpcOptions["tls"] {
+  const certPath = read.text("server.grpc-tls-cert-path");
+  if (certPath === "") return null;
+  return {
+    certPath,
+    keyPath: read.text("server.grpc-tls-key-path"),
+    caPath: read.text("server.grpc-tls-ca-path"),
+    clientAuth: (read.text("server.grpc-tls-client-auth") || "NoClientCert") as ClientAuth,
   };
 }
 

@@ -74,6 +74,45 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
+    settings: [
+      "server.grpc-listen-port",
+      "server.http-listen-port",
+      "hearth.websocket-listen-port",
+    ],
+    severity: "error",
+    check: (view) => {
+      const port = view.get("server.grpc-listen-port");
+      const others = ["server.http-listen-port", "hearth.websocket-listen-port"] as const;
+      const same = others.find((name) => view.get(name) === port);
+      if (port === 0 || same === undefined) return null;
+      return `server.grpc-listen-port and ${same} are both ${port}. Give each its own`;
+    },
+  },
+  {
+    settings: ["server.grpc-tls-cert-path", "server.grpc-tls-key-path"],
+    severity: "error",
+    check: (view) => {
+      const [cert, key] = ["server.grpc-tls-cert-path", "server.grpc-tls-key-path"] as const;
+      if ((view.get(cert) === "") === (view.get(key) === "")) return null;
+      const missing = view.get(cert) === "" ? cert : key;
+      return `${missing} is not set: a certificate and its key belong together`;
+    },
+  },
+  {
+    settings: [
+      "server.grpc-tls-client-auth",
+      "server.grpc-tls-ca-path",
+      "server.grpc-tls-cert-path",
+    ],
+    severity: "error",
+    check: (view) => {
+      const names = ["server.grpc-tls-client-auth", "server.grpc-tls-ca-path"] as const;
+      const set = names.find((name) => view.get(name) !== "");
+      if (set === undefined || view.get("server.grpc-tls-cert-path") !== "") return null;
+      return `${set} has no effect without TLS. Set server.grpc-tls-cert-path and server.grpc-tls-key-path`;
+    },
+  },
+  {
     settings: ["metastore.data-dir", "metastore.raft.dir"],
     severity: "error",
     check: (view) => {

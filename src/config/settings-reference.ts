@@ -307,10 +307,6 @@ export const UNUSED_SETTINGS: readonly Setting[] = [
   planner("cleanupdelay", "Delay before compacted blocks are removed"),
   planner("cleanupjobminlevel", "Lowest level that cleans up"),
   planner("cleanupjobmaxlevel", "Highest level that cleans up"),
-  unused("server.grpc-listen-address", "text", "", "Address of the gRPC listener"),
-  unused("server.grpc-listen-port", "integer", 9095, "Port of the gRPC listener"),
-  unused("server.grpc-max-recv-msg-size-bytes", "integer", 104_857_600, "Largest gRPC request"),
-  unused("server.grpc-max-send-msg-size-bytes", "integer", 104_857_600, "Largest gRPC answer"),
 ];
 
 function unused(

@@ -1,4 +1,5 @@
 /** The whole table of settings, and the three names each setting has: flag, environment variable, YAML key. */
+import { GRPC_SETTINGS } from "./settings-grpc.ts";
 import { LIMIT_SETTINGS } from "./settings-limits.ts";
 import { OWN_SETTINGS } from "./settings-own.ts";
 import {
@@ -12,6 +13,7 @@ import type { Setting } from "./types.ts";
 
 export const SETTINGS: readonly Setting[] = [
   ...PROCESS_SETTINGS,
+  ...GRPC_SETTINGS,
   ...METASTORE_SETTINGS,
   ...STORAGE_SETTINGS,
   ...LIMIT_SETTINGS,
@@ -23,6 +25,7 @@ export const SETTINGS: readonly Setting[] = [
 /** Names of settings that have a function; `Config` is built from exactly these. */
 export type UsedSettingName =
   | (typeof PROCESS_SETTINGS)[number]["name"]
+  | (typeof GRPC_SETTINGS)[number]["name"]
   | (typeof METASTORE_SETTINGS)[number]["name"]
   | (typeof STORAGE_SETTINGS)[number]["name"]
   | (typeof LIMIT_SETTINGS)[number]["name"]

@@ -37,6 +37,12 @@ const REQUESTS: readonly MetricSpec[] = [
     labels: ["protocol"],
   },
   {
+    kind: "gauge",
+    name: "hearth_in_flight_requests",
+    help: "gRPC calls without an answer now.",
+    labels: ["protocol"],
+  },
+  {
     kind: "counter",
     name: "hearth_connections_opened_total",
     help: "Connections accepted since the start.",

@@ -188,6 +188,35 @@ export { CREATION_TIME_MAX_MS, LIMITS, TIME_MAX_MS } from "./limits.ts";
 export { blockMetaFromJson, blockMetaToJson } from "./proto/block-json.ts";
 export { type BlockObject, readBlockObject } from "./proto/block-object.ts";
 export { encodeBlockMetaProto, parseBlockMetaProto } from "./proto/block-proto.ts";
+export { BlockTranscoder } from "./proto/block-from-proto.ts";
+export { BlockProtoWriter } from "./proto/block-to-proto.ts";
+export {
+  BLOCKS_FIELD_TAG,
+  type NodeInfoProto,
+  putHealth,
+  putHealthList,
+  putLabelsRow,
+  putNodeInfo,
+  putPollReply,
+  putReadIndex,
+  putStatus,
+  putTenants,
+  putTenantStats,
+  SERVING_STATUS,
+  type ServingStatus,
+} from "./proto/replies.ts";
+export {
+  decodeAddBlockProto,
+  decodeBlockListProto,
+  decodeEmptyProto,
+  decodeHealthProto,
+  decodeMemberProto,
+  decodePollProto,
+  decodeQueryProto,
+  decodeTenantProto,
+  type MemberProto,
+  type PollProto,
+} from "./proto/requests.ts";
 export {
   BLOCK_REFUSALS,
   type BlockRefusal,

@@ -10,13 +10,7 @@ export {
   type TransportKind,
 } from "./listener.ts";
 export { LocalChannel, type LocalChannelListener } from "./local-connection.ts";
-export {
-  type ReaderMetrics,
-  REQUEST_DURATION_BUCKETS_SECONDS,
-  type RequestCount,
-  type RequestDuration,
-  ThreadCounters,
-} from "./metrics.ts";
+export { type ReaderMetrics, ThreadCounters } from "./metrics.ts";
 export { openListener, type TransportChoice } from "./open-listener.ts";
 export {
   SERVER_DEFAULTS,
@@ -24,7 +18,13 @@ export {
   type ServerOptions,
   type SessionLimits,
 } from "./options.ts";
-export { type ListeningAddress, ReaderPool, type ReaderPoolModules } from "./reader-pool.ts";
+export {
+  type ListeningAddress,
+  probePort,
+  ReaderPool,
+  type ReaderPoolModules,
+} from "./reader-pool.ts";
+export { runReader } from "./run-reader.ts";
 export { type RequestHandler, Session, type SessionModules } from "./session.ts";
 export { TurnClock } from "./turn-clock.ts";
-export type { PollPort, Proposer } from "./write-bridge.ts";
+export type { MemberPort, PollPort, Proposer } from "./write-bridge.ts";

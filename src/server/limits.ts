@@ -12,8 +12,5 @@ export const DEADLINE_SWEEP_MS = 20;
 /** Longest budget a request may ask for, ms: a forgotten one must not hold its place for ever. */
 export const TIMEOUT_MAX_MS = 5 * 60_000;
 
-/** Reasons counted by name per thread; the sets are closed, so more means a bug, and it must not eat memory. */
-export const REASONS_MAX = 256;
-
 /** How long closing sockets may take to hand their last frames to the kernel, ms. Good enough. */
 export const CLOSE_FLUSH_MS = 30;

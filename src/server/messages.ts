@@ -9,6 +9,9 @@
  *    │ ── proposed, readGranted, nodeInfoIs ─────> │
  *    │ <──────────────── poll, pollGone ────────── │
  *    │ ── polled ────────────────────────────────> │
+ *    │ <──────────────── memberCall ────────────── │
+ *    │ ── memberCalled ──────────────────────────> │
+ *    │ ── tellEdge ──────────────────────────────> │  something for the further protocol of the thread
  *    │ ── openLocal (a MessagePort of its own) ──> │
  *    │ ── useGeneration ─────────────────────────> │  goes over to another content of the index
  *    │ <───────────────────── generationInUse ──── │
@@ -26,7 +29,12 @@ import {
   type LogFields,
   type LogLevel,
 } from "../base/index.ts";
-import type { ProposalResult, ReadIndexResult } from "../service/index.ts";
+import type {
+  MemberCall,
+  MemberCallResult,
+  ProposalResult,
+  ReadIndexResult,
+} from "../service/index.ts";
 import type { ReaderMetrics } from "./metrics.ts";
 import type { ServerIdentity, ServerOptions } from "./options.ts";
 import type { TransportKind } from "./listener.ts";
@@ -44,6 +52,10 @@ export interface ReaderSettings {
   readonly engine: Readonly<Record<string, number>>;
   /** Of SharedState. */
   readonly sharedState: SharedArrayBuffer;
+  /** Settings of the further protocol, for the thread's entry; null: there is none. */
+  readonly edge: object | null;
+  /** What main told the edges last; null: nothing yet. */
+  readonly edgeMessage: object | null;
 }
 
 export type ToReader =
@@ -51,6 +63,8 @@ export type ToReader =
   | { readonly kind: "readGranted"; readonly id: number; readonly result: PlainReadIndexResult }
   | { readonly kind: "nodeInfoIs"; readonly id: number; readonly json: string }
   | { readonly kind: "polled"; readonly id: number; readonly result: PlainPollResult }
+  | { readonly kind: "memberCalled"; readonly id: number; readonly result: PlainMemberCallResult }
+  | { readonly kind: "tellEdge"; readonly message: object }
   /** The port is transferred; it carries frames as ArrayBuffers, which are transferred too. */
   | { readonly kind: "openLocal"; readonly port: MessagePort }
   | { readonly kind: "useGeneration"; readonly generation: number }
@@ -71,6 +85,7 @@ export type FromReader =
     }
   | { readonly kind: "readIndex"; readonly id: number }
   | { readonly kind: "nodeInfo"; readonly id: number }
+  | { readonly kind: "memberCall"; readonly id: number; readonly call: MemberCall }
   /** No older one is open in this thread any more. */
   | { readonly kind: "generationInUse"; readonly generation: number }
   | {
@@ -94,6 +109,7 @@ export type FromReader =
 
 export type PlainProposalResult = PlainResult<ProposalResult>;
 export type PlainReadIndexResult = PlainResult<ReadIndexResult>;
+export type PlainMemberCallResult = PlainResult<MemberCallResult>;
 
 /** A result with its error as plain data. */
 type PlainResult<Result extends { readonly ok: boolean }> =

@@ -1,54 +1,10 @@
-/**
- * Counters of one reader thread: plain numbers, so that counting costs nanoseconds, sent to main when it asks.
- * Main merges the threads and gives them their metric names.
- */
+/** What one reader thread counts and reports: requests of the binary protocol, and those of its edge. */
 
-import { errorCodeNumber } from "../base/index.ts";
 import { OPCODES } from "../protocol/index.ts";
-import { REASONS_MAX } from "./limits.ts";
-
-/** Upper bounds, seconds. Point reads take 5 us, scans of big plans up to a second; the last is the default budget. */
-export const REQUEST_DURATION_BUCKETS_SECONDS = [
-  0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1,
-  0.25, 0.5, 1, 2.5, 10,
-] as const;
-
-/** Codes are gRPC numbers, 0 (ok) to 16. */
-const CODES = 17;
-const ROUTES = 64;
-/** Requests with an opcode that does not exist. */
-const ROUTE_UNKNOWN = 0;
-const BUCKETS = REQUEST_DURATION_BUCKETS_SECONDS.length + 1;
-const OUTCOMES = 3;
-const CODE_CANCELLED = errorCodeNumber("cancelled");
-
-export interface RequestCount {
-  /** Name of the operation, or "unknown". */
-  readonly route: string;
-  /** gRPC code number, 0 = ok. */
-  readonly code: number;
-  readonly count: number;
-}
-
-/** How a request ended, in the words of the reference's `status_code` label. */
-export const REQUEST_OUTCOMES = ["success", "cancel", "error"] as const;
-export type RequestOutcome = (typeof REQUEST_OUTCOMES)[number];
-
-export interface RequestDuration {
-  readonly route: string;
-  readonly outcome: RequestOutcome;
-  /** Requests per bucket, not cumulative; the last is everything above the highest bound. */
-  readonly buckets: readonly number[];
-  readonly count: number;
-  readonly sumSeconds: number;
-}
+import { type EdgeMetrics, RequestCounters, type RequestMetrics } from "../service/index.ts";
 
 /** What a thread reports. Plain data: it crosses threads. Counts since the thread started. */
-export interface ReaderMetrics {
-  readonly requests: readonly RequestCount[];
-  readonly durations: readonly RequestDuration[];
-  /** Refusals by reason: requests, frames and connections alike. */
-  readonly rejected: Readonly<Record<string, number>>;
+export interface ReaderMetrics extends RequestMetrics {
   readonly connectionsOpened: number;
   /** Now. */
   readonly connections: number;
@@ -67,9 +23,18 @@ export interface ReaderMetrics {
   readonly queuedAnswerBytes: number;
   /** Counters of the query engine, by its own names. */
   readonly engine: Readonly<Record<string, number>>;
+  /** Of the further protocol that the thread serves; null: it serves none. */
+  readonly edge: EdgeMetrics | null;
 }
 
-export class ThreadCounters {
+/** Requests with an opcode that does not exist come first; opcodes without an operation count as such. */
+const ROUTES = OPCODES.reduce<string[]>((names, { number, name }) => {
+  while (names.length <= number) names.push("unknown");
+  names[number] = name;
+  return names;
+}, []);
+
+export class ThreadCounters extends RequestCounters {
   connectionsOpened = 0;
   connections = 0;
   receivedBytes = 0;
@@ -77,76 +42,8 @@ export class ThreadCounters {
   framesReceived = 0;
   framesSent = 0;
   queuedAnswerBytes = 0;
-  readonly #requests = new Float64Array(ROUTES * CODES);
-  /** By route and outcome. */
-  readonly #buckets = new Float64Array(ROUTES * OUTCOMES * BUCKETS);
-  readonly #sums = new Float64Array(ROUTES * OUTCOMES);
-  readonly #rejected = new Map<string, number>();
 
-  /** Counts an answered request. */
-  countRequest(opcode: number, code: number, durationMs: number): void {
-    const route = opcode < ROUTES ? opcode : ROUTE_UNKNOWN;
-    bump(this.#requests, route * CODES + code, 1);
-    const series = route * OUTCOMES + outcomeOf(code);
-    bump(this.#buckets, series * BUCKETS + bucketOf(durationMs / 1000), 1);
-    bump(this.#sums, series, durationMs / 1000);
+  constructor() {
+    super(ROUTES);
   }
-
-  countRejected(reason: string): void {
-    const count = this.#rejected.get(reason);
-    if (count === undefined && this.#rejected.size >= REASONS_MAX) this.countRejected("other");
-    else this.#rejected.set(reason, (count ?? 0) + 1);
-  }
-
-  /** What is counted here; the rest of ReaderMetrics is added by its owner. */
-  snapshot(): Pick<ReaderMetrics, "requests" | "durations" | "rejected"> {
-    const requests: RequestCount[] = [];
-    const durations: RequestDuration[] = [];
-    for (let route = 0; route < ROUTES; route++) {
-      const counts = [...this.#requests.subarray(route * CODES, (route + 1) * CODES)];
-      const total = counts.reduce((sum, count) => sum + count, 0);
-      if (total === 0) continue;
-      const name = routeName(route);
-      counts.forEach((count, code) => {
-        if (count > 0) requests.push({ route: name, code, count });
-      });
-      durations.push(...this.#durationsOf(route));
-    }
-    return { requests, durations, rejected: Object.fromEntries(this.#rejected) };
-  }
-
-  #durationsOf(route: number): RequestDuration[] {
-    const durations: RequestDuration[] = [];
-    for (const [i, outcome] of REQUEST_OUTCOMES.entries()) {
-      const series = route * OUTCOMES + i;
-      const buckets = [...this.#buckets.subarray(series * BUCKETS, (series + 1) * BUCKETS)];
-      const count = buckets.reduce((sum, inBucket) => sum + inBucket, 0);
-      if (count === 0) continue;
-      const sumSeconds = this.#sums[series] as number;
-      durations.push({ route: routeName(route), outcome, buckets, count, sumSeconds });
-    }
-    return durations;
-  }
-}
-
-function bump(counts: Float64Array, position: number, by: number): void {
-  counts[position] = (counts[position] as number) + by;
-}
-
-/** Position in REQUEST_OUTCOMES. */
-function outcomeOf(code: number): number {
-  if (code === 0) return 0;
-  return code === CODE_CANCELLED ? 1 : 2;
-}
-
-function bucketOf(seconds: number): number {
-  let i = 0;
-  while (i < BUCKETS - 1 && seconds > (REQUEST_DURATION_BUCKETS_SECONDS[i] as number)) i++;
-  return i;
-}
-
-const ROUTE_NAMES = new Map(OPCODES.map((opcode) => [opcode.number, opcode.name as string]));
-
-function routeName(opcode: number): string {
-  return ROUTE_NAMES.get(opcode) ?? "unknown";
 }

@@ -4,6 +4,8 @@ import type { MessagePort } from "node:worker_threads";
 import { assert } from "../base/index.ts";
 import type {
   MainLink,
+  MemberCall,
+  MemberCallResult,
   PollResult,
   Proposal,
   ProposalResult,
@@ -12,6 +14,7 @@ import type {
 import {
   type FromReader,
   fromPlainError,
+  type PlainMemberCallResult,
   type PlainPollResult,
   type PlainProposalResult,
   type PlainReadIndexResult,
@@ -22,6 +25,7 @@ export class PortLink implements MainLink {
   readonly #proposals = new Map<number, (result: ProposalResult) => void>();
   readonly #rounds = new Map<number, (result: ReadIndexResult) => void>();
   readonly #polls = new Map<number, (result: PollResult) => void>();
+  readonly #memberCalls = new Map<number, (result: MemberCallResult) => void>();
   readonly #infos = new Map<number, (json: string) => void>();
   #nextId = 1;
 
@@ -69,6 +73,19 @@ export class PortLink implements MainLink {
 
   polled(id: number, result: PlainPollResult): void {
     take(this.#polls, id)(result.ok ? result : { ok: false, error: fromPlainError(result.error) });
+  }
+
+  memberCall(call: MemberCall, done: (result: MemberCallResult) => void): void {
+    const id = this.#nextId++;
+    this.#memberCalls.set(id, done);
+    this.#port.postMessage({ kind: "memberCall", id, call } satisfies FromReader);
+  }
+
+  memberCalled(id: number, result: PlainMemberCallResult): void {
+    take(
+      this.#memberCalls,
+      id,
+    )(result.ok ? result : { ok: false, error: fromPlainError(result.error) });
   }
 
   nodeInfo(done: (json: string) => void): void {

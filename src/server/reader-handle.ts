@@ -28,6 +28,8 @@ export interface ReaderStart {
 }
 
 export interface ReaderHandleModules {
+  /** Of the thread; left out: the one that serves no further protocol. */
+  readonly entry?: URL | undefined;
   readonly logger: Logger;
   readonly ask: (question: ReaderQuestion, answer: (message: ToReader) => void) => void;
   /** The thread is gone, asked for or not. */
@@ -68,7 +70,7 @@ export class ReaderHandle {
     });
     // Whoever starts the reader looks at it; a reader that dies later must not raise it once more.
     this.started.catch(() => {});
-    this.#worker = new Worker(ENTRY, {
+    this.#worker = new Worker(modules.entry ?? ENTRY, {
       workerData: settings,
       name: `hearth-reader-${settings.reader}`,
     });
@@ -99,6 +101,10 @@ export class ReaderHandle {
     if (this.#state === "ended" || this.#state === "stopping") return;
     this.#state = "stopping";
     this.#post({ kind: "stop", graceMs });
+  }
+
+  tellEdge(message: object): void {
+    this.#post({ kind: "tellEdge", message });
   }
 
   /** A connection without a socket. */

@@ -18,7 +18,7 @@ import type { ReaderSettings } from "./messages.ts";
 import type { ReaderMetrics } from "./metrics.ts";
 import type { ServerIdentity, ServerOptions } from "./options.ts";
 import { ReaderHandle, type ReaderStart } from "./reader-handle.ts";
-import { type PollPort, type Proposer, WriteBridge } from "./write-bridge.ts";
+import { type MemberPort, type PollPort, type Proposer, WriteBridge } from "./write-bridge.ts";
 import { canSharePort } from "./ws.ts";
 
 export interface ReaderPoolModules {
@@ -32,6 +32,10 @@ export interface ReaderPoolModules {
   /** Options of each thread's query engine; empty for its defaults. */
   readonly engine: Readonly<Record<string, number>>;
   readonly logger: Logger;
+  /** Calls about members; left out: this server takes none. */
+  readonly members?: MemberPort | undefined;
+  /** The further protocol of the readers: their entry, which serves it, and its settings. Left out: none. */
+  readonly edge?: { readonly entry: URL; readonly settings: object } | undefined;
   /** Readers died too often: the process should stop and be started anew. */
   readonly onGaveUp: (error: HearthError) => void;
 }
@@ -58,6 +62,7 @@ export class ReaderPool {
   #restartsAtMs: number[] = [];
   #isStopping = false;
   #nextLocal = 0;
+  #edgeMessage: object | null = null;
 
   constructor(options: ServerOptions, modules: ReaderPoolModules) {
     assert(options.readersCount >= 1, "A server needs at least one reader thread");
@@ -66,6 +71,7 @@ export class ReaderPool {
     this.#bridge = new WriteBridge({
       proposer: modules.proposer,
       polls: modules.polls,
+      members: modules.members,
       describe: () => this.#describe(),
     });
   }
@@ -122,6 +128,12 @@ export class ReaderPool {
     await Promise.all(this.#readers.map((reader) => reader.useGeneration(generation)));
   }
 
+  /** Tells the edges of all readers, and of those that start later. Plain data; the last one is what counts. */
+  tellEdges(message: object): void {
+    this.#edgeMessage = message;
+    for (const reader of this.#readers) reader.tellEdge(message);
+  }
+
   /** A connection without a socket to one of the readers, in turn. Errors: `unavailable` when none serves. */
   openLocal(listener: LocalChannelListener): LocalChannel {
     const serving = this.#readers.filter((reader) => reader.isServing);
@@ -140,6 +152,7 @@ export class ReaderPool {
 
   async #startReader(position: number): Promise<ReaderStart> {
     const handle = new ReaderHandle(this.#settingsOf(position), {
+      entry: this.#modules.edge?.entry,
       logger: this.#modules.logger,
       ask: (question, answer) => this.#bridge.ask(question, answer),
       onExit: (reader) => this.#readerEnded(reader),
@@ -152,7 +165,7 @@ export class ReaderPool {
   }
 
   #settingsOf(position: number): ReaderSettings {
-    const { sharedState, identity, database, engine } = this.#modules;
+    const { sharedState, identity, database, engine, edge } = this.#modules;
     // Without a way to share the port, the ws package listens in the first thread alone.
     const isAlone = this.#address?.transport === "ws" && !canSharePort();
     return {
@@ -163,6 +176,8 @@ export class ReaderPool {
       database,
       engine,
       sharedState: sharedState.buffer,
+      edge: edge?.settings ?? null,
+      edgeMessage: this.#edgeMessage,
     };
   }
 
@@ -198,7 +213,7 @@ export class ReaderPool {
 }
 
 /** The port, or a free one for 0. Fails when anyone listens there, with or without SO_REUSEPORT. */
-function probePort(host: string, port: number): Promise<number> {
+export function probePort(host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", (cause) => {

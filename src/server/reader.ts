@@ -8,7 +8,14 @@ import { type Logger, toHearthError, unreachable } from "../base/index.ts";
 import { IndexDatabase } from "../db/index.ts";
 import { ByteSink } from "../protocol/index.ts";
 import { QueryEngine, SharedState } from "../read/index.ts";
-import { Inspector, ReadService, RequestService, WriteService } from "../service/index.ts";
+import {
+  type Edge,
+  type EdgeServices,
+  Inspector,
+  ReadService,
+  RequestService,
+  WriteService,
+} from "../service/index.ts";
 import { DeadlineSweeper } from "./deadlines.ts";
 import { CLOSE_FLUSH_MS, WRITE_BATCH_MAX_BYTES } from "./limits.ts";
 import type { Connection, ConnectionEvents, Listener, TransportKind } from "./listener.ts";
@@ -24,6 +31,8 @@ import { TurnClock } from "./turn-clock.ts";
 export interface ReaderModules {
   readonly port: Pick<MessagePort, "postMessage">;
   readonly logger: Logger;
+  /** Makes the further protocol of this thread; left out: it serves none. */
+  readonly createEdge?: ((services: EdgeServices) => Edge) | undefined;
 }
 
 const LOCAL_IDS_START = 0x8000_0000;
@@ -45,6 +54,7 @@ export class Reader {
   readonly #writes: WriteService;
   readonly #session: SessionModules;
   readonly #listener: Listener;
+  readonly #edge: Edge | null;
   #nextLocalId = LOCAL_IDS_START;
   #isStopping = false;
 
@@ -72,10 +82,13 @@ export class Reader {
     this.#writes = new WriteService(writeOptions, { main: this.#link });
     this.#session = this.#createSessionModules();
     this.#listener = this.#createListener();
+    this.#edge = modules.createEdge?.(this.#edgeServices()) ?? null;
+    if (settings.edgeMessage !== null) this.#edge?.receive(settings.edgeMessage);
   }
 
-  /** Opens the port, if this thread has one. Resolves with what it is. */
+  /** Opens the ports, if this thread has any. Resolves with that of the binary protocol. */
   async start(): Promise<{ transport: TransportKind; port: number | null }> {
+    await this.#edge?.listen();
     const { mayListen, server } = this.#settings;
     const transport = this.#listener.kind;
     if (!mayListen) return { transport, port: null };
@@ -93,6 +106,10 @@ export class Reader {
         return this.#link.nodeInfoIs(message.id, message.json);
       case "polled":
         return this.#link.polled(message.id, message.result);
+      case "memberCalled":
+        return this.#link.memberCalled(message.id, message.result);
+      case "tellEdge":
+        return this.#edge?.receive(message.message);
       case "openLocal":
         return this.#openLocal(message.port);
       case "useGeneration":
@@ -129,6 +146,7 @@ export class Reader {
       waitingReads: this.#reads.waitingCount,
       queuedAnswerBytes: counters.queuedAnswerBytes,
       engine: { ...this.#engine.counters, cacheBytes: this.#engine.cacheBytes },
+      edge: this.#edge?.metrics() ?? null,
     };
   }
 
@@ -139,6 +157,7 @@ export class Reader {
     } catch (error) {
       this.#logger.error("cannot close the listener", { error: toHearthError(error).message });
     }
+    this.#edge?.close();
     for (const local of this.#locals) local.close(1001, "server is stopping");
     this.#deadlines.close();
   }
@@ -148,14 +167,16 @@ export class Reader {
     if (this.#isStopping) return;
     this.#isStopping = true;
     this.#listener.stopListening();
+    this.#edge?.stopListening();
     this.#writes.flush();
     const deadlineAtMs = performance.now() + graceMs;
     // Only here, at the end of a thread, something is polled: it has nothing else to do.
     while (this.#writes.isBusy && performance.now() < deadlineAtMs) await delay(2);
     const readsEndAtMs = Math.min(deadlineAtMs, performance.now() + READS_GRACE_MS);
     while (this.#reads.waitingCount > 0 && performance.now() < readsEndAtMs) await delay(2);
-    if (this.#listener.connectionCount > 0) {
+    if (this.#listener.connectionCount > 0 || (this.#edge?.connectionCount ?? 0) > 0) {
       this.#listener.closeConnections();
+      this.#edge?.closeConnections();
       await delay(CLOSE_FLUSH_MS);
     }
     this.closeSockets();
@@ -184,6 +205,16 @@ export class Reader {
       beganMs: this.#clock.beganMs,
       chunkMaxBytes: this.#engine.chunkMaxBytes,
       isStopping: () => this.#isStopping,
+    };
+  }
+
+  #edgeServices(): EdgeServices {
+    return {
+      engine: this.#engine,
+      reads: this.#reads,
+      writes: this.#writes,
+      main: this.#link,
+      logger: this.#logger,
     };
   }
 

@@ -4,7 +4,14 @@
  */
 
 import { HearthError, unreachable } from "../base/index.ts";
-import type { PollResult, Proposal, ProposalResult, ReadIndexResult } from "../service/index.ts";
+import type {
+  MemberCall,
+  MemberCallResult,
+  PollResult,
+  Proposal,
+  ProposalResult,
+  ReadIndexResult,
+} from "../service/index.ts";
 import { type FromReader, type ToReader, toPlainError } from "./messages.ts";
 
 /** What the server needs of the replica; the composition root adapts it. Callbacks run exactly once. */
@@ -23,7 +30,7 @@ export interface Proposer {
 /** The questions among what a reader says. */
 export type ReaderQuestion = Extract<
   FromReader,
-  { kind: "propose" | "readIndex" | "nodeInfo" | "poll" | "pollGone" }
+  { kind: "propose" | "readIndex" | "nodeInfo" | "poll" | "pollGone" | "memberCall" }
 >;
 
 /** Where polls of compaction workers are answered; the composition root adapts it. */
@@ -36,10 +43,18 @@ export interface PollPort {
   ): () => void;
 }
 
+/** Where calls about members are answered; the composition root adapts it. */
+export interface MemberPort {
+  /** Calls back once. */
+  handle(call: MemberCall, done: (result: MemberCallResult) => void): void;
+}
+
 export interface BridgeModules {
   readonly proposer: Proposer;
   /** Left out: this server coordinates no compaction. */
   readonly polls?: PollPort | undefined;
+  /** Left out: this server takes no calls about members. */
+  readonly members?: MemberPort | undefined;
   /** What NodeInfo tells about the server itself. */
   readonly describe: () => object;
 }
@@ -61,6 +76,8 @@ export class WriteBridge {
         return this.#readIndex(question.id, answer);
       case "nodeInfo":
         return answer({ kind: "nodeInfoIs", id: question.id, json: this.#nodeInfo() });
+      case "memberCall":
+        return this.#memberCall(question, answer);
       case "poll":
         return this.#poll(question, answer);
       case "pollGone":
@@ -113,6 +130,20 @@ export class WriteBridge {
       answer({ kind: "polled", id, result: plain });
     });
     if (!isAnswered) open.set(id, giveUp);
+  }
+
+  #memberCall(
+    { id, call }: Extract<ReaderQuestion, { kind: "memberCall" }>,
+    answer: (message: ToReader) => void,
+  ): void {
+    const done = (result: MemberCallResult): void => {
+      const plain = result.ok ? result : { ok: false as const, error: toPlainError(result.error) };
+      answer({ kind: "memberCalled", id, result: plain });
+    };
+    const { members } = this.#modules;
+    if (members !== undefined) return members.handle(call, done);
+    const message = "This server takes no calls about members";
+    done({ ok: false, error: new HearthError("unimplemented", message) });
   }
 
   #pollGone(id: number, answer: (message: ToReader) => void): void {

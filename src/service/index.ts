@@ -4,6 +4,7 @@ export { Adoption } from "./cluster/adoption.ts";
 export type { MemberPort } from "./cluster/changes.ts";
 export { Control } from "./cluster/control.ts";
 export { FORWARD_DEFAULTS, WriteForwarder } from "./cluster/forward.ts";
+export { MEMBER_CALL_DEFAULTS, MemberCalls } from "./cluster/member-calls.ts";
 export { PeerRequests } from "./cluster/peer-requests.ts";
 export type {
   ChangeGuard,
@@ -17,10 +18,14 @@ export type {
   SnapshotView,
   Suffrage,
 } from "./cluster/types.ts";
+export { pollCompactionJobs } from "./compaction-polls.ts";
+export type { Edge, EdgeMetrics, EdgeServices } from "./edge.ts";
 export { type InspectAnswer, Inspector, type TombstonePort } from "./inspect.ts";
 export {
   ENTRY_OUTCOMES,
   type MainLink,
+  type MemberCall,
+  type MemberCallResult,
   type PollResult,
   type Proposal,
   type ProposalResult,
@@ -34,7 +39,22 @@ export {
   ReadService,
   type ReadTransactions,
 } from "./reads.ts";
-export { answerGrouped, type Reply, type ReplyGroup } from "./reply.ts";
+export {
+  REQUEST_DURATION_BUCKETS_SECONDS,
+  REQUEST_OUTCOMES,
+  RequestCounters,
+  type RequestCount,
+  type RequestDuration,
+  type RequestMetrics,
+  type RequestOutcome,
+} from "./request-counters.ts";
+export {
+  answerGrouped,
+  type Reply,
+  type ReplyGroup,
+  type SingleReply,
+  type Waiter,
+} from "./reply.ts";
 export {
   type ChunkSink,
   type QueryPort,

@@ -4,6 +4,7 @@
  */
 
 import type { HearthError } from "../base/index.ts";
+import type { NodeInfoProto } from "../protocol/index.ts";
 import type { ProposeResult, ReadIndexResult } from "../replica/index.ts";
 
 export interface MainLink {
@@ -21,7 +22,23 @@ export interface MainLink {
   ): () => void;
   /** Facts of the member as JSON text. */
   nodeInfo(done: (json: string) => void): void;
+  /** A call of raft_node.RaftNodeService: about this member, or for a change that the leader makes. */
+  memberCall(call: MemberCall, done: (result: MemberCallResult) => void): void;
 }
+
+/** Changes name members by server id, which for `add` is also the address; `currentTerm` guards against old wishes. */
+export type MemberCall =
+  | { readonly kind: "info" }
+  | {
+      readonly kind: "add" | "remove" | "promote" | "demote";
+      readonly serverId: string;
+      readonly currentTerm: number;
+    };
+
+export type MemberCallResult =
+  /** `node` answers "info". */
+  | { readonly ok: true; readonly node: NodeInfoProto | null }
+  | { readonly ok: false; readonly error: HearthError };
 
 export type PollResult =
   /** The bytes of a PollReply. */

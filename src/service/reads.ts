@@ -28,7 +28,7 @@ import {
   toHearthError,
 } from "../base/index.ts";
 import type { MainLink, ReadIndexResult } from "./main-link.ts";
-import { answerGrouped, type Reply } from "./reply.ts";
+import { answerGrouped, type Waiter } from "./reply.ts";
 
 /** What reads need of the database handle: short read transactions of this thread. */
 export interface ReadTransactions {
@@ -71,7 +71,7 @@ export type ReadLevel = "strong" | "local";
 export type ReadBody = () => void;
 
 interface ReadTask {
-  readonly reply: Reply;
+  readonly reply: Waiter;
   readonly body: ReadBody;
 }
 
@@ -80,7 +80,7 @@ interface ParkedRead extends ReadTask {
 }
 
 interface GrantWaiter {
-  readonly reply: Reply;
+  readonly reply: Waiter;
   readonly done: (index: number, term: number) => void;
 }
 
@@ -126,7 +126,7 @@ export class ReadService {
   }
 
   /** Answers at once when it can, else when it may. */
-  run(level: ReadLevel, reply: Reply, body: ReadBody): void {
+  run(level: ReadLevel, reply: Waiter, body: ReadBody): void {
     const task = { reply, body };
     if (level === "local") {
       this.#execute(task, 0);
@@ -141,7 +141,7 @@ export class ReadService {
   }
 
   /** A read that was begun has thrown. */
-  failed(reply: Reply, error: unknown): void {
+  failed(reply: Waiter, error: unknown): void {
     // It may have left a cursor behind: the next read starts afresh.
     this.#endTransaction();
     const failure = toHearthError(error);
@@ -152,7 +152,7 @@ export class ReadService {
   }
 
   /** Tells the index that a strong read would have to reach now, and its term. */
-  grant(reply: Reply, done: (index: number, term: number) => void): void {
+  grant(reply: Waiter, done: (index: number, term: number) => void): void {
     const { progress } = this.#modules;
     const granted = progress.tryGrantRead();
     if (granted >= 0) {

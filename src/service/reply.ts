@@ -3,11 +3,24 @@
 import type { HearthError } from "../base/index.ts";
 import type { ByteSink, SentDictionaries } from "../protocol/index.ts";
 
-export interface Reply {
+/** Who waits for an outcome. */
+export interface Waiter {
   /** True once answered, cancelled or out of time: nothing more will be sent, so work for it may be skipped. */
   readonly isSettled: boolean;
   /** Replies of one connection share a group; see `answerGrouped`. */
   readonly group: ReplyGroup;
+  fail(error: HearthError): void;
+}
+
+/** Who waits for an answer that comes in one piece. */
+export interface SingleReply extends Waiter {
+  /** Called once when nothing more will be sent, whatever the reason; set by who works on the answer. */
+  onSettled?: (() => void) | undefined;
+  /** The whole answer, as the binary protocol has it. Borrowed until the call returns. */
+  end(payload: Uint8Array): void;
+}
+
+export interface Reply extends SingleReply {
   /**
    * To be called between pieces of long work: nothing else can interrupt a thread in the middle of a query.
    * Errors: throws `deadline_exceeded` when the time is up, `cancelled` when nobody waits any more.
@@ -26,11 +39,6 @@ export interface Reply {
    * `dictionaries`. Borrowed until the call returns; begins with CHUNK_HEADROOM_BYTES for the frame header.
    */
   entries(chunk: ByteSink, isLast: boolean): void;
-  /** Called once when nothing more will be sent, whatever the reason; set by who works on the answer. */
-  onSettled?: (() => void) | undefined;
-  /** The whole answer in one frame. Borrowed until the call returns. */
-  end(payload: Uint8Array): void;
-  fail(error: HearthError): void;
 }
 
 export interface ReplyGroup {
@@ -42,7 +50,7 @@ export interface ReplyGroup {
  * Answers many requests outside of their message handlers, connection by connection: an uncorked send costs nine
  * times a corked one. The order within a connection is kept.
  */
-export function answerGrouped<T extends { readonly reply: Reply }>(
+export function answerGrouped<T extends { readonly reply: Waiter }>(
   items: readonly T[],
   answer: (item: T) => void,
 ): void {

@@ -28,7 +28,7 @@ import {
   type ValidationFailure,
 } from "../protocol/index.ts";
 import { ENTRY_OUTCOMES, type MainLink, type ProposalResult } from "./main-link.ts";
-import { answerGrouped, type Reply } from "./reply.ts";
+import { answerGrouped, type SingleReply } from "./reply.ts";
 
 export interface WriteOptions {
   /** Bytes of entries that may wait for main, this thread. */
@@ -43,7 +43,7 @@ export interface WriteModules {
 
 /** One request of a batch; `lastEntry` is the position of its last entry in it. */
 interface PendingWrite {
-  readonly reply: Reply;
+  readonly reply: SingleReply;
   readonly lastEntry: number;
 }
 
@@ -79,7 +79,7 @@ export class WriteService {
   }
 
   /** The wire Block in `payload`; borrowed. In a session the write takes effect once, however often it comes. */
-  addBlock(payload: Uint8Array, reply: Reply, session: SessionNumbers | null = null): void {
+  addBlock(payload: Uint8Array, reply: SingleReply, session: SessionNumbers | null = null): void {
     this.#admit(payload.length);
     const start = this.#batch.length;
     if (session !== null) beginSessionEntry(this.#batch, session);
@@ -92,7 +92,7 @@ export class WriteService {
   }
 
   /** Many blocks as one entry: all of them or none. */
-  addBlocks(payload: Uint8Array, reply: Reply, session: SessionNumbers | null = null): void {
+  addBlocks(payload: Uint8Array, reply: SingleReply, session: SessionNumbers | null = null): void {
     this.#admit(payload.length);
     const start = this.#batch.length;
     if (session !== null) beginSessionEntry(this.#batch, session);
@@ -107,7 +107,7 @@ export class WriteService {
   }
 
   /** Begins a session; its id is the log index of the answer. */
-  openSession(reply: Reply): void {
+  openSession(reply: SingleReply): void {
     this.#admit(ENTRY_HEADER_BYTES);
     const start = beginEntry(this.#batch, COMMAND.openSession);
     endEntry(this.#batch, start);
@@ -122,7 +122,7 @@ export class WriteService {
       termAtLeast: number;
       appendedAtMs: number;
     },
-    reply: Reply,
+    reply: SingleReply,
   ): void {
     this.#admit(entries.body.length);
     this.#send(entries, [{ reply, lastEntry: entries.count - 1 }]);
@@ -156,7 +156,7 @@ export class WriteService {
     return new HearthError("invalid_argument", failure.message, { reason: failure.reason });
   }
 
-  #keep(reply: Reply): void {
+  #keep(reply: SingleReply): void {
     this.#writes.push({ reply, lastEntry: this.#writes.length });
     if (this.#batch.length >= this.#options.writeBatchMaxBytes) this.flush();
     else if (!this.#isFlushScheduled) {

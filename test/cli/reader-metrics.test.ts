@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import { SILENT_LOGGER } from "../../src/base/index.ts";
 import { ReaderMetricsPoller } from "../../src/cli/server/reader-metrics.ts";
 import { METRIC_CATALOG, MetricRegistry } from "../../src/metrics/index.ts";
-import { type ReaderMetrics, REQUEST_DURATION_BUCKETS_SECONDS } from "../../src/server/index.ts";
+import type { ReaderMetrics } from "../../src/server/index.ts";
+import { REQUEST_DURATION_BUCKETS_SECONDS } from "../../src/service/index.ts";
 
 function reader(scale: number): ReaderMetrics {
   const buckets = new Array<number>(REQUEST_DURATION_BUCKETS_SECONDS.length + 1).fill(0);
@@ -36,6 +37,7 @@ function reader(scale: number): ReaderMetrics {
     waitingReads: 1,
     queuedAnswerBytes: 0,
     engine: { queries: scale },
+    edge: null,
   };
 }
 

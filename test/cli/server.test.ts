@@ -138,6 +138,7 @@ describe("a running node", () => {
   it("a second node on its directories is refused, and says by whom they are held", async () => {
     const { code, talk } = await run([
       "-server.http-listen-port=0",
+      "-server.grpc-listen-port=0",
       "-hearth.websocket-listen-port=0",
       `-metastore.data-dir=${join(directory, "data")}`,
       `-metastore.raft.dir=${join(directory, "raft")}`,
@@ -163,6 +164,7 @@ describe("a running node", () => {
     const websocket = await run([
       ...directories,
       "-server.http-listen-port=0",
+      "-server.grpc-listen-port=0",
       "-hearth.websocket-listen-address=127.0.0.1",
       `-hearth.websocket-listen-port=${port(server.endpoint)}`,
     ]);
@@ -211,6 +213,7 @@ describe("readiness of a start", () => {
       [
         inRoot("bin", "hearth.js"),
         "-server.http-listen-port=0",
+        "-server.grpc-listen-port=0",
         "-hearth.websocket-listen-port=0",
         "-hearth.websocket-listen-address=127.0.0.1",
         "-server.http-listen-address=127.0.0.1",
@@ -254,6 +257,7 @@ describe("a start that is given up", () => {
       [
         inRoot("bin", "hearth.js"),
         "-server.http-listen-port=0",
+        "-server.grpc-listen-port=0",
         "-hearth.websocket-listen-port=0",
         `-metastore.data-dir=${join(directory, "data")}`,
         `-metastore.raft.dir=${join(directory, "raft")}`,

@@ -32,6 +32,8 @@ import {
   type ChunkSink,
   Inspector,
   type MainLink,
+  type MemberCall,
+  type MemberCallResult,
   type Proposal,
   type ProposalResult,
   type QueryPort,
@@ -130,6 +132,12 @@ export class FakeMain implements MainLink {
     return () => {
       poll.isGone = true;
     };
+  }
+
+  readonly memberCalls: { call: MemberCall; done: (result: MemberCallResult) => void }[] = [];
+
+  memberCall(call: MemberCall, done: (result: MemberCallResult) => void): void {
+    this.memberCalls.push({ call, done });
   }
 
   nodeInfo(done: (json: string) => void): void {

@@ -94,6 +94,7 @@ export class SimReaderThread {
       propose: refuse,
       nodeInfo: refuse,
       pollCompaction: refuse,
+      memberCall: refuse,
       readIndex: (done) =>
         this.#hop(() => this.#modules.replica.readIndex((result) => this.#hopWith(result, done))),
     };

@@ -24,6 +24,8 @@ export interface ServerProcess {
   readonly endpoint: string;
   /** "http://127.0.0.1:port". */
   readonly httpUrl: string;
+  /** "127.0.0.1:port" of gRPC; another one after each start. */
+  readonly grpcAddress: string;
   readonly pid: number;
   /** Signal or status once the process has ended, else null. */
   readonly ended: string | number | null;
@@ -49,6 +51,7 @@ const OUTPUT_MAX_CHARS = 16_384;
 /** Starts a server and waits until it is ready. Errors: carries what the server said. */
 export async function startServer(options: ServerOptions): Promise<ServerProcess> {
   const [port, httpPort] = options.ports ?? (await findFreePorts(2));
+  const [grpcPort] = await findFreePorts(1);
   const child = spawn(
     process.execPath,
     [
@@ -58,6 +61,8 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
       `-server.http-listen-port=${httpPort}`,
       "-hearth.websocket-listen-address=127.0.0.1",
       `-hearth.websocket-listen-port=${port}`,
+      "-server.grpc-listen-address=127.0.0.1",
+      `-server.grpc-listen-port=${grpcPort}`,
       `-metastore.data-dir=${join(options.directory, "data")}`,
       `-metastore.raft.dir=${join(options.directory, "raft")}`,
       // Nobody looks for a lone node of a test.
@@ -80,6 +85,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   const server: ServerProcess = {
     endpoint: `127.0.0.1:${port}`,
     httpUrl: `http://127.0.0.1:${httpPort}`,
+    grpcAddress: `127.0.0.1:${grpcPort}`,
     pid: child.pid as number,
     get ended() {
       return child.signalCode ?? child.exitCode;

@@ -12,6 +12,7 @@ export interface DevNode {
   readonly directory: string;
   readonly httpPort: number;
   readonly websocketPort: number;
+  readonly grpcPort: number;
   readonly peerPort: number;
 }
 
@@ -19,6 +20,7 @@ const HOST = "127.0.0.1";
 const PLAN_FILE = "dev.json";
 /** Of node 0; the others follow in tens. */
 const PEER_PORT = 9_099;
+const GRPC_PORT = 9_095;
 const PORT_STEP = 10;
 
 export function httpUrl({ httpPort }: DevNode): string {
@@ -60,6 +62,7 @@ export async function planNodes(wish: DevWish): Promise<readonly DevNode[]> {
       directory: join(directory, name),
       httpPort: await claim(base),
       websocketPort: await claim(base + 1),
+      grpcPort: await claim(GRPC_PORT + i * PORT_STEP),
       peerPort: await claim(PEER_PORT + i * PORT_STEP),
     });
   }
@@ -70,7 +73,9 @@ export async function planNodes(wish: DevWish): Promise<readonly DevNode[]> {
 
 function plannedBefore(file: string, nodeCount: number): readonly DevNode[] {
   const nodes = JSON.parse(readFileSync(file, "utf8")) as readonly DevNode[];
-  if (nodes.length === nodeCount) return nodes;
+  // Directories from before gRPC was served have no port for it.
+  if (nodes.length === nodeCount)
+    return nodes.map((node) => ({ ...node, grpcPort: node.grpcPort ?? 0 }));
   throw new UsageError(
     `${file} is of ${nodes.length} nodes, not of ${nodeCount}`,
     `Write --nodes ${nodes.length}, or name another directory`,
@@ -111,6 +116,8 @@ export function serverFlags(node: DevNode, all: readonly DevNode[]): string[] {
     `-metastore.data-dir=${join(node.directory, "data")}`,
     `-server.http-listen-address=${HOST}`,
     `-server.http-listen-port=${node.httpPort}`,
+    `-server.grpc-listen-address=${HOST}`,
+    `-server.grpc-listen-port=${node.grpcPort}`,
     `-hearth.websocket-listen-address=${HOST}`,
     `-hearth.websocket-listen-port=${node.websocketPort}`,
     // Nobody balances load to these: ready means ready.

@@ -3,7 +3,7 @@ import type { Config } from "../../config/index.ts";
 import type { NodeState } from "./node-state.ts";
 
 /** Lines for stderr. */
-export function bannerLines(config: Config, state: NodeState): string[] {
+export function bannerLines(config: Config, state: NodeState, grpc: string): string[] {
   const http = `http://${reachable(state.httpAddress)}`;
   const websocket =
     state.websocketAddress === null ? "-" : `ws://${reachable(state.websocketAddress)}`;
@@ -14,6 +14,7 @@ export function bannerLines(config: Config, state: NodeState): string[] {
     "  Hearth is running",
     `  http       ${http}    status, metrics, API`,
     `  websocket  ${websocket}    binary protocol for clients`,
+    `  grpc       ${reachable(grpc)}    for other components of Pyroscope`,
     `  index      ${config.node.dataDirectory}`,
     `  log        ${config.node.logDirectory}`,
     "",

@@ -27,3 +27,9 @@ export function reachableAt(address: string, advertised: string): string {
   const name = advertised.replace(/:\d+$/, "");
   return address.replace(/^(0\.0\.0\.0|\[::\])(?=:)/, name);
 }
+
+/** An IPv6 address needs brackets before a port; an empty one stands for every interface. */
+export function bracketed(host: string): string {
+  if (host === "") return "0.0.0.0";
+  return host.includes(":") ? `[${host}]` : host;
+}

@@ -13,6 +13,7 @@ import type { ListeningAddress, ReaderPool } from "../../server/index.ts";
 import type { ClusterControl, ClusterView } from "../../service/index.ts";
 import type { StateChecks, StateMachine } from "../../state/index.ts";
 import type { ConsistencyWatch } from "./consistency.ts";
+import { bracketed } from "./listen-host.ts";
 
 /** What the poller of reader metrics knows beside the metrics. */
 export interface ReaderCounts {
@@ -319,12 +320,6 @@ export class NodeState {
 
 function sinceOrZero(sinceMs: number | null, nowMs: number): number {
   return sinceMs === null ? 0 : nowMs - sinceMs;
-}
-
-/** An IPv6 address needs brackets before a port; an empty one stands for every interface. */
-function bracketed(host: string): string {
-  if (host === "") return "0.0.0.0";
-  return host.includes(":") ? `[${host}]` : host;
 }
 
 /** Some configuration of the log has the node among its members. */

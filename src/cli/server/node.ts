@@ -45,6 +45,7 @@ import {
 import { logFilesDirectory } from "./directories.ts";
 import { NodeCompaction } from "./compaction.ts";
 import { ConsistencyWatch } from "./consistency.ts";
+import { NodeGrpc } from "./grpc.ts";
 import { handOver } from "./hand-over.ts";
 import { claimIdentity } from "./identity.ts";
 import { observeLogWrite, timedState } from "./instruments.ts";
@@ -128,13 +129,18 @@ export class HearthNode {
     await run("opening the http api", () => this.#openApi());
     this.#introduce();
     this.state.running();
+    this.#parts.grpc?.setHealth("serving");
     void this.#parts.peers?.promoteWhenJoined();
     this.#logger.info("node is serving", { ms: steps.elapsedMs, ...this.addresses });
   }
 
   /** Where people and programs find the node. */
-  get addresses(): { readonly http: string; readonly websocket: string } {
-    return { http: this.state.httpAddress, websocket: this.state.websocketAddress ?? "" };
+  get addresses(): { readonly http: string; readonly websocket: string; readonly grpc: string } {
+    return {
+      http: this.state.httpAddress,
+      websocket: this.state.websocketAddress ?? "",
+      grpc: this.#parts.grpc?.address ?? "",
+    };
   }
 
   /** Takes the node down in order. Repeating it is harmless; never rejects, every failure is in the log. */
@@ -331,6 +337,7 @@ export class HearthNode {
       },
       onChanged: () => {
         peers.changed();
+        this.#parts.grpc?.changed();
         this.state.memberChanged();
       },
       onFatal,
@@ -363,17 +370,21 @@ export class HearthNode {
 
   async #startReaders(): Promise<void> {
     const { metrics, version, onFatal } = this.#modules;
-    const { peers, identity } = built(this.#parts, "peers", "identity");
+    const { peers, identity, replica } = built(this.#parts, "peers", "identity", "replica");
     const { node, readers, storage } = this.#config;
     const compaction = this.#startCompaction(peers);
     this.#parts.duties = await NodeDuties.open(this.#config, {
-      ...built(this.#parts, "replica"),
+      replica,
       metrics,
       logger: this.#logger.child("duty"),
     });
+    const grpc = await NodeGrpc.open(this.#config, { peers, replica, version });
+    this.#parts.grpc = grpc;
     const pool = new ReaderPool(await serverOptions(this.#config), {
       proposer: peers.proposer,
       polls: compaction.polls,
+      members: grpc.members,
+      edge: grpc.edge,
       sharedState: this.state.sharedState,
       identity: { nodeId: node.serverId, clusterId: identity.clusterId, version },
       database: { directory: node.dataDirectory, mapSizeBytes: storage.indexMapBytes },
@@ -387,6 +398,7 @@ export class HearthNode {
     });
     this.#parts.pool = pool;
     const address: ListeningAddress = await pool.start();
+    grpc.attach(pool);
     this.state.attachPool(pool, address);
     this.#parts.poller = this.state.poller = new ReaderMetricsPoller({
       metrics,

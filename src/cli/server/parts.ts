@@ -10,6 +10,7 @@ import type { AdminServer } from "./admin-server.ts";
 import type { NodeCompaction } from "./compaction.ts";
 import type { ConsistencyWatch } from "./consistency.ts";
 import type { NodeDuties } from "./duties.ts";
+import type { NodeGrpc } from "./grpc.ts";
 import type { Identity } from "./identity.ts";
 import type { Peers } from "./peers.ts";
 import type { ReaderMetricsPoller } from "./reader-metrics.ts";
@@ -31,6 +32,7 @@ export interface Parts {
   duties?: NodeDuties;
   /** Stops following the demand of readers. */
   demand?: () => void;
+  grpc?: NodeGrpc;
   pool?: ReaderPool;
   poller?: ReaderMetricsPoller;
   client?: HearthClient;

@@ -13,11 +13,13 @@ import {
   REQUEST_SECONDS_BUCKETS,
   type ThreadSeries,
 } from "../../metrics/index.ts";
+import type { ReaderMetrics } from "../../server/index.ts";
 import {
-  type ReaderMetrics,
+  type EdgeMetrics,
   REQUEST_DURATION_BUCKETS_SECONDS,
   type RequestDuration,
-} from "../../server/index.ts";
+  type RequestMetrics,
+} from "../../service/index.ts";
 
 /** A scrape is a few seconds old at most; shorter polls would only cost the threads time. */
 const POLL_INTERVAL_MS = 2_000;
@@ -84,6 +86,12 @@ export class ReaderMetricsPoller {
     const protocol = "websocket";
     this.#connectionCount = sum(readers, (reader) => reader.connections);
     metrics.set("hearth_connections", this.#connectionCount, { protocol });
+    const edges = edgesOf(readers);
+    for (const name of protocolsOf(edges)) {
+      const own = edges.filter((edge) => edge.protocol === name);
+      metrics.set("hearth_connections", total(own, "connections"), { protocol: name });
+      metrics.set("hearth_in_flight_requests", total(own, "inFlight"), { protocol: name });
+    }
     metrics.set(
       "hearth_waiting_reads",
       sum(readers, (reader) => reader.waitingReads),
@@ -100,35 +108,28 @@ export class ReaderMetricsPoller {
   }
 
   #takeCounters(readers: readonly ReaderMetrics[], protocol: string): void {
-    const counted: readonly (readonly [name: string, labels: Labels, total: number])[] = [
-      [
-        "hearth_connections_opened_total",
-        { protocol },
-        sum(readers, (reader) => reader.connectionsOpened),
-      ],
-      [
-        "hearth_request_bytes_total",
-        { protocol, direction: "in" },
-        sum(readers, (reader) => reader.receivedBytes),
-      ],
-      [
-        "hearth_request_bytes_total",
-        { protocol, direction: "out" },
-        sum(readers, (reader) => reader.sentBytes),
-      ],
+    const counted: Counted[] = [
+      ...traffic(readers, protocol),
       ["hearth_write_batches_total", {}, sum(readers, (reader) => reader.writeBatches)],
-      ...rejections(readers, protocol),
-      ...requests(readers, protocol),
       ...engineCounters(readers),
     ];
-    for (const [name, labels, total] of counted) this.#addDifference(name, labels, total);
-    this.#addDurations(readers);
+    this.#addDurations(readers, (duration) => durationLabels("WebSocket", duration));
+    const edges = edgesOf(readers);
+    for (const name of protocolsOf(edges)) {
+      const own = edges.filter((edge) => edge.protocol === name);
+      counted.push(...traffic(own, name));
+      this.#addDurations(own, (duration) => durationLabels(METHODS[name] ?? name, duration));
+    }
+    for (const [name, labels, count] of counted) this.#addDifference(name, labels, count);
   }
 
-  #addDurations(readers: readonly ReaderMetrics[]): void {
+  #addDurations(
+    threads: readonly RequestMetrics[],
+    labelsOf: (duration: RequestDuration) => Labels,
+  ): void {
     const series = new Map<string, { buckets: number[]; sum: number; labels: Labels }>();
-    for (const duration of readers.flatMap((reader) => reader.durations)) {
-      const labels = durationLabels(duration);
+    for (const duration of threads.flatMap((thread) => thread.durations)) {
+      const labels = labelsOf(duration);
       const key = JSON.stringify(labels);
       const known = series.get(key) ?? {
         buckets: new Array<number>(REQUEST_SECONDS_BUCKETS.length + 1).fill(0),
@@ -139,35 +140,62 @@ export class ReaderMetricsPoller {
       known.sum += duration.sumSeconds;
       series.set(key, known);
     }
-    for (const { labels, buckets, sum: total } of series.values()) {
+    for (const { labels, buckets, sum: seconds } of series.values()) {
       const name = "pyroscope_request_duration_seconds";
       const key = `${name}${JSON.stringify(labels)}`;
       const increase: ThreadSeries = {
         name,
         labels,
         buckets: buckets.map((count, i) => this.#difference(`${key}#${i}`, count)),
-        sum: this.#difference(`${key}#sum`, total),
+        sum: this.#difference(`${key}#sum`, seconds),
       };
       this.#modules.metrics.merge(increase);
     }
   }
 
-  #addDifference(name: string, labels: Labels, total: number): void {
-    const difference = this.#difference(`${name}${JSON.stringify(labels)}`, total);
+  #addDifference(name: string, labels: Labels, count: number): void {
+    const difference = this.#difference(`${name}${JSON.stringify(labels)}`, count);
     if (difference > 0) this.#modules.metrics.add(name, labels, difference);
   }
 
   /** What came since the last complete poll. */
-  #difference(key: string, total: number): number {
+  #difference(key: string, count: number): number {
     const before = this.#totals.get(key) ?? 0;
-    this.#totals.set(key, total);
-    return Math.max(0, total - before);
+    this.#totals.set(key, count);
+    return Math.max(0, count - before);
   }
 }
 
-function durationLabels(duration: RequestDuration): Labels {
+/** Values of the `method` label by protocol, as the reference has them. */
+const METHODS: Readonly<Record<string, string>> = { grpc: "gRPC" };
+
+function durationLabels(method: string, duration: RequestDuration): Labels {
   const route = ROUTES[duration.route] ?? duration.route;
-  return { method: "WebSocket", route, status_code: duration.outcome, ws: "true" };
+  const ws = String(method === "WebSocket");
+  return { method, route, status_code: duration.outcome, ws };
+}
+
+function edgesOf(readers: readonly ReaderMetrics[]): EdgeMetrics[] {
+  return readers.flatMap(({ edge }) => (edge === null ? [] : [edge]));
+}
+
+function protocolsOf(edges: readonly EdgeMetrics[]): Set<string> {
+  return new Set(edges.map(({ protocol }) => protocol));
+}
+
+/** What threads count of one protocol. */
+type Traffic = RequestMetrics &
+  Pick<EdgeMetrics, "connectionsOpened" | "receivedBytes" | "sentBytes">;
+
+function traffic(threads: readonly Traffic[], protocol: string): Counted[] {
+  const bytes = "hearth_request_bytes_total";
+  return [
+    ["hearth_connections_opened_total", { protocol }, total(threads, "connectionsOpened")],
+    [bytes, { protocol, direction: "in" }, total(threads, "receivedBytes")],
+    [bytes, { protocol, direction: "out" }, total(threads, "sentBytes")],
+    ...rejections(threads, protocol),
+    ...requests(threads, protocol),
+  ];
 }
 
 /** Fine buckets into the reference's: each goes where all of it fits. */
@@ -183,35 +211,35 @@ function addBuckets(target: number[], source: readonly number[]): void {
 
 type Counted = readonly [name: string, labels: Labels, total: number];
 
-function rejections(readers: readonly ReaderMetrics[], protocol: string): Counted[] {
-  const totals = sumRecords(readers.map((reader) => reader.rejected));
-  return Object.entries(totals).map(([reason, total]) => [
+function rejections(threads: readonly RequestMetrics[], protocol: string): Counted[] {
+  const totals = sumRecords(threads.map((thread) => thread.rejected));
+  return Object.entries(totals).map(([reason, count]) => [
     "hearth_requests_rejected_total",
     { protocol, reason },
-    total,
+    count,
   ]);
 }
 
-function requests(readers: readonly ReaderMetrics[], protocol: string): Counted[] {
+function requests(threads: readonly RequestMetrics[], protocol: string): Counted[] {
   const totals: Record<string, number> = {};
-  for (const { route, code, count } of readers.flatMap((reader) => reader.requests)) {
+  for (const { route, code, count } of threads.flatMap((thread) => thread.requests)) {
     const key = `${route} ${code}`;
     totals[key] = (totals[key] ?? 0) + count;
   }
-  return Object.entries(totals).map(([key, total]) => {
+  return Object.entries(totals).map(([key, count]) => {
     const [route = "", code = "0"] = key.split(" ");
     const name = code === "0" ? "ok" : errorCodeFromNumber(Number(code));
-    return ["hearth_requests_total", { protocol, route, code: name }, total];
+    return ["hearth_requests_total", { protocol, route, code: name }, count];
   });
 }
 
 /** The engine's own counters: a closed set of names, each a label value. */
 function engineCounters(readers: readonly ReaderMetrics[]): Counted[] {
   const totals = sumRecords(readers.map((reader) => reader.engine));
-  return Object.entries(totals).map(([what, total]) => [
+  return Object.entries(totals).map(([what, count]) => [
     "hearth_query_engine_total",
     { what },
-    total,
+    count,
   ]);
 }
 
@@ -223,6 +251,14 @@ function sumRecords(records: readonly Readonly<Record<string, number>>[]): Recor
   return totals;
 }
 
+/** Sum of a numeric field. */
+function total<Field extends string>(
+  items: readonly Readonly<Record<Field, number>>[],
+  field: Field,
+): number {
+  return items.reduce((all, item) => all + item[field], 0);
+}
+
 function sum(readers: readonly ReaderMetrics[], of: (reader: ReaderMetrics) => number): number {
-  return readers.reduce((total, reader) => total + of(reader), 0);
+  return readers.reduce((all, reader) => all + of(reader), 0);
 }

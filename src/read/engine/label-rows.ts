@@ -5,7 +5,7 @@
  * bytes do, which two decoded strings would not (8.4), and non-ASCII text needs no decoding at all.
  */
 
-import { LabelsChunkWriter } from "../../protocol/index.ts";
+import { type ByteSink, LabelsChunkWriter, putLabelsRow } from "../../protocol/index.ts";
 import type { ChunkSink } from "./plan-emitter.ts";
 import { TupleSet } from "./tuple-set.ts";
 
@@ -79,6 +79,22 @@ export class LabelRows {
       }
     }
     sink(writer.finish(options.appliedIndex), true);
+  }
+
+  /** Appends all rows in order, each as an element of field 1 of QueryMetadataLabelsResponse. */
+  writeProto(sink: ByteSink): void {
+    const names = this.#names.map((name) => Buffer.from(name));
+    const width = names.length;
+    const sorted = this.#sortedRows();
+    for (let i = 0; i < sorted.length; i += width) {
+      putLabelsRow(sink, names, (column) => {
+        const number = sorted[i + column] as number;
+        return (this.#sources[number] as Buffer).subarray(
+          this.#bounds[2 * number],
+          this.#bounds[2 * number + 1],
+        );
+      });
+    }
   }
 
   #startChunk(writer: LabelsChunkWriter, refs: Int32Array): void {

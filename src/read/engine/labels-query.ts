@@ -34,14 +34,25 @@ export interface LabelsQueryOptions {
 const STRING_MASK = (1 << STRINGS_PER_CHUNK_SHIFT) - 1;
 const KEY_MASK = (1 << KEYS_PER_CHUNK_SHIFT) - 1;
 
-/** Answers one query. `query.labels` is not empty. */
+/** Answers one query. */
 export function runLabelsQuery(
   query: PreparedQuery,
   options: LabelsQueryOptions,
   modules: LabelsQueryModules,
   answer: { readonly sink: ChunkSink; readonly appliedIndex: number },
 ): void {
+  const rows = collectLabelRows(query, options, modules);
+  rows.send(answer.sink, { chunkBytes: options.chunkBytes, appliedIndex: answer.appliedIndex });
+}
+
+/** The rows of a query; none when it asks for no labels, without a look at the data. */
+export function collectLabelRows(
+  query: PreparedQuery,
+  options: Pick<LabelsQueryOptions, "answerMaxBytes">,
+  modules: LabelsQueryModules,
+): LabelRows {
   const rows = new LabelRows(query.labels);
+  if (query.labels.length === 0) return rows;
   for (const owner of query.owners) {
     const tenant = modules.catalog.findTenant(owner);
     if (tenant < 0) continue;
@@ -51,7 +62,7 @@ export function runLabelsQuery(
     searchOwner(shards, query, rows, { options, modules });
   }
   modules.counters.labelRows += rows.count;
-  rows.send(answer.sink, { chunkBytes: options.chunkBytes, appliedIndex: answer.appliedIndex });
+  return rows;
 }
 
 function isInside(shard: ShardRecord, range: TimeRange): boolean {
@@ -65,7 +76,10 @@ function searchOwner(
   {
     options,
     modules,
-  }: { readonly options: LabelsQueryOptions; readonly modules: LabelsQueryModules },
+  }: {
+    readonly options: Pick<LabelsQueryOptions, "answerMaxBytes">;
+    readonly modules: LabelsQueryModules;
+  },
 ): void {
   const sources = new Map<number, LabelSource>();
   for (const shard of shards) {

@@ -8,7 +8,7 @@ import { dataLoss } from "./data-loss.ts";
 import type { DictionaryCache } from "./dictionary.ts";
 import type { ReadCounters } from "./explain.ts";
 import type { EntryAsker, EntryEmitter } from "./entry-emitter.ts";
-import type { PlanEmitter } from "./plan-emitter.ts";
+import type { BlockTarget, PlanEmitter } from "./plan-emitter.ts";
 
 /** What GetBlockMetadata asks for. */
 export interface BlockListParams {
@@ -103,9 +103,19 @@ export class Lookups {
     emitter.begin((chunk, isLast) => asker.chunk(chunk, isLast), appliedIndex);
     for (let at = offset; at < ids.length; at += ULID_BYTES) {
       const shard = this.#findShard(tenant, list, at);
-      if (shard !== null) this.#writeBlock(shard, ids, at);
+      if (shard !== null) this.#writeBlock(shard, ids, at, emitter);
     }
     emitter.end();
+  }
+
+  /** Gives the blocks that exist to the target: whole, in request order, repeats included. */
+  visitBlocks(list: BlockListParams, target: BlockTarget): void {
+    const { ids } = list;
+    const tenant = this.#modules.catalog.findTenant(list.tenant);
+    for (let at = 0; at < ids.length; at += ULID_BYTES) {
+      const shard = this.#findShard(tenant, list, at);
+      if (shard !== null) this.#writeBlock(shard, ids, at, target);
+    }
   }
 
   #findShard(tenant: number, list: BlockListParams, offset: number): ShardRecord | null {
@@ -123,8 +133,8 @@ export class Lookups {
     return bytes;
   }
 
-  #writeBlock(shard: ShardRecord, ids: Uint8Array, offset: number): void {
-    const { db, dictionaries, emitter } = this.#modules;
+  #writeBlock(shard: ShardRecord, ids: Uint8Array, offset: number, target: BlockTarget): void {
+    const { db, dictionaries } = this.#modules;
     const size = this.#readEntry(shard, ids, offset);
     if (size < 0) return;
     this.#copy.reset();
@@ -132,7 +142,7 @@ export class Lookups {
     this.#entry.bind(this.#copy);
     this.#entry.reset(0, size);
     const source = { dictionary: dictionaries.open(shard.dictionary), projection: ALL_LABELS };
-    emitter.addBlock(
+    target.addBlock(
       this.#entry,
       source,
       this.#firstPositions(this.#entry.rowsCount),

@@ -38,6 +38,18 @@ export interface Source {
   readonly projection: Projection;
 }
 
+/** Takes the blocks of an answer one by one. */
+export interface BlockTarget {
+  /** Adds a block with the datasets at `positions[first, end)`; see PlanEmitter. */
+  addBlock(
+    entry: EntryReader,
+    source: Source,
+    positions: Uint32Array,
+    first: number,
+    end: number,
+  ): void;
+}
+
 export interface PlanEmitterOptions {
   readonly answerMaxBytes: number;
   readonly chunkBytes: number;
@@ -47,7 +59,7 @@ const STRING_MASK = (1 << STRINGS_PER_CHUNK_SHIFT) - 1;
 const KEY_MASK = (1 << KEYS_PER_CHUNK_SHIFT) - 1;
 
 /** One per thread; `begin`, blocks, `end`. */
-export class PlanEmitter {
+export class PlanEmitter implements BlockTarget {
   readonly #options: PlanEmitterOptions;
   readonly #counters: ReadCounters;
   readonly #writer = new PlanChunkWriter();

@@ -9,7 +9,7 @@ import { type Catalog, overlaps, type ShardRecord, type TimeRange } from "./cand
 import { dataLoss } from "./data-loss.ts";
 import type { DictionaryCache } from "./dictionary.ts";
 import type { ReadCounters } from "./explain.ts";
-import type { PlanEmitter, Source } from "./plan-emitter.ts";
+import type { BlockTarget, Source } from "./plan-emitter.ts";
 import { type DatasetQuery, hasBit, type Resolution, type Resolver } from "./resolver.ts";
 import { RowList } from "./row-list.ts";
 import { SetEvaluator } from "./set-evaluator.ts";
@@ -30,7 +30,6 @@ export interface PlanQueryModules {
   readonly dictionaries: DictionaryCache;
   readonly resolver: Resolver;
   readonly shardRows: ShardRows;
-  readonly emitter: PlanEmitter;
   readonly counters: ReadCounters;
 }
 
@@ -57,13 +56,16 @@ export class PlanQuery {
   readonly #entry = new EntryReader();
   #positions = new Uint32Array(256);
   #positionsCount = 0;
+  /** Where the blocks of the query under way go. */
+  #target: BlockTarget = NOWHERE;
 
   constructor(modules: PlanQueryModules) {
     this.#modules = modules;
   }
 
-  /** Writes the answer into the emitter, which has begun. */
-  run(query: PreparedQuery): void {
+  /** Writes the answer into the target, which has begun. */
+  run(query: PreparedQuery, target: BlockTarget): void {
+    this.#target = target;
     const { catalog, counters } = this.#modules;
     for (const owner of query.owners) {
       const tenant = catalog.findTenant(owner);
@@ -121,7 +123,7 @@ export class PlanQuery {
       const entry = this.#readEntry(shard, i);
       this.#positionsCount = 0;
       for (; i < end; i++) this.#addPosition(entry, rows.position(i), rows.key(i));
-      this.#modules.emitter.addBlock(entry, source, this.#positions, 0, this.#positionsCount);
+      this.#target.addBlock(entry, source, this.#positions, 0, this.#positionsCount);
       if (++blocks % BLOCKS_PER_CHECKPOINT === 0) query.checkpoint();
     }
   }
@@ -223,10 +225,12 @@ export class PlanQuery {
     entry.bind(this.#batch);
     for (const { offset, size, first, end } of this.#batchEntries) {
       entry.reset(offset, size);
-      this.#modules.emitter.addBlock(entry, source, this.#positions, first, end);
+      this.#target.addBlock(entry, source, this.#positions, first, end);
     }
   }
 }
+
+const NOWHERE: BlockTarget = { addBlock: () => {} };
 
 interface ShardSource extends Source {
   readonly resolution: Resolution;

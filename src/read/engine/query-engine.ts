@@ -5,17 +5,17 @@
 
 import { assert, invalidArgument, isHearthError } from "../../base/index.ts";
 import { APPLIED_RECORD, type IndexDatabase, META_KEYS } from "../../db/index.ts";
-import { LIMITS } from "../../protocol/index.ts";
+import { type ByteSink, LIMITS } from "../../protocol/index.ts";
 import { QUERY_ENGINE_DEFAULTS, type QueryEngineOptions } from "../options.ts";
 import { Catalog } from "./candidates.ts";
 import { DictionaryCache } from "./dictionary.ts";
 import { EntryEmitter } from "./entry-emitter.ts";
 import { createReadCounters, type ReadCounters } from "./explain.ts";
-import { LabelRows } from "./label-rows.ts";
-import { type LabelsQueryModules, runLabelsQuery } from "./labels-query.ts";
+import { collectLabelRows, type LabelsQueryModules, runLabelsQuery } from "./labels-query.ts";
 import { type BlockAsker, type BlockListParams, Lookups, type TenantStats } from "./lookups.ts";
 import { type ChunkSink, PlanEmitter } from "./plan-emitter.ts";
 import { PlanQuery, type PreparedQuery } from "./plan-query.ts";
+import { ProtoEmitter } from "./proto-emitter.ts";
 import { Resolver } from "./resolver.ts";
 import { compileSelector } from "./selector.ts";
 import { ShardRows } from "./shard-rows.ts";
@@ -38,6 +38,13 @@ export interface QueryParams {
  */
 export type Checkpoint = () => void;
 
+/** Where an answer in protobuf goes: a whole message, appended to the sink. */
+export interface ProtoAnswer {
+  readonly sink: ByteSink;
+  /** Largest message that its asker takes, bytes; the engine's own limit holds besides. */
+  readonly maxBytes: number;
+}
+
 const KEEP_GOING: Checkpoint = () => {};
 
 /** What answers queries over one content of the index, and all that is remembered of it. */
@@ -47,6 +54,7 @@ interface EngineParts {
   readonly catalog: Catalog;
   readonly dictionaries: DictionaryCache;
   readonly emitter: PlanEmitter;
+  readonly protoEmitter: ProtoEmitter;
   readonly plan: PlanQuery;
   readonly lookups: Lookups;
   readonly labels: LabelsQueryModules;
@@ -69,6 +77,7 @@ function createParts(
     catalog,
     dictionaries,
     emitter,
+    protoEmitter: new ProtoEmitter(counters),
     plan: new PlanQuery({ ...shared, resolver, shardRows }),
     lookups: new Lookups({ ...shared, entries }),
     labels: { catalog, dictionaries, resolver, shardRows, counters },
@@ -124,8 +133,21 @@ export class QueryEngine {
     const query = prepare(params, checkpoint);
     this.#read(({ emitter, plan }) => {
       emitter.begin(sink, this.#appliedIndex);
-      plan.run(query);
+      plan.run(query, emitter);
       emitter.end();
+    });
+  }
+
+  /** As queryMetadata, with the answer as a QueryMetadataResponse. After an error the sink holds what was written. */
+  queryMetadataProto(
+    params: QueryParams,
+    { sink, maxBytes }: ProtoAnswer,
+    checkpoint: Checkpoint = KEEP_GOING,
+  ): void {
+    const query = prepare(params, checkpoint);
+    this.#read(({ protoEmitter, plan }) => {
+      protoEmitter.begin(sink, Math.min(maxBytes, this.#options.answerMaxBytes));
+      plan.run(query, protoEmitter);
     });
   }
 
@@ -137,9 +159,20 @@ export class QueryEngine {
   ): void {
     const query = prepare(params, checkpoint);
     this.#read(({ labels }) => {
-      const answer = { sink, appliedIndex: this.#appliedIndex };
-      if (query.labels.length > 0) runLabelsQuery(query, this.#options, labels, answer);
-      else new LabelRows([]).send(sink, { ...this.#options, appliedIndex: this.#appliedIndex });
+      runLabelsQuery(query, this.#options, labels, { sink, appliedIndex: this.#appliedIndex });
+    });
+  }
+
+  /** As queryMetadataLabels, with the answer as a QueryMetadataLabelsResponse. */
+  queryMetadataLabelsProto(
+    params: QueryParams,
+    { sink, maxBytes }: ProtoAnswer,
+    checkpoint: Checkpoint = KEEP_GOING,
+  ): void {
+    const query = prepare(params, checkpoint);
+    this.#read(({ labels }) => {
+      const answerMaxBytes = Math.min(maxBytes, this.#options.answerMaxBytes);
+      collectLabelRows(query, { answerMaxBytes }, labels).writeProto(sink);
     });
   }
 
@@ -161,6 +194,14 @@ export class QueryEngine {
       this.#noteFailure(error);
       throw error;
     }
+  }
+
+  /** As getBlockMetadata, with the answer as a GetBlockMetadataResponse. */
+  getBlockMetadataProto(list: BlockListParams, { sink, maxBytes }: ProtoAnswer): void {
+    this.#read(({ protoEmitter, lookups }) => {
+      protoEmitter.begin(sink, Math.min(maxBytes, this.#options.answerMaxBytes));
+      lookups.visitBlocks(list, protoEmitter);
+    });
   }
 
   /** All owners but the anonymous one, in bytes order. */

@@ -32,7 +32,7 @@ export interface TestClusterOptions {
 const START_LIMIT_MS = 60_000;
 const LEADER_LIMIT_MS = 30_000;
 const POLL_MS = 15;
-const PORTS_PER_NODE = 3;
+const PORTS_PER_NODE = 4;
 
 export class TestCluster {
   readonly nodes: TestNode[] = [];
@@ -150,7 +150,7 @@ export class TestCluster {
     ports: readonly number[],
   ): Promise<{ readonly node: TestNode; readonly advertised: string }> {
     const { directory, flags = [], entry, openProxy } = this.#options;
-    const [peer, http, websocket] = ports as [number, number, number];
+    const [peer, http, websocket, grpc] = ports as [number, number, number, number];
     const advertisedPort = openProxy === undefined ? peer : await openProxy(serverId, peer);
     const advertised = `127.0.0.1:${advertisedPort}`;
     const peerFlags = [
@@ -162,7 +162,7 @@ export class TestCluster {
       peerAddress: advertised,
       serverId,
       directory: join(directory, serverId),
-      ports: { peer, http, websocket },
+      ports: { peer, http, websocket, grpc },
       flags: [...peerFlags, ...flags],
       entry,
     });

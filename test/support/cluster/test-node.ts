@@ -14,6 +14,7 @@ export interface NodePorts {
   readonly peer: number;
   readonly http: number;
   readonly websocket: number;
+  readonly grpc: number;
 }
 
 export interface TestNodeOptions {
@@ -91,6 +92,10 @@ export class TestNode {
     return `127.0.0.1:${this.ports.websocket}`;
   }
 
+  get grpcAddress(): string {
+    return `127.0.0.1:${this.ports.grpc}`;
+  }
+
   get httpUrl(): string {
     return `http://127.0.0.1:${this.ports.http}`;
   }
@@ -134,7 +139,7 @@ export class TestNode {
   /** Starts the process; does not wait for anything. */
   start(): void {
     if (this.isRunning) throw new Error(`${this.serverId} runs already`);
-    const { http, websocket } = this.ports;
+    const { http, websocket, grpc } = this.ports;
     const child = spawn(
       process.execPath,
       [
@@ -144,6 +149,8 @@ export class TestNode {
         `-server.http-listen-port=${http}`,
         "-hearth.websocket-listen-address=127.0.0.1",
         `-hearth.websocket-listen-port=${websocket}`,
+        "-server.grpc-listen-address=127.0.0.1",
+        `-server.grpc-listen-port=${grpc}`,
         `-metastore.data-dir=${this.dataDirectory}`,
         `-metastore.raft.dir=${this.logDirectory}`,
         `-metastore.raft.server-id=${this.serverId}`,

@@ -86,6 +86,7 @@ export const ENTRY_POINTS: readonly string[] = [
   "src/client/index.ts",
   // Its name is put together at run time, so that it starts from sources and from dist/.
   "src/server/reader-thread.ts",
+  "src/cli/server/reader-thread.ts",
   "src/leader/compaction/planner-thread.ts",
   // Tasks, started by name in threads.
   "src/state/snapshot/take-thread.ts",

@@ -90,7 +90,8 @@ async function serve(
   node.start().then(
     () => {
       if (terminal.isTalkTty)
-        for (const line of bannerLines(config, node.state)) terminal.talk(line);
+        for (const line of bannerLines(config, node.state, node.addresses.grpc))
+          terminal.talk(line);
     },
     (error: unknown) => ending.failedStart(error),
   );

@@ -1,0 +1,303 @@
+/**
+ * The gRPC endpoint of one reader thread (grpc-contract): HTTP/2 streams in, calls of methods out, over the services of
+ * the thread. How calls end is in call.ts, what methods do in methods.ts.
+ */
+
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { constants } from "node:http2";
+import { HearthError, type Logger, toHearthError } from "../base/index.ts";
+import { ByteSink } from "../protocol/index.ts";
+import {
+  type Edge,
+  type EdgeMetrics,
+  type EdgeServices,
+  RequestCounters,
+} from "../service/index.ts";
+import { type CallOwner, GrpcCall } from "./call.ts";
+import { ACCEPTED_ENCODINGS, type Encoding, encodingOf } from "./compression.ts";
+import { MessageReader, PREFIX_BYTES } from "./framing.ts";
+import { HealthService, type NodeHealth, WATCH_PATH } from "./health.ts";
+import { DEADLINE_SWEEP_MS, LARGE_MESSAGES_MAX, TIMEOUT_MAX_MS } from "./limits.ts";
+import { GrpcListener } from "./listener.ts";
+import { createMethods, type Method } from "./methods.ts";
+import type { GrpcOptions } from "./options.ts";
+import { RefusalLog } from "./refusal-log.ts";
+import { type Leader, type Status, statusOf, statusTrailers, type Surroundings } from "./status.ts";
+import { parseTimeout } from "./timeout.ts";
+
+/** What main tells the endpoints of all threads, whenever it changes. */
+export interface NodeNews {
+  readonly health: NodeHealth;
+  readonly leader: Leader | null;
+  /** Peer address of each member by server id. */
+  readonly addresses: Readonly<Record<string, string>>;
+}
+
+/** Sinks above this size are not kept between answers. */
+const KEPT_SINK_BYTES = 1024 * 1024;
+
+export class GrpcEdge implements Edge, CallOwner {
+  readonly #options: GrpcOptions;
+  readonly #mayListen: boolean;
+  readonly #listener: GrpcListener;
+  readonly #health = new HealthService();
+  readonly #methods = new Map<string, Method>();
+  readonly #routes = new Map<Method, number>();
+  readonly #counters: RequestCounters;
+  readonly #log: RefusalLog;
+  readonly #watched = new Set<GrpcCall>();
+  #sweeper: NodeJS.Timeout | null = null;
+  #answer = new ByteSink(64 * 1024);
+  #heldBytes = 0;
+  #inFlight = 0;
+  #receivedBytes = 0;
+  #sentBytes = 0;
+  #isStopping = false;
+  #around: Surroundings;
+
+  constructor(
+    options: GrpcOptions,
+    modules: { readonly services: EdgeServices; readonly mayListen: boolean },
+  ) {
+    const { services, mayListen } = modules;
+    const logger: Logger = services.logger.child("grpc");
+    this.#options = options;
+    this.#mayListen = mayListen;
+    this.#around = { selfId: options.serverId, leader: null, addresses: {} };
+    const { sendMaxBytes } = options;
+    const methods = [
+      ...createMethods({ services, sendMaxBytes, nowMs: () => Date.now() }),
+      ...this.#health.methods(),
+    ];
+    for (const [i, method] of methods.entries()) {
+      this.#methods.set(method.path, method);
+      this.#routes.set(method, i + 1);
+    }
+    this.#counters = new RequestCounters(["unknown", ...methods.map(({ path }) => path)]);
+    this.#log = new RefusalLog(logger);
+    this.#listener = new GrpcListener(options, {
+      onStream: (stream, headers) => this.#accept(stream, headers),
+      onRejected: (reason) => this.#counters.countRejected(reason),
+      logger,
+    });
+  }
+
+  async listen(): Promise<void> {
+    if (this.#mayListen) await this.#listener.listen();
+  }
+
+  receive(message: unknown): void {
+    const { health, leader, addresses } = message as NodeNews;
+    this.#around = { selfId: this.#options.serverId, leader, addresses };
+    this.#health.set(health);
+  }
+
+  stopListening(): void {
+    this.#isStopping = true;
+    if (this.#mayListen) this.#listener.stopListening();
+  }
+
+  closeConnections(): void {
+    this.#health.close();
+    this.#listener.closeConnections();
+  }
+
+  close(): void {
+    this.#listener.close();
+    if (this.#sweeper !== null) clearInterval(this.#sweeper);
+    this.#sweeper = null;
+  }
+
+  get connectionCount(): number {
+    return this.#listener.connectionCount;
+  }
+
+  metrics(): EdgeMetrics {
+    return {
+      ...this.#counters.snapshot(),
+      protocol: "grpc",
+      connectionsOpened: this.#listener.openedCount,
+      connections: this.#listener.connectionCount,
+      receivedBytes: this.#receivedBytes,
+      sentBytes: this.#sentBytes,
+      inFlight: this.#inFlight,
+    };
+  }
+
+  // -- for calls -------------------------------------------------------------------------------------------------
+
+  get receiveMaxBytes(): number {
+    return this.#options.receiveMaxBytes;
+  }
+
+  get sendMaxBytes(): number {
+    return this.#options.sendMaxBytes;
+  }
+
+  nowMs(): number {
+    return performance.now();
+  }
+
+  beginAnswer(): ByteSink {
+    if (this.#answer.buffer.byteLength > KEPT_SINK_BYTES) this.answerTaken();
+    this.#answer.length = PREFIX_BYTES;
+    return this.#answer;
+  }
+
+  answerTaken(): void {
+    this.#answer = new ByteSink(64 * 1024);
+  }
+
+  tryHold(bytes: number): boolean {
+    const { receiveMaxBytes, sendMaxBytes } = this.#options;
+    const limit = LARGE_MESSAGES_MAX * Math.max(receiveMaxBytes, sendMaxBytes);
+    // A single message may always be held.
+    if (this.#heldBytes > 0 && this.#heldBytes + bytes > limit) return false;
+    this.#heldBytes += bytes;
+    return true;
+  }
+
+  release(bytes: number): void {
+    this.#heldBytes -= bytes;
+  }
+
+  statusOf(error: HearthError, method: Method): Status {
+    return statusOf(error, method.kind, this.#around);
+  }
+
+  watch(call: GrpcCall): void {
+    this.#watched.add(call);
+    // Not a reason to stay alive: calls that wait have a connection that is one.
+    this.#sweeper ??= setInterval(() => this.#sweep(), DEADLINE_SWEEP_MS).unref();
+  }
+
+  settled(call: GrpcCall, codeNumber: number, error: HearthError | null): void {
+    this.#inFlight--;
+    this.#receivedBytes += call.receivedBytes;
+    this.#sentBytes += call.sentBytes;
+    const { method } = call;
+    const durationMs = this.nowMs() - call.startedAtMs;
+    this.#counters.countRequest(this.#routes.get(method) ?? 0, codeNumber, durationMs);
+    if (error === null) return;
+    this.#counters.countRejected(error.reason);
+    this.#log.refused(method.path, error);
+  }
+
+  // -- streams ---------------------------------------------------------------------------------------------------
+
+  #accept(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    const path = headers[":path"] ?? "";
+    const type = headers["content-type"] ?? "";
+    if (headers[":method"] !== "POST" || !type.startsWith("application/grpc")) {
+      this.#counters.countRejected("not_grpc");
+      refuse(stream, { ":status": headers[":method"] === "POST" ? 415 : 405 });
+      return;
+    }
+    const encoding = encodingOf(headers["grpc-encoding"] as string | undefined);
+    if (encoding === null) {
+      this.#counters.countRejected("unknown_encoding");
+      const message = `Encoding ${headers["grpc-encoding"]} is not known`;
+      refuse(stream, {
+        ...GRPC_HEADERS,
+        "grpc-accept-encoding": ACCEPTED_ENCODINGS,
+        ...statusTrailers({ code: UNIMPLEMENTED, message, leader: null }),
+      });
+      return;
+    }
+    if (path === WATCH_PATH) this.#acceptWatch(stream);
+    else this.#acceptCall(stream, path, headers, encoding);
+  }
+
+  #acceptCall(
+    stream: ServerHttp2Stream,
+    path: string,
+    headers: IncomingHttpHeaders,
+    encoding: Encoding,
+  ): void {
+    const method = this.#methods.get(path);
+    if (method === undefined) {
+      this.#counters.countRejected("unknown_method");
+      this.#counters.countRequest(0, UNIMPLEMENTED, 0);
+      const message = `Method ${path} does not exist`;
+      refuse(stream, {
+        ...GRPC_HEADERS,
+        ...statusTrailers({ code: UNIMPLEMENTED, message, leader: null }),
+      });
+      return;
+    }
+    const timeoutMs = parseTimeout(headers["grpc-timeout"] as string | undefined);
+    this.#inFlight++;
+    const call = new GrpcCall(
+      stream,
+      {
+        method,
+        encoding,
+        timeoutMs: Math.min(timeoutMs ?? this.#options.defaultTimeoutMs, TIMEOUT_MAX_MS),
+      },
+      this,
+    );
+    if (timeoutMs !== null && Number.isNaN(timeoutMs)) call.fail(badTimeout());
+    // Health and facts about the node are answered to the end.
+    else if (this.#isStopping && method.kind !== "health") call.fail(stopping());
+    else this.watch(call);
+  }
+
+  /** The only call that is no unary one. */
+  #acceptWatch(stream: ServerHttp2Stream): void {
+    const reader = new MessageReader(KEPT_SINK_BYTES);
+    stream.on("error", ignoreError);
+    const fail = (error: HearthError): void => {
+      if (stream.destroyed || stream.headersSent) return;
+      this.#counters.countRejected(error.reason);
+      const status = statusOf(error, "health", this.#around);
+      refuse(stream, { ...GRPC_HEADERS, ...statusTrailers(status) });
+    };
+    stream.on("data", (piece: Buffer) => {
+      const refusal = reader.add(piece);
+      if (refusal !== null) fail(refusal);
+    });
+    stream.on("end", () => {
+      const request = reader.finish();
+      if (request instanceof HearthError) return fail(request);
+      try {
+        if (!stream.destroyed && !stream.headersSent) this.#health.watch(request.message, stream);
+      } catch (error) {
+        fail(toHearthError(error));
+      }
+    });
+  }
+
+  #sweep(): void {
+    const nowMs = this.nowMs();
+    for (const call of this.#watched) {
+      if (call.isOver) this.#watched.delete(call);
+      else if (nowMs >= call.deadlineAtMs) call.expire();
+    }
+    if (this.#watched.size > 0 || this.#sweeper === null) return;
+    clearInterval(this.#sweeper);
+    this.#sweeper = null;
+  }
+}
+
+const UNIMPLEMENTED = 12;
+const GRPC_HEADERS = { ":status": 200, "content-type": "application/grpc" };
+
+/** Answers with headers alone, and looks at nothing more of the request. */
+function refuse(stream: ServerHttp2Stream, headers: Record<string, string | number>): void {
+  stream.on("error", ignoreError);
+  if (stream.destroyed) return;
+  stream.respond(headers, { endStream: true });
+  stream.close(constants.NGHTTP2_NO_ERROR);
+}
+
+function ignoreError(): void {}
+
+function badTimeout(): HearthError {
+  return new HearthError("invalid_argument", "The timeout of the call cannot be read", {
+    reason: "bad_timeout",
+  });
+}
+
+function stopping(): HearthError {
+  return new HearthError("unavailable", "The server is stopping", { reason: "stopping" });
+}

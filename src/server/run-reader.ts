@@ -1,0 +1,84 @@
+/**
+ * Runs a reader in the thread it is called in (workerData: ReaderSettings). Its one rule: no way out of the thread while
+ * a socket is open, since a thread that ends with one takes the whole process down. Hence the handlers for uncaught
+ * errors, and main never terminates a reader.
+ */
+
+import { isMainThread, parentPort, workerData } from "node:worker_threads";
+import {
+  assert,
+  type LogFields,
+  type LogLevel,
+  type Logger,
+  toHearthError,
+} from "../base/index.ts";
+import type { Edge, EdgeServices } from "../service/index.ts";
+import { type FromReader, type ReaderSettings, toPlainError, type ToReader } from "./messages.ts";
+import { Reader } from "./reader.ts";
+
+/** Makes the further protocol of a thread from what main gave as its settings. */
+export type EdgeFactory = (
+  settings: object,
+  services: EdgeServices,
+  place: { readonly reader: number },
+) => Edge;
+
+/** Once per thread; it ends when main says so. */
+export async function runReader(createEdge?: EdgeFactory): Promise<void> {
+  assert(!isMainThread && parentPort !== null, "A reader runs in a thread of its own");
+  const port = parentPort;
+  const settings = workerData as ReaderSettings;
+  let reader: Reader | null = null;
+  const post = (message: FromReader): void => port.postMessage(message);
+
+  /** A bug: what this thread knows may be wrong, so it ends and the pool starts another. */
+  const crash = (cause: unknown): void => {
+    const error = cause instanceof Error ? cause : new Error(String(cause));
+    reader?.closeSockets();
+    post({ kind: "crashed", message: error.message, stack: error.stack ?? "" });
+    // Ends this thread only; with the sockets closed that is safe.
+    process.exit(1);
+  };
+  process.on("uncaughtException", crash);
+  process.on("unhandledRejection", crash);
+
+  port.on("message", (message: ToReader) => {
+    void reader?.receive(message).then(() => {
+      // With the port closed nothing is left to wait for: the thread ends by itself, with 0.
+      if (message.kind === "stop") port.close();
+    });
+  });
+
+  try {
+    const { edge, reader: position } = settings;
+    reader = new Reader(settings, {
+      port,
+      logger: threadLogger("server", position, post),
+      createEdge:
+        edge === null || createEdge === undefined
+          ? undefined
+          : (services) => createEdge(edge, services, { reader: position }),
+    });
+    const { transport, port: boundPort } = await reader.start();
+    post({ kind: "ready", transport, port: boundPort });
+  } catch (error) {
+    reader?.closeSockets();
+    post({ kind: "failed", error: toPlainError(toHearthError(error)) });
+    port.close();
+  }
+}
+
+/** Log lines go to main, which owns the output. */
+function threadLogger(module: string, reader: number, post: (message: FromReader) => void): Logger {
+  const say =
+    (level: LogLevel) =>
+    (message: string, fields: LogFields = {}) =>
+      post({ kind: "log", level, message, fields: { module, reader, ...fields } });
+  return {
+    debug: say("debug"),
+    info: say("info"),
+    warn: say("warn"),
+    error: say("error"),
+    child: (name) => threadLogger(`${module}.${name}`, reader, post),
+  };
+}
