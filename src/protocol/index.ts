@@ -128,7 +128,9 @@ export {
   entriesByteLength,
   ENTRY_HEADER_BYTES,
   type EntryVisitor,
+  isKnownVersion,
   iterateEntries,
+  newestVersion,
 } from "./command/entry-body.ts";
 export {
   beginSessionEntry,

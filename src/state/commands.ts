@@ -10,7 +10,6 @@ import { isHearthError } from "../base/index.ts";
 import { PARTITION_MS } from "../db/index.ts";
 import {
   COMMAND,
-  COMMAND_VERSION,
   type CompactedBlocks,
   type CompletedJob,
   decodeCompactedBlocks,
@@ -22,6 +21,7 @@ import {
   decodeStateCheck,
   decodeTombstones,
   decodeTruncateIndex,
+  isKnownVersion,
   type ShardTombstone,
   type Tombstone,
   type TruncateIndex,
@@ -79,7 +79,7 @@ export class Commands {
     this.#recorded = 0;
     this.#entry = entry;
     this.#compaction.begin(entry);
-    if (entry.version !== COMMAND_VERSION) return "unknown_command";
+    if (!isKnownVersion(entry.command, entry.version)) return "unknown_command";
     switch (entry.command) {
       case COMMAND.addBlocks:
         return this.#addBlocks(entry);

@@ -11,6 +11,8 @@ export interface ServerOptions {
   readonly directory: string;
   /** Further flags: "-hearth.allow-raw-commands". */
   readonly flags?: readonly string[];
+  /** For its Node.js: "--import=...". */
+  readonly nodeFlags?: readonly string[];
   /** The longest wait for /ready. Starts take a fraction of it; a loaded machine may need more. */
   readonly readyLimitMs?: number;
   /** Websocket and HTTP, to come back under the same addresses. Left out: free ones. */
@@ -55,6 +57,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   const child = spawn(
     process.execPath,
     [
+      ...(options.nodeFlags ?? []),
       inRoot("bin", "hearth.js"),
       "server",
       "-server.http-listen-address=127.0.0.1",

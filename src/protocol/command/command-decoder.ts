@@ -11,7 +11,7 @@ import { checkBlockBatch } from "../client/block-batch.ts";
 import { LIMITS } from "../limits.ts";
 import { refusalError, refusalOf, type ValidationFailure } from "../refusals.ts";
 import { readCompacted, readShardTombstone, readTombstones } from "./command-tables.ts";
-import { COMMAND, COMMAND_NAMES, COMMAND_VERSION } from "./entry-body.ts";
+import { COMMAND, COMMAND_NAMES, isKnownVersion, newestVersion } from "./entry-body.ts";
 import { decodeControlJobs, decodePlanUpdate, decodePolicyCommand } from "./plan-decoder.ts";
 import { decodeSessionEntry } from "./session-entry.ts";
 import type {
@@ -107,10 +107,10 @@ export function validateCommand(
       message: `Cannot accept command ${command}: states are compared by the members themselves`,
     };
   }
-  if (version !== COMMAND_VERSION) {
+  if (!isKnownVersion(command, version)) {
     return {
       reason: "unsupported_command_version",
-      message: `Cannot accept command ${command}: version ${version}, known is ${COMMAND_VERSION}`,
+      message: `Cannot accept command ${command}: version ${version}, known is ${newestVersion(command)}`,
     };
   }
   if (command === COMMAND.addBlocks) return checkBlockBatch(bytes, offset, length);
