@@ -149,10 +149,7 @@ export class WriteBridge {
     if (!isAnswered) reader.open.set(id, giveUp);
   }
 
-  #memberCall(
-    { id, call }: Extract<ReaderQuestion, { kind: "memberCall" }>,
-    answer: Answer,
-  ): void {
+  #memberCall({ id, call }: Extract<ReaderQuestion, { kind: "memberCall" }>, answer: Answer): void {
     const done = (result: MemberCallResult): void => {
       const plain = result.ok ? result : { ok: false as const, error: toPlainError(result.error) };
       answer({ kind: "memberCalled", id, result: plain });

@@ -41,26 +41,12 @@ import {
   WINDOW_MS,
   wireBlock,
 } from "../support.ts";
+import { LEASE_MS, placeOf, POLICY, timeOf } from "./model-world.ts";
 
 const SHARDS = 3;
 const TENANTS = ["acme", "umbrella"];
 const WORKERS = 5;
 const LEVELS = 3;
-const LEASE_MS = 15_000;
-const POLICY = {
-  levels: [
-    { maxBlocks: 4, maxAgeMs: 36_000 },
-    { maxBlocks: 3, maxAgeMs: 120_000 },
-    { maxBlocks: 3, maxAgeMs: 600_000 },
-  ],
-  cleanupDelayMs: 60_000,
-  leaseMs: LEASE_MS,
-  jobsMax: 40,
-  failuresMax: 3,
-  requeueDelayMs: 60_000,
-  exhaustedDelayMs: 120_000,
-};
-
 interface ModelJob {
   readonly plan: JobPlan;
   /** Worker that was given it last; null: nobody holds it. */
@@ -494,16 +480,4 @@ export class CompactionRun {
     const appendedAtMs = this.#nowMs + this.#skewMs;
     return this.#fixture.apply([one], { term: this.#term, appendedAtMs }).outcomes[0] as number;
   }
-}
-
-function placeOf({ tenant = "", shard = 1, id }: BlockSpec): string {
-  return `${tenant}/${shard}/${id}`;
-}
-
-const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-
-function timeOf(id: string): number {
-  let timeMs = 0;
-  for (const character of id.slice(0, 10)) timeMs = timeMs * 32 + ALPHABET.indexOf(character);
-  return timeMs;
 }
