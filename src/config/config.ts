@@ -82,6 +82,15 @@ export interface Config {
     readonly logGroupBytes: number;
   };
   readonly objects: StorageOptions;
+  /** What only a leader does. */
+  readonly duties: {
+    readonly retention: {
+      /** 0: never. */
+      readonly intervalMs: number;
+      readonly graceMs: number;
+      readonly shardsPerPassMax: number;
+    };
+  };
 }
 
 /** A reader hands over what it gathered, up to a megabyte, with one largest frame on top. */
@@ -173,11 +182,26 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
       logSegmentBytes: read.number("hearth.log-segment-size"),
       logGroupBytes: logGroupBytes(read.number("hearth.frame-max-bytes")),
     },
-    objects: {
-      backend: read.text("storage.backend") as StorageOptions["backend"],
-      prefix: read.text("storage.prefix"),
-      filesystem: { directory: read.text("storage.filesystem.dir") },
-      timeoutMs: read.number("hearth.storage-timeout"),
+    objects: objectStore(read),
+    duties: dutyOptions(read),
+  };
+}
+
+function objectStore(read: ValueReader): StorageOptions {
+  return {
+    backend: read.text("storage.backend") as StorageOptions["backend"],
+    prefix: read.text("storage.prefix"),
+    filesystem: { directory: read.text("storage.filesystem.dir") },
+    timeoutMs: read.number("hearth.storage-timeout"),
+  };
+}
+
+function dutyOptions(read: ValueReader): Config["duties"] {
+  return {
+    retention: {
+      intervalMs: read.number("metastore.index.cleanup-interval"),
+      graceMs: read.number("metastore.index.cleanup-grace-period"),
+      shardsPerPassMax: read.number("metastore.index.cleanup-max-partitions"),
     },
   };
 }

@@ -19,3 +19,17 @@ export {
   type CoordinatorStats,
   ThreadPlanner,
 } from "./compaction/index.ts";
+export {
+  type DueShard,
+  type DueTotals,
+  type PartitionTimes,
+  RetentionCleaner,
+  type RetentionForecast,
+  type RetentionOptions,
+  RetentionPass,
+  type RetentionPeriods,
+  RetentionPolicy,
+  type ShardContent,
+  shardTombstone,
+  SteadyClock,
+} from "./retention/index.ts";

@@ -241,3 +241,9 @@ export {
   type StateReport,
   type TableDigests,
 } from "./command/state-check.ts";
+export {
+  decodeRetireShards,
+  encodeRetireShards,
+  type RetiredShard,
+  type RetireShards,
+} from "./command/retire-shards.ts";

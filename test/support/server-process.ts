@@ -68,6 +68,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
       `-server.grpc-listen-port=${grpcPort}`,
       `-metastore.data-dir=${join(options.directory, "data")}`,
       `-metastore.raft.dir=${join(options.directory, "raft")}`,
+      `-storage.filesystem.dir=${join(options.directory, "bucket")}`,
       // Nobody looks for a lone node of a test.
       "-metastore.raft.bind-address=127.0.0.1:0",
       // And it has nothing to wait for.

@@ -6,6 +6,7 @@ import { MEMBER_COMMANDS } from "./member.ts";
 import { NODE_COMMANDS } from "./node.ts";
 import { QUERY_COMMANDS } from "./query.ts";
 import { RECOVER_COMMANDS } from "./recover.ts";
+import { RETENTION_COMMANDS } from "./retention.ts";
 import { SNAPSHOT_COMMANDS } from "./snapshot.ts";
 import { TOOL_COMMANDS } from "./tool.ts";
 
@@ -16,13 +17,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...RECOVER_COMMANDS,
   ...BLOCK_COMMANDS,
   ...QUERY_COMMANDS,
+  ...RETENTION_COMMANDS,
   ...TOOL_COMMANDS,
 ];
 
 export const HELP_SECTIONS: readonly HelpSection[] = [
   { title: "node", groups: ["server", "dev", "status", "health"] },
   { title: "cluster", groups: ["member", "leader", "snapshot", "recover"] },
-  { title: "data", groups: ["block", "query", "tenant"] },
+  { title: "data", groups: ["block", "query", "tenant", "retention"] },
   {
     title: "configuration and tools",
     groups: ["config", "bench", "data", "completion", "version", "help"],

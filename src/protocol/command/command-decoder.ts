@@ -13,6 +13,7 @@ import { refusalError, refusalOf, type ValidationFailure } from "../refusals.ts"
 import { readCompacted, readShardTombstone, readTombstones } from "./command-tables.ts";
 import { COMMAND, COMMAND_NAMES, isKnownVersion, newestVersion } from "./entry-body.ts";
 import { decodeControlJobs, decodePlanUpdate, decodePolicyCommand } from "./plan-decoder.ts";
+import { decodeRetireShards } from "./retire-shards.ts";
 import { decodeSessionEntry } from "./session-entry.ts";
 import type {
   CompactedBlocks,
@@ -155,6 +156,9 @@ function decodeCommand(command: number, bytes: Uint8Array, offset: number, lengt
       break;
     case COMMAND.controlJobs:
       decodeControlJobs(bytes, offset, length);
+      break;
+    case COMMAND.retireShards:
+      decodeRetireShards(bytes, offset, length);
       break;
     default:
       // Noop and openSession: their payload plays no part.

@@ -129,7 +129,7 @@ function addBlockTombstones(builder: Builder, tombstones: BlockTombstones): Offs
   );
 }
 
-function addShardTombstone(builder: Builder, shard: ShardTombstone): Offset {
+export function addShardTombstone(builder: Builder, shard: ShardTombstone): Offset {
   const name = addText(builder, shard.name);
   const tenant = addText(builder, shard.tenant);
   return ShardTombstoneTable.createShardTombstone(

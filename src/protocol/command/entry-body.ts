@@ -45,6 +45,8 @@ export const COMMAND = {
   controlJobs: 18,
   /** Payload: state-check.ts. Changes no state: a member that does not know it refuses it and differs in nothing. */
   checkState: 19,
+  /** Payload: RetireShards. What retention takes out of the index. */
+  retireShards: 20,
 } as const;
 
 export type CommandName = keyof typeof COMMAND;
