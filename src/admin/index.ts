@@ -29,6 +29,7 @@ export { ACTION_HEADER } from "./foreign-page.ts";
 export { landingRoute } from "./landing.ts";
 export { metadataRoutes, type MetadataClientSource } from "./metadata-routes.ts";
 export { metricsRoute } from "./metrics-route.ts";
+export { type PlacementControl, placementRoutes } from "./placement-routes.ts";
 export {
   nodeChecks,
   type NodePhase,
@@ -37,7 +38,6 @@ export {
   type VoterView,
 } from "./readiness.ts";
 export { errorBody, statusCodes, statusOfCode } from "./responses.ts";
-export { type RetentionControl, retentionRoutes } from "./retention-routes.ts";
 export { Router } from "./router.ts";
 export { type BuildInfo, type NodeStatus, nodeStatusBody, statusRoutes } from "./status-routes.ts";
 export type { AdminHandler, AdminRequest, AdminResponse, MetadataClient, Route } from "./types.ts";

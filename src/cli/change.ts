@@ -105,7 +105,7 @@ function planSentence({ text, voters, failureTolerance, changed }: ChangeAnswer)
 }
 
 /** Consequences first, then the question (ux, 1). */
-export async function confirm(
+async function confirm(
   context: CommandContext,
   plan: readonly string[],
   question: string | null,

@@ -6,6 +6,7 @@ import { availableParallelism } from "node:os";
 import type { LogLevel } from "../base/index.ts";
 import { assert } from "../base/index.ts";
 import type { ClientAuth, GrpcOptions } from "../grpc/options.ts";
+import type { PlacementOptions } from "../leader/placement/options.ts";
 import { LOG_DEFAULTS } from "../log/options.ts";
 import type { StorageOptions } from "../storage/options.ts";
 import { globalLimitValues, type LimitValues } from "./limits.ts";
@@ -82,13 +83,13 @@ export interface Config {
     readonly logGroupBytes: number;
   };
   readonly objects: StorageOptions;
-  /** What only a leader does. */
-  readonly duties: {
-    readonly retention: {
-      /** 0: never. */
-      readonly intervalMs: number;
-      readonly graceMs: number;
-      readonly shardsPerPassMax: number;
+  readonly placement: {
+    readonly options: PlacementOptions;
+    /** Which gauges per dataset there are. */
+    readonly exported: {
+      readonly shardLimit: boolean;
+      readonly shardUsage: boolean;
+      readonly shardUsageBreakdown: boolean;
     };
   };
 }
@@ -182,26 +183,31 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
       logSegmentBytes: read.number("hearth.log-segment-size"),
       logGroupBytes: logGroupBytes(read.number("hearth.frame-max-bytes")),
     },
-    objects: objectStore(read),
-    duties: dutyOptions(read),
+    objects: {
+      backend: read.text("storage.backend") as StorageOptions["backend"],
+      prefix: read.text("storage.prefix"),
+      filesystem: { directory: read.text("storage.filesystem.dir") },
+      timeoutMs: read.number("hearth.storage-timeout"),
+    },
+    placement: buildPlacement(read),
   };
 }
 
-function objectStore(read: ValueReader): StorageOptions {
+function buildPlacement(read: ValueReader): Config["placement"] {
+  const prefix = "adaptive-placement";
   return {
-    backend: read.text("storage.backend") as StorageOptions["backend"],
-    prefix: read.text("storage.prefix"),
-    filesystem: { directory: read.text("storage.filesystem.dir") },
-    timeoutMs: read.number("hearth.storage-timeout"),
-  };
-}
-
-function dutyOptions(read: ValueReader): Config["duties"] {
-  return {
-    retention: {
-      intervalMs: read.number("metastore.index.cleanup-interval"),
-      graceMs: read.number("metastore.index.cleanup-grace-period"),
-      shardsPerPassMax: read.number("metastore.index.cleanup-max-partitions"),
+    options: {
+      updateIntervalMs: read.number(`${prefix}.placement-rules-update-interval`),
+      rulesRetentionMs: read.number(`${prefix}.placement-rules-retention-period`),
+      confidenceMs: read.number(`${prefix}.stats-confidence-period`),
+      aggregationWindowMs: read.number(`${prefix}.stats-aggregation-window`),
+      statisticsRetentionMs: read.number(`${prefix}.stats-retention-period`),
+      deviation: read.text("hearth.placement-deviation") as PlacementOptions["deviation"],
+    },
+    exported: {
+      shardLimit: read.boolean(`${prefix}.export-shard-limit-metrics`),
+      shardUsage: read.boolean(`${prefix}.export-shard-usage-metrics`),
+      shardUsageBreakdown: read.boolean(`${prefix}.export-shard-usage-breakdown-metrics`),
     },
   };
 }

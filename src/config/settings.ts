@@ -2,6 +2,7 @@
 import { GRPC_SETTINGS } from "./settings-grpc.ts";
 import { LIMIT_SETTINGS } from "./settings-limits.ts";
 import { OWN_SETTINGS } from "./settings-own.ts";
+import { PLACEMENT_SETTINGS } from "./settings-placement.ts";
 import {
   METASTORE_SETTINGS,
   PROCESS_SETTINGS,
@@ -16,6 +17,7 @@ export const SETTINGS: readonly Setting[] = [
   ...GRPC_SETTINGS,
   ...METASTORE_SETTINGS,
   ...STORAGE_SETTINGS,
+  ...PLACEMENT_SETTINGS,
   ...LIMIT_SETTINGS,
   ...RUNTIME_SETTINGS,
   ...OWN_SETTINGS,
@@ -28,6 +30,7 @@ export type UsedSettingName =
   | (typeof GRPC_SETTINGS)[number]["name"]
   | (typeof METASTORE_SETTINGS)[number]["name"]
   | (typeof STORAGE_SETTINGS)[number]["name"]
+  | (typeof PLACEMENT_SETTINGS)[number]["name"]
   | (typeof LIMIT_SETTINGS)[number]["name"]
   | (typeof RUNTIME_SETTINGS)[number]["name"]
   | (typeof OWN_SETTINGS)[number]["name"];

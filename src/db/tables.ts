@@ -38,7 +38,6 @@ export const TABLES = [
   "compactionParked",
   "compactionOrphans",
   "compactionWorkers",
-  "compactionLeases",
 ] as const;
 
 export type TableName = (typeof TABLES)[number];

@@ -8,6 +8,7 @@ import { REFERENCE } from "./catalog-reference.ts";
 import { SNAPSHOTS } from "./catalog-snapshots.ts";
 import { COMPACTION } from "./catalog-compaction.ts";
 import { DUTIES } from "./catalog-duties.ts";
+import { PLACEMENT_METRICS } from "./catalog-placement.ts";
 import {
   COUNT_BUCKETS,
   DEFAULT_SECONDS_BUCKETS,
@@ -309,6 +310,7 @@ export const METRIC_CATALOG: readonly MetricSpec[] = [
   ...SNAPSHOTS,
   ...COMPACTION,
   ...DUTIES,
+  ...PLACEMENT_METRICS,
   ...LOG_AND_STATE,
   ...PROCESS,
 ];

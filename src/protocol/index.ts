@@ -128,9 +128,7 @@ export {
   entriesByteLength,
   ENTRY_HEADER_BYTES,
   type EntryVisitor,
-  isKnownVersion,
   iterateEntries,
-  newestVersion,
 } from "./command/entry-body.ts";
 export {
   beginSessionEntry,
@@ -220,6 +218,22 @@ export {
   type PollProto,
 } from "./proto/requests.ts";
 export {
+  decodeDistributionStats,
+  decodePlacementRules,
+  encodeDistributionStats,
+  encodePlacementRules,
+  placementRulesCreatedAt,
+} from "./proto/placement-objects.ts";
+export {
+  type DatasetPlacement,
+  type DatasetStats,
+  type DistributionStats,
+  LOAD_BALANCING,
+  type LoadBalancing,
+  type PlacementRules,
+  type ShardStats,
+} from "./proto/placement-types.ts";
+export {
   BLOCK_REFUSALS,
   type BlockRefusal,
   type Refusal,
@@ -241,9 +255,3 @@ export {
   type StateReport,
   type TableDigests,
 } from "./command/state-check.ts";
-export {
-  decodeRetireShards,
-  encodeRetireShards,
-  type RetiredShard,
-  type RetireShards,
-} from "./command/retire-shards.ts";

@@ -4,9 +4,9 @@ import type { HelpSection } from "../help.ts";
 import { BLOCK_COMMANDS } from "./block.ts";
 import { MEMBER_COMMANDS } from "./member.ts";
 import { NODE_COMMANDS } from "./node.ts";
+import { PLACEMENT_COMMANDS } from "./placement.ts";
 import { QUERY_COMMANDS } from "./query.ts";
 import { RECOVER_COMMANDS } from "./recover.ts";
-import { RETENTION_COMMANDS } from "./retention.ts";
 import { SNAPSHOT_COMMANDS } from "./snapshot.ts";
 import { TOOL_COMMANDS } from "./tool.ts";
 
@@ -17,14 +17,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...RECOVER_COMMANDS,
   ...BLOCK_COMMANDS,
   ...QUERY_COMMANDS,
-  ...RETENTION_COMMANDS,
+  ...PLACEMENT_COMMANDS,
   ...TOOL_COMMANDS,
 ];
 
 export const HELP_SECTIONS: readonly HelpSection[] = [
   { title: "node", groups: ["server", "dev", "status", "health"] },
   { title: "cluster", groups: ["member", "leader", "snapshot", "recover"] },
-  { title: "data", groups: ["block", "query", "tenant", "retention"] },
+  { title: "data", groups: ["block", "query", "tenant", "placement"] },
   {
     title: "configuration and tools",
     groups: ["config", "bench", "data", "completion", "version", "help"],

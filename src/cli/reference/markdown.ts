@@ -3,7 +3,6 @@
  * with what is committed; `node dist/src/cli/reference/write.js docs/reference` writes them anew.
  */
 import {
-  activityRoutes,
   ACTION_HEADER,
   changeRoutes,
   clusterRoutes,
@@ -15,7 +14,6 @@ import {
   type Route,
   statusCodes,
   statusRoutes,
-  retentionRoutes,
 } from "../../admin/index.ts";
 import {
   environmentVariable,
@@ -210,8 +208,6 @@ function documentedRoutes(): Route[] {
       logger: SILENT_LOGGER,
       nowMs: nothing,
     }),
-    ...activityRoutes({ activities: nothing, nodeId: "", nowMs: nothing }),
-    ...retentionRoutes({ retention: nothing, nodeId: "", nowMs: nothing }),
     ...metadataRoutes({ defaultTimeoutMs: 0 }, nothing),
   ];
 }

@@ -16,7 +16,7 @@ import {
   nodeChecks,
   type NodeStatus,
   nodeStatusBody,
-  retentionRoutes,
+  placementRoutes,
   type Route,
   Router,
   statusRoutes,
@@ -118,9 +118,9 @@ export class AdminServer {
         runtimeYaml: (view) => runtimeYaml(limits, view),
       }),
       ...clusterRoutes({ control: cluster, nowMs, clockMs: () => performance.now() }),
-      ...retentionRoutes({ retention: () => duties()?.retention ?? null, nodeId, nowMs }),
       ...activityRoutes({ activities: () => duties()?.status() ?? [], nodeId, nowMs }),
       ...changeRoutes({ control: cluster, snapshots, logger, nowMs }),
+      ...placementRoutes({ placement: () => duties()?.placementControl ?? null, logger, nowMs }),
       ...metadataRoutes({ defaultTimeoutMs: config.listener.defaultTimeoutMs }, client),
     );
     return routes;

@@ -3,34 +3,28 @@
  * is told of them. Activities are made here and added; `observe` starts and stops them as the role changes.
  */
 import { type Logger, SYSTEM_CLOCK, SYSTEM_SCHEDULER } from "../../base/index.ts";
-import type { RetentionControl } from "../../admin/index.ts";
 import type { Config, RuntimeLimits } from "../../config/index.ts";
-import type { IndexDatabase } from "../../db/index.ts";
 import {
   type ActivityStatus,
   BUCKET_WATCH,
   LeaderActivities,
   type Leadership,
   PeriodicActivity,
+  type PlacementManager,
   type PeriodicModules,
   type PeriodicOptions,
-  RetentionCleaner,
-  type RetentionPeriods,
   watchBucket,
 } from "../../leader/index.ts";
+import type { PlacementControl } from "../../admin/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import type { Replica } from "../../replica/index.ts";
-import type { StateMachine } from "../../state/index.ts";
 import { type ObjectStore, openObjectStore } from "../../storage/index.ts";
-import { collectActivities, collectRetention, countStorage } from "./collect-duties.ts";
-import type { LogTime } from "./log-time.ts";
+import { collectActivities, countStorage } from "./collect-duties.ts";
+import { NodePlacement } from "./placement.ts";
 
 export interface NodeDutyModules {
   readonly replica: Replica;
-  readonly db: IndexDatabase;
-  readonly stateMachine: StateMachine;
-  readonly logTime: LogTime;
-  readonly limits: Pick<RuntimeLimits, "global" | "tenants" | "of" | "ownValues">;
+  readonly limits: RuntimeLimits;
   readonly metrics: MetricRegistry;
   readonly logger: Logger;
 }
@@ -38,26 +32,32 @@ export interface NodeDutyModules {
 export class NodeDuties {
   readonly store: ObjectStore;
   readonly activities = new LeaderActivities();
-  /** For operators. */
-  readonly retention: RetentionControl;
+  readonly placement: PlacementManager;
+  /** For people, on any node. */
+  readonly placementControl: PlacementControl;
+  readonly #placement: NodePlacement;
   readonly #logger: Logger;
 
   /** Errors: settings of the object store that cannot work. Whether it can be reached shows later, in each activity. */
   static async open(config: Config, modules: NodeDutyModules): Promise<NodeDuties> {
     const { replica, metrics } = modules;
     const store = await openObjectStore(config.objects, { onOutcome: countStorage(metrics) });
-    const duties = new NodeDuties(store, config, modules);
+    const placement = new NodePlacement(config, { ...modules, store });
+    const duties = new NodeDuties(store, placement, modules.logger);
     collectActivities(metrics, duties.activities);
     duties.observe({ isLeader: replica.isServing, term: replica.term });
     return duties;
   }
 
-  private constructor(store: ObjectStore, config: Config, modules: NodeDutyModules) {
+  private constructor(store: ObjectStore, placement: NodePlacement, logger: Logger) {
     this.store = store;
-    this.#logger = modules.logger;
-    modules.logger.info("object store configured", { store: store.name });
+    this.placement = placement.manager;
+    this.placementControl = placement;
+    this.#placement = placement;
+    this.#logger = logger;
+    logger.info("object store configured", { store: store.name });
     this.#addPeriodic(BUCKET_WATCH, (run) => watchBucket(store, run));
-    this.retention = this.#addRetention(config, modules);
+    this.activities.add(this.placement);
   }
 
   observe(leadership: Leadership): void {
@@ -70,51 +70,14 @@ export class NodeDuties {
 
   async stop(): Promise<void> {
     this.activities.stop();
+    await this.#placement.close();
     await this.store.close();
   }
 
-  #addRetention(
-    { duties }: Config,
-    { replica, db, stateMachine, limits, logTime, metrics, logger }: NodeDutyModules,
-  ): RetentionControl {
-    const options = duties.retention;
-    const periods = (): RetentionPeriods => periodsOf(limits);
-    const cleaner = new RetentionCleaner(options, {
-      replica,
-      db,
-      periods,
-      newestForeignEntryAtMs: () => logTime.newestForeignAtMs,
-      ...SYSTEM,
-      logger,
-    });
-    const { intervalMs } = options;
-    const times = { name: "retention", intervalMs, firstAfterMs: intervalMs };
-    const activity = this.#addPeriodic(times, (run) => cleaner.run(run));
-    collectRetention(metrics, stateMachine.metrics, () => activity.status().lastGoodAtMs ?? 0);
-    return {
-      options,
-      periods,
-      status: () => activity.status(),
-      forecast: (atMs, countMax, signal) => cleaner.forecast(atMs, countMax, signal),
-      run: () => activity.runNow(),
-    };
+  #addPeriodic(options: PeriodicOptions, run: PeriodicModules["run"]): void {
+    const clock = SYSTEM_CLOCK;
+    const scheduler = SYSTEM_SCHEDULER;
+    const logger = this.#logger;
+    this.activities.add(new PeriodicActivity(options, { run, clock, scheduler, logger }));
   }
-
-  #addPeriodic(options: PeriodicOptions, run: PeriodicModules["run"]): PeriodicActivity {
-    const activity = new PeriodicActivity(options, { run, ...SYSTEM, logger: this.#logger });
-    this.activities.add(activity);
-    return activity;
-  }
-}
-
-const SYSTEM = { clock: SYSTEM_CLOCK, scheduler: SYSTEM_SCHEDULER } as const;
-
-/** Tenants whose entry names no period have that of all. */
-function periodsOf(limits: NodeDutyModules["limits"]): RetentionPeriods {
-  const overridesMs = new Map<string, number>();
-  for (const tenant of limits.tenants) {
-    if (limits.ownValues(tenant)?.has("retention-period") !== true) continue;
-    overridesMs.set(tenant, limits.of(tenant).retentionPeriodMs);
-  }
-  return { defaultMs: limits.global.retentionPeriodMs, overridesMs };
 }

@@ -52,7 +52,6 @@ import { observeLogWrite, timedState } from "./instruments.ts";
 import { followDemand } from "./demand.ts";
 import { NodeDuties } from "./duties.ts";
 import { connectLocally } from "./local-client.ts";
-import { LogTime } from "./log-time.ts";
 import { LoopMonitor } from "./loop-monitor.ts";
 import { reachableAt } from "./listen-host.ts";
 import { NodeState, wasMember } from "./node-state.ts";
@@ -253,7 +252,6 @@ export class HearthNode {
       onCheck: (check, index) => this.#parts.checks?.checks.onCheck(check, index),
     });
     this.#parts.stateMachine = stateMachine;
-    this.#parts.logTime = new LogTime(stateMachine);
     this.state.sharedState.setGeneration(db.generation);
     this.state.attachIndex(stateMachine, db);
     collectState(metrics, stateMachine);
@@ -335,7 +333,6 @@ export class HearthNode {
       logger: this.#logger.child("replica"),
       publish: (progress) => {
         shared.publish(progress);
-        this.#parts.logTime?.observe(progress);
         this.#parts.duties?.observe(progress);
       },
       onChanged: () => {
@@ -377,11 +374,12 @@ export class HearthNode {
     const { node, readers, storage } = this.#config;
     const compaction = this.#startCompaction(peers);
     this.#parts.duties = await NodeDuties.open(this.#config, {
-      ...built(this.#parts, "replica", "db", "stateMachine", "logTime"),
+      replica,
       limits: this.#modules.limits,
       metrics,
       logger: this.#logger.child("duty"),
     });
+    peers.proposer.sampleInto(this.#parts.duties.placement.sampler);
     const grpc = await NodeGrpc.open(this.#config, { peers, replica, version });
     this.#parts.grpc = grpc;
     const pool = new ReaderPool(await serverOptions(this.#config), {

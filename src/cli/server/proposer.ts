@@ -29,15 +29,28 @@ export interface ProposerModules {
   readonly nodeId: NodeId;
 }
 
+/** Looks at what writers propose, where this member takes it for the log. */
+export interface ProposalSampler {
+  /** A copy of the entries, or null when they do not interest. `body` is borrowed. */
+  take(body: Uint8Array): Uint8Array | null;
+  /** What `take` copied has been applied. */
+  keep(copy: Uint8Array): void;
+}
+
 export class ReplicaProposer implements Proposer {
   readonly #options: ProposerOptions;
   readonly #modules: ProposerModules;
   readonly #replica: Replica;
+  #sampler: ProposalSampler | null = null;
 
   constructor(options: ProposerOptions, modules: ProposerModules) {
     this.#options = options;
     this.#modules = modules;
     this.#replica = modules.replica;
+  }
+
+  sampleInto(sampler: ProposalSampler): void {
+    this.#sampler = sampler;
   }
 
   /** For clients of this node: here, or by way of the leader. */
@@ -65,8 +78,10 @@ export class ReplicaProposer implements Proposer {
   proposeHere(proposal: Proposal, done: (result: ProposalResult) => void): void {
     const { metrics } = this.#modules;
     const startedAtMs = performance.now();
+    const sample = this.#sampler?.take(proposal.body) ?? null;
     const finish = (result: ProposalResult): void => {
       const seconds = (performance.now() - startedAtMs) / 1_000;
+      if (sample !== null && result.ok && result.rejections.size === 0) this.#sampler?.keep(sample);
       if (result.ok)
         metrics.observe("pyroscope_metastore_raft_apply_command_duration_seconds", seconds);
       metrics.add("hearth_raft_proposals_total", {

@@ -16,10 +16,8 @@ import {
   type Clock,
   HearthError,
   type Logger,
-  packBytes,
   type Scheduler,
   toHearthError,
-  unpackBytes,
 } from "../../base/index.ts";
 import {
   appendEntry,
@@ -35,7 +33,7 @@ import {
   OUTCOME,
   type StrayCursor,
 } from "../../state/index.ts";
-import type { DatabasePlace, PlannedAnswers, PlannerResult } from "./messages.ts";
+import type { DatabasePlace, PlannedAnswer, PlannerResult } from "./messages.ts";
 import type { CoordinatorOptions } from "./options.ts";
 import type { Planner } from "./planner.ts";
 
@@ -54,7 +52,6 @@ export interface CoordinatorModules {
 }
 
 export type PollResult =
-  /** The reply is borrowed: a view of the replies of its whole round. */
   | { readonly ok: true; readonly reply: Uint8Array }
   | { readonly ok: false; readonly error: HearthError };
 
@@ -181,15 +178,13 @@ export class CompactionCoordinator {
   }
 
   async #round(): Promise<void> {
-    let polls = this.#takeRound();
+    const polls = this.#takeRound();
     if (polls.length === 0) return;
     const startedAtMs = this.#modules.scheduler.monotonicMs();
     this.#seenWork = this.#modules.state.compaction.workCount;
     try {
       const planned = await this.#plan(polls);
       if (planned === null) return;
-      this.#waiting.unshift(...polls.slice(planned.answers.areEmpty.length));
-      polls = polls.slice(0, planned.answers.areEmpty.length);
       this.stats.lastPlanMs = this.#modules.scheduler.monotonicMs() - startedAtMs;
       if (planned.entry === null) {
         this.stats.emptyPlans++;
@@ -235,7 +230,7 @@ export class CompactionCoordinator {
       const result: PlannerResult = await planner.plan({
         kind: "plan",
         database: database(),
-        polls: packBytes(polls.map(({ payload }) => payload)),
+        polls: polls.map(({ payload }) => payload),
         // Leases count from it: never before what the log has said already.
         nowMs: Math.max(clock.nowMs(), state.appliedAtMs),
         term: granted.term,
@@ -271,18 +266,17 @@ export class CompactionCoordinator {
     this.#modules.logger.info("compaction is on", { logIndex: result.firstIndex });
   }
 
-  #answer(polls: readonly WaitingPoll[], answers: PlannedAnswers): void {
+  #answer(polls: readonly WaitingPoll[], answers: readonly PlannedAnswer[]): void {
     const nowMs = this.#modules.scheduler.monotonicMs();
-    const replies = unpackBytes(answers.replies);
     for (const [i, poll] of polls.entries()) {
-      const refusal = answers.refusals[i] ?? null;
+      const { reply, isEmpty, refusal } = answers[i] as PlannedAnswer;
       if (refusal !== null) {
         this.stats.refusedPolls++;
         poll.done({ ok: false, error: foreignResultError(refusal) });
-      } else if (answers.areEmpty[i] === true && nowMs < poll.waitUntilMs) {
+      } else if (isEmpty && nowMs < poll.waitUntilMs) {
         this.#idle.push(poll);
       } else {
-        poll.done({ ok: true, reply: replies[i] as Uint8Array });
+        poll.done({ ok: true, reply });
       }
     }
   }

@@ -88,6 +88,7 @@ export const ENTRY_POINTS: readonly string[] = [
   "src/server/reader-thread.ts",
   "src/cli/server/reader-thread.ts",
   "src/leader/compaction/planner-thread.ts",
+  "src/leader/placement/placement-thread.ts",
   // Tasks, started by name in threads.
   "src/state/snapshot/take-thread.ts",
   "src/state/snapshot/fill-thread.ts",

@@ -3,8 +3,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { jobName } from "../../../../src/state/index.ts";
-import { runRetentionCase } from "./run-retention.ts";
 import { runStateCase } from "./run-case.ts";
+import { ENCODING_KINDS, type EncodingCase } from "./run-encoding.ts";
+import { PLACEMENT_KINDS } from "./run-placement.ts";
 import type { CompactionCase, CompactionFile } from "./types.ts";
 
 export interface LoadedCompactionFile {
@@ -29,15 +30,13 @@ const DEVIATIONS: Readonly<Record<string, string>> = {
 
 /** What is not run, and why: it must never look as if it had passed. */
 const NOT_RUN: Readonly<Record<string, string>> = {
+  retention: "retention is not built yet",
   dlq_paths: "the dead-letter queue is not built yet",
   dlq_sweep: "the dead-letter queue is not built yet",
-  ewma: "placement is not built yet",
-  shard_allocator: "placement is not built yet",
-  load_balancing: "placement is not built yet",
-  distribution_stats: "placement is not built yet",
-  ruler: "placement is not built yet",
-  placement_policy: "placement is not built yet",
-  encoding: "bytes of the reference's own files are not read yet",
+  get_compaction_plan_update_request: "bytes of the reference's own log are not read yet",
+  raft_log_entry: "bytes of the reference's own log are not read yet",
+  block_queue_entry: "bytes of the reference's own files are not read yet",
+  tombstone: "bytes of the reference's own files are not read yet",
 };
 
 /** The compaction vector files of a directory, by name; empty when it holds others. */
@@ -61,7 +60,7 @@ export async function runCompactionCase(
   file: CompactionFile,
   vectorCase: CompactionCase,
 ): Promise<CompactionOutcome> {
-  const reason = NOT_RUN[file.kind];
+  const reason = NOT_RUN[file.kind === "encoding" ? encodingOf(vectorCase).kind : file.kind];
   if (reason !== undefined) return { kind: "not_run", reason };
   const failure = await runKind(file.kind, vectorCase);
   if (failure === null) return { kind: "passed" };
@@ -75,8 +74,17 @@ export async function runCompactionCase(
 async function runKind(kind: string, vectorCase: CompactionCase): Promise<string | null> {
   if (kind === "state_machine") return runStateCase(vectorCase);
   if (kind === "job_names") return runJobName(vectorCase as unknown as JobNameCase);
-  if (kind === "retention") return runRetentionCase(vectorCase as never);
+  const placement = PLACEMENT_KINDS[kind];
+  if (placement !== undefined) return placement(vectorCase as never);
+  const encoding = encodingOf(vectorCase);
+  const runEncoding = ENCODING_KINDS[encoding.kind];
+  if (kind === "encoding" && runEncoding !== undefined) return runEncoding(encoding);
   return `There is no way to run cases of kind "${kind}"`;
+}
+
+/** Its cases have a kind of their own. */
+function encodingOf(vectorCase: CompactionCase): EncodingCase {
+  return vectorCase as unknown as EncodingCase;
 }
 
 interface JobNameCase {
