@@ -12,6 +12,7 @@ const TOOLS = {
   mutants: ["dist", "test", "mutants", "main.js"],
   explore: ["dist", "test", "explore", "main.js"],
   crashpoints: ["dist", "test", "crashpoints", "main.js"],
+  interop: ["dist", "test", "interop", "main.js"],
   chaos: ["dist", "test", "chaos", "main.js"],
   demo: ["dist", "test", "demo", "main.js"],
   bitrot: ["dist", "test", "crashpoints", "bitrot.js"],

@@ -84,6 +84,7 @@ async function stopping(
       scheduler: time,
       logger: SILENT_LOGGER,
       onDoing: (text) => said.push(text),
+      onLeaving: () => said.push("health: leaving"),
     },
   );
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
@@ -96,7 +97,7 @@ async function stopping(
 describe("an orderly stop", () => {
   it("of a leader moves the leadership, then gives clients time, at most half of the stop's", async () => {
     assert.deepEqual(await stopping(3, "a", async () => "c"), {
-      said: ["handing over the leadership", "leadership moved to c"],
+      said: ["handing over the leadership", "health: leaving", "leadership moved to c"],
       lingerMs: 10_000,
     });
   });
@@ -110,8 +111,11 @@ describe("an orderly stop", () => {
   it("of a follower only gives clients time, and of the only voter nothing", async () => {
     const never = (): Promise<string> => assert.fail("handed over");
     const follower = await stopping(3, "b", never);
-    assert.deepEqual(follower.said, ["requests are answered until clients have noticed"]);
-    assert.deepEqual(await stopping(1, "a", never), { said: [], lingerMs: 0 });
+    assert.deepEqual(follower.said, [
+      "health: leaving",
+      "requests are answered until clients have noticed",
+    ]);
+    assert.deepEqual(await stopping(1, "a", never), { said: ["health: leaving"], lingerMs: 0 });
   });
 });
 

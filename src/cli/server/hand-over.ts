@@ -19,6 +19,8 @@ export interface HandOverModules {
   readonly logger: Logger;
   /** What goes on, for /ready. */
   readonly onDoing: (text: string) => void;
+  /** Nobody waits for this node any more: clients that watch its health are told, and have the rest of the time to leave. */
+  readonly onLeaving: () => void;
 }
 
 /** An election takes a round trip or two; a target that does not win within this time will not. */
@@ -26,12 +28,16 @@ const TRANSFER_MAX_MS = 3_000;
 
 /** Never rejects: a stop goes on without a successor. */
 export async function handOver(options: HandOverOptions, modules: HandOverModules): Promise<void> {
-  const { control, scheduler, onDoing } = modules;
+  const { control, scheduler, onDoing, onLeaving } = modules;
   const { lingerMs, timeoutMs } = options;
   const { voters, members } = control.view();
   const self = members.find(({ isSelf }) => isSelf);
-  if (self === undefined || voters < 2) return;
+  if (self === undefined || voters < 2) {
+    onLeaving();
+    return;
+  }
   const moved = self.isLeader ? await transfer(timeoutMs, modules) : null;
+  onLeaving();
   onDoing(moved ?? "requests are answered until clients have noticed");
   const leftMs = Math.min(lingerMs, timeoutMs / 2);
   if (leftMs > 0) await new Promise<void>((resolve) => scheduler.after(leftMs, resolve));

@@ -449,6 +449,7 @@ export class HearthNode {
       scheduler: SYSTEM_SCHEDULER,
       logger: this.#logger,
       onDoing: (text) => this.state.stoppingBy(text),
+      onLeaving: () => this.#parts.grpc?.setHealth("notServing"),
     });
   }
 

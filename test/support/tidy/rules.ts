@@ -114,6 +114,7 @@ export const TEST_TOOLS: readonly string[] = [
   "test/crashpoints/main.ts",
   "test/crashpoints/bitrot.ts",
   "test/chaos/main.ts",
+  "test/interop/main.ts",
   "test/demo/main.ts",
   "test/support/cluster/faulty-server.ts",
 ];
