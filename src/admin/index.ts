@@ -25,6 +25,7 @@ export {
   type ClusterRouteModules,
   type MemberEntry,
 } from "./cluster-routes.ts";
+export { type CompactionClient, compactionRoutes } from "./compaction-routes.ts";
 export { ACTION_HEADER } from "./foreign-page.ts";
 export { landingRoute } from "./landing.ts";
 export { metadataRoutes, type MetadataClientSource } from "./metadata-routes.ts";

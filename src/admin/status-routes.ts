@@ -38,6 +38,21 @@ export interface NodeStatus {
     readonly bytes: number;
     readonly databaseBytes: number;
   } | null;
+  /** Null until the index is open. */
+  readonly compaction: {
+    /** False: the first poll of a worker turns it on. */
+    readonly isOn: boolean;
+    /** What is paused, 0 when nothing is. */
+    readonly pausedLevels: number;
+    readonly pausedTenants: number;
+    readonly jobsRunning: number;
+    readonly jobsWaiting: number;
+    /** Exhausted or quarantined: nobody gets them. */
+    readonly jobsFailed: number;
+    readonly queuedBlocks: number;
+    /** Since the oldest block that waits was added to its batch, ms; null: nothing waits. */
+    readonly oldestWaitingMs: number | null;
+  } | null;
   /** Comparisons of the state with those of the other members, since the start; null before it. */
   readonly stateCheck: {
     /** Newest log index at which they were equal; 0: none yet. */

@@ -51,6 +51,7 @@ export type PlanBatchView = Iterable<{ toBlockMeta(): BlockMeta }>;
 export type MetadataClient = Pick<
   HearthClient,
   | "addBlocks"
+  | "compaction"
   | "getBlockMetadata"
   | "queryMetadata"
   | "queryMetadataLabels"

@@ -105,7 +105,7 @@ function planSentence({ text, voters, failureTolerance, changed }: ChangeAnswer)
 }
 
 /** Consequences first, then the question (ux, 1). */
-async function confirm(
+export async function confirm(
   context: CommandContext,
   plan: readonly string[],
   question: string | null,

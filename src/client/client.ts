@@ -18,6 +18,8 @@ import {
   type PollRequest,
 } from "../protocol/index.ts";
 import { Admission } from "./admission.ts";
+import { createCompactionAdmin } from "./compaction-admin.ts";
+import type { CompactionAdmin } from "./compaction-admin-types.ts";
 import { CompactionWorker } from "./compaction-worker.ts";
 import { publishConnection } from "./diagnostics.ts";
 import { cancelledByClose } from "./errors.ts";
@@ -72,6 +74,7 @@ class Client implements HearthClient {
   readonly #requester: Requester;
   /** Null: writes travel without a session. */
   readonly #sessions: SessionWriter | null;
+  readonly #compaction: CompactionAdmin;
   #closing: Promise<void> | null = null;
 
   constructor(options: ClientOptions) {
@@ -80,6 +83,7 @@ class Client implements HearthClient {
     this.#router = new Router(options, { status: this.#status });
     const modules = { router: this.#router, admission: this.#admission };
     this.#requester = new Requester(options, modules);
+    this.#compaction = createCompactionAdmin((build, call) => this.#single(build, readJson, call));
     const { defaultTimeoutMs } = options;
     this.#sessions = options.exactlyOnce
       ? new SessionWriter({ open: () => this.#openSession(), defaultTimeoutMs })
@@ -142,6 +146,10 @@ class Client implements HearthClient {
 
   pollCompactionJobs(poll: PollRequest, options: CallOptions = {}): Promise<PollReply> {
     return this.#single(() => requests.pollRequest(poll), decodePollReply, options);
+  }
+
+  get compaction(): CompactionAdmin {
+    return this.#compaction;
   }
 
   readIndex(options: CallOptions = {}): Promise<WriteResult> {

@@ -8,13 +8,30 @@ export {
 } from "../base/index.ts";
 export type {
   BlockMeta,
+  CompactionOverview,
+  CompactionPolicy,
+  ControlResult,
   DatasetMeta,
+  JobDetails,
+  JobPage,
+  JobView,
+  PlanView,
+  PolicyResultView,
+  QueuePage,
+  QueueView,
   PlanBlockView,
   PlanDatasetView,
   PollReply,
   PollRequest,
   Tombstone,
 } from "../protocol/index.ts";
+export type {
+  CompactionAdmin,
+  ControlOptions,
+  JobListOptions,
+  PolicyChangeOptions,
+  QueueListOptions,
+} from "./compaction-admin-types.ts";
 export { connect } from "./client.ts";
 export { collectBlocks, collectLabels } from "./collect.ts";
 export type { RequestContext } from "./diagnostics.ts";

@@ -135,6 +135,18 @@ export function pollRequest(poll: PollRequest): RequestSpec {
   });
 }
 
+/** Operations whose question and answer are JSON. A control may find its work done when it is repeated, and say so. */
+export function jsonRequest(
+  method: string,
+  opcode: number,
+  kind: "read" | "once",
+  question: object,
+): RequestSpec {
+  return build(method, opcode, KINDS[kind], (sink) => {
+    encodeJsonMessage(sink, JSON.stringify(question));
+  });
+}
+
 /** The wire bytes of a block, owned. */
 export function blockBytes(block: BlockInput): Uint8Array {
   if (block instanceof Uint8Array) return block;

@@ -13,7 +13,11 @@ import type {
   PollRequest,
   Tombstone,
 } from "../protocol/index.ts";
+import type { CallOptions, JsonValue } from "./call-options.ts";
+import type { CompactionAdmin } from "./compaction-admin-types.ts";
 import type { Transport } from "./transport/transport.ts";
+
+export type { CallOptions, JsonValue };
 
 /** Settings of connect(). Only `endpoints` is required. */
 export interface ConnectOptions {
@@ -61,14 +65,6 @@ export type ClientRole =
   | "compaction-worker"
   | "tool"
   | (string & {});
-
-/** What every call takes. */
-export interface CallOptions {
-  /** Ends the call: it rejects with `signal.reason` unchanged, and the server is told to stop. */
-  readonly signal?: AbortSignal;
-  /** Budget of the whole call, repeats and the last streamed batch included; Infinity = no limit. */
-  readonly timeoutMs?: number;
-}
 
 /**
  * Which state a read sees. "strong": every write acknowledged before the read began, whichever member answers.
@@ -133,15 +129,6 @@ export interface TenantStats {
 
 /** Facts of the member that answered, as JSON; fields are documented in the WebSocket reference. */
 export type NodeInfo = Readonly<Record<string, unknown>>;
-
-/** A value that JSON can carry. */
-export type JsonValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly JsonValue[]
-  | { readonly [key: string]: JsonValue };
 
 export interface RawCommandOptions extends CallOptions {
   /** The entry is proposed only in this term or a later one. Default: 0 = any. */
@@ -247,6 +234,8 @@ export interface HearthClient extends AsyncDisposable {
   compactionJobs(options: CompactionJobsOptions): AsyncIterable<CompactionJob>;
   /** One poll of a compaction worker, for those who keep their own books. A repeat is answered alike. */
   pollCompactionJobs(poll: PollRequest, options?: CallOptions): Promise<PollReply>;
+  /** Looks at compaction and steers it, on whatever member the client is connected to. */
+  readonly compaction: CompactionAdmin;
   /** A log index such that a read at or after it sees every write acknowledged before this call. */
   readIndex(options?: CallOptions): Promise<WriteResult>;
   /** Facts of the member that the client is connected to. */

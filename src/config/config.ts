@@ -92,6 +92,12 @@ export interface Config {
       readonly shardUsageBreakdown: boolean;
     };
   };
+  /** What the compaction policy begins with, before there is one in the log. */
+  readonly compaction: {
+    readonly failuresMax: number;
+    readonly leaseMs: number;
+    readonly jobsMax: number;
+  };
 }
 
 /** A reader hands over what it gathered, up to a megabyte, with one largest frame on top. */
@@ -141,15 +147,7 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
       readIndexMaxDistance: read.number("metastore.raft.read-index-max-distance"),
       checkIntervalMs: read.number("hearth.state-check-interval"),
     },
-    snapshots: {
-      directory: read.text("metastore.raft.snapshots-dir") || read.text("metastore.raft.dir"),
-      intervalMs: read.number("metastore.raft.snapshot-interval"),
-      thresholdEntries: read.number("metastore.raft.snapshot-threshold"),
-      retainCount: read.number("metastore.raft.snapshots-retain"),
-      trailingEntries: read.number("metastore.raft.trailing-logs"),
-      rateBytesPerSec: snapshotRate(read.number("metastore.snapshot-rate-limit")),
-      compression: read.text("metastore.snapshot-compression") === "zstd" ? "zstd" : "none",
-    },
+    snapshots: snapshotConfig(read),
     limits: {
       global: globalLimitValues(values),
       files: runtimeFileNames(read.text("runtime-config.file")),
@@ -183,6 +181,7 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
       logSegmentBytes: read.number("hearth.log-segment-size"),
       logGroupBytes: logGroupBytes(read.number("hearth.frame-max-bytes")),
     },
+    compaction: compactionConfig(read),
     objects: {
       backend: read.text("storage.backend") as StorageOptions["backend"],
       prefix: read.text("storage.prefix"),
@@ -221,6 +220,26 @@ function tlsOptions(read: ValueReader): GrpcOptions["tls"] {
     keyPath: read.text("server.grpc-tls-key-path"),
     caPath: read.text("server.grpc-tls-ca-path"),
     clientAuth: (read.text("server.grpc-tls-client-auth") || "NoClientCert") as ClientAuth,
+  };
+}
+
+function snapshotConfig(read: ValueReader): Config["snapshots"] {
+  return {
+    directory: read.text("metastore.raft.snapshots-dir") || read.text("metastore.raft.dir"),
+    intervalMs: read.number("metastore.raft.snapshot-interval"),
+    thresholdEntries: read.number("metastore.raft.snapshot-threshold"),
+    retainCount: read.number("metastore.raft.snapshots-retain"),
+    trailingEntries: read.number("metastore.raft.trailing-logs"),
+    rateBytesPerSec: snapshotRate(read.number("metastore.snapshot-rate-limit")),
+    compression: read.text("metastore.snapshot-compression") === "zstd" ? "zstd" : "none",
+  };
+}
+
+function compactionConfig(read: ValueReader): Config["compaction"] {
+  return {
+    failuresMax: read.number("metastore.compaction-max-failures"),
+    leaseMs: read.number("metastore.compaction-job-lease-duration"),
+    jobsMax: read.number("metastore.compaction-max-job-queue-size"),
   };
 }
 

@@ -1,5 +1,6 @@
 /** The whole table of settings, and the three names each setting has: flag, environment variable, YAML key. */
 import { GRPC_SETTINGS } from "./settings-grpc.ts";
+import { COMPACTION_SETTINGS } from "./settings-compaction.ts";
 import { LIMIT_SETTINGS } from "./settings-limits.ts";
 import { OWN_SETTINGS } from "./settings-own.ts";
 import { PLACEMENT_SETTINGS } from "./settings-placement.ts";
@@ -16,6 +17,7 @@ export const SETTINGS: readonly Setting[] = [
   ...PROCESS_SETTINGS,
   ...GRPC_SETTINGS,
   ...METASTORE_SETTINGS,
+  ...COMPACTION_SETTINGS,
   ...STORAGE_SETTINGS,
   ...PLACEMENT_SETTINGS,
   ...LIMIT_SETTINGS,
@@ -29,6 +31,7 @@ export type UsedSettingName =
   | (typeof PROCESS_SETTINGS)[number]["name"]
   | (typeof GRPC_SETTINGS)[number]["name"]
   | (typeof METASTORE_SETTINGS)[number]["name"]
+  | (typeof COMPACTION_SETTINGS)[number]["name"]
   | (typeof STORAGE_SETTINGS)[number]["name"]
   | (typeof PLACEMENT_SETTINGS)[number]["name"]
   | (typeof LIMIT_SETTINGS)[number]["name"]

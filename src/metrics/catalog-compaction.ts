@@ -72,6 +72,11 @@ export const COMPACTION: readonly MetricSpec[] = [
   },
   {
     kind: "gauge",
+    name: "hearth_compaction_paused",
+    help: "1 while an operator has paused a level or a tenant.",
+  },
+  {
+    kind: "gauge",
     name: "hearth_compaction_waiting_polls",
     help: "Polls of compaction workers that wait on this member, for a plan or for a job.",
   },

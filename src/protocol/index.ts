@@ -29,6 +29,28 @@ export {
   type PollRequest,
   REPORT_STATUS,
 } from "./client/compaction-polls.ts";
+export {
+  type CompactionOverview,
+  type ControlResult,
+  type ControlWish,
+  type HandedOutView,
+  JOB_VIEW_STATUSES,
+  type JobDetails,
+  type JobFilter,
+  type JobPage,
+  type JobView,
+  type JobViewStatus,
+  type LevelView,
+  type PauseWish,
+  type PlannedJobView,
+  type PlanView,
+  type PolicyResultView,
+  type PolicyWish,
+  type QueueFilter,
+  type QueuePage,
+  type QueueView,
+  type WorkerView,
+} from "./client/compaction-views.ts";
 export { decodeErrorReply, encodeErrorReply } from "./client/error-reply.ts";
 export { visitKeyStrings } from "./client/dictionary-records.ts";
 export { EntryChunkReader } from "./client/entry-chunk-reader.ts";
@@ -177,6 +199,7 @@ export {
   type PlanUpdate,
   type PollRecord,
 } from "./command/plan-types.ts";
+export type { CompactionPolicy, LevelPolicy, TenantPolicy } from "./command/policy-types.ts";
 export {
   beginCommandRequest,
   checkEntries,

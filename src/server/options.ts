@@ -1,6 +1,7 @@
 /** Settings of the server: reader threads, their sockets, and what one client may use. */
 
-import { LIMITS } from "../protocol/index.ts";
+import { type CompactionPolicy, LIMITS } from "../protocol/index.ts";
+import { COMPACTION_DEFAULTS } from "../state/index.ts";
 import type { TransportChoice } from "./open-listener.ts";
 
 /** Who answers; told to clients in HelloReply. */
@@ -51,6 +52,8 @@ export interface ServerOptions {
    * it lets a client write what no service would.
    */
   readonly allowRawCommands: boolean;
+  /** What compaction begins with where no policy is in force; it counts from the entry on that carries it. */
+  readonly initialPolicy: CompactionPolicy;
   /** Restarts of dead readers within a minute before the pool gives up. */
   readonly restartsPerMinuteMax: number;
   /** How long a reader may take to start and to stop, ms. */
@@ -86,6 +89,7 @@ export const SERVER_DEFAULTS: ServerOptions = {
   waitingReadsMax: 65_536,
   readIndexMaxDistance: 0,
   allowRawCommands: false,
+  initialPolicy: COMPACTION_DEFAULTS,
   restartsPerMinuteMax: 3,
   startTimeoutMs: 30_000,
   stopTimeoutMs: 10_000,

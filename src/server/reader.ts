@@ -4,13 +4,14 @@
  */
 
 import type { MessagePort } from "node:worker_threads";
-import { type Logger, toHearthError, unreachable } from "../base/index.ts";
+import { type Logger, SYSTEM_CLOCK, toHearthError, unreachable } from "../base/index.ts";
 import { IndexDatabase } from "../db/index.ts";
 import { ByteSink } from "../protocol/index.ts";
 import { QueryEngine, SharedState } from "../read/index.ts";
 import {
   type Edge,
   type EdgeServices,
+  CompactionControl,
   Inspector,
   ReadService,
   RequestService,
@@ -192,6 +193,13 @@ export class Reader {
       writes: this.#writes,
       main: this.#link,
       inspector: new Inspector(createTombstonePort(this.#database)),
+      compaction: new CompactionControl(server, {
+        db: this.#database,
+        reads: this.#reads,
+        main: this.#link,
+        appliedIndex: () => this.#engine.appliedIndex(),
+        clock: SYSTEM_CLOCK,
+      }),
     });
     return {
       handler,

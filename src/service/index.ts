@@ -20,6 +20,7 @@ export type {
 } from "./cluster/types.ts";
 export { pollCompactionJobs } from "./compaction-polls.ts";
 export type { Edge, EdgeMetrics, EdgeServices } from "./edge.ts";
+export { CompactionControl, type CompactionControlOptions } from "./compaction-control.ts";
 export { type InspectAnswer, Inspector, type TombstonePort } from "./inspect.ts";
 export {
   ENTRY_OUTCOMES,

@@ -21,6 +21,7 @@ import {
   OP,
   type QueryRequest,
 } from "../protocol/index.ts";
+import type { CompactionControl } from "./compaction-control.ts";
 import { pollCompactionJobs } from "./compaction-polls.ts";
 import type { Inspector } from "./inspect.ts";
 import type { MainLink } from "./main-link.ts";
@@ -63,6 +64,7 @@ export interface RequestModules {
   readonly writes: WriteService;
   readonly main: MainLink;
   readonly inspector: Inspector;
+  readonly compaction: Pick<CompactionControl, "handle">;
 }
 
 export class RequestService {
@@ -97,6 +99,14 @@ export class RequestService {
         return this.#sessionWrite(payload, reply);
       case OP.poll_compaction_jobs:
         return pollCompactionJobs(this.#modules.main, payload, reply);
+      case OP.list_compaction_jobs:
+      case OP.get_compaction_job:
+      case OP.control_compaction_jobs:
+      case OP.compaction_status:
+      case OP.compaction_queues:
+      case OP.preview_compaction_plan:
+      case OP.change_compaction_policy:
+        return this.#modules.compaction.handle(opcode, payload, reply);
       case OP.query_metadata:
         return this.#queryMetadata(payload, reply);
       case OP.query_metadata_labels:

@@ -105,6 +105,8 @@ export class Commands {
         return decoded(decodePolicyCommand, entry, (json) =>
           this.#compaction.setPolicy(json) ? "applied" : "bad_policy",
         );
+      case COMMAND.changeCompactionPolicy:
+        return decoded(decodePolicyCommand, entry, (json) => this.#compaction.changePolicy(json));
       case COMMAND.controlJobs:
         return decoded(decodeControlJobs, entry, (control) =>
           changed(this.#compaction.control(control, this.#recordHere)),

@@ -28,6 +28,10 @@ export {
   type Prepared,
   type PrepareOptions,
 } from "./compaction/prepare.ts";
+export { changePolicy, type PolicyChangeResult } from "./compaction/policy-change.ts";
+export { compactionOverview, listQueueViews } from "./compaction/views/backlog-views.ts";
+export { listJobViews, readJobDetails } from "./compaction/views/job-views.ts";
+export { planView } from "./compaction/views/plan-view.ts";
 export { findStrays, type StrayCursor } from "./compaction/strays.ts";
 export { listWorkers } from "./compaction/workers.ts";
 export { OUTCOME } from "./commands.ts";

@@ -25,6 +25,7 @@ const STATUS: NodeStatus = {
   logDirectory: "/raft",
   raft: null,
   index: null,
+  compaction: null,
   stateCheck: null,
   logBytes: null,
   readers: { running: 1, wanted: 1, connections: null },

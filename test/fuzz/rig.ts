@@ -19,7 +19,13 @@ import { SERVER_DEFAULTS, Session, ThreadCounters } from "../../src/server/index
 import { DeadlineSweeper } from "../../src/server/deadlines.ts";
 import { deliver } from "../../src/server/deliver.ts";
 import { createTombstonePort } from "../../src/server/tombstone-port.ts";
-import { Inspector, ReadService, RequestService, WriteService } from "../../src/service/index.ts";
+import {
+  CompactionControl,
+  Inspector,
+  ReadService,
+  RequestService,
+  WriteService,
+} from "../../src/service/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
 import { FakeMain, helloFrame, MemoryConnection, nextTurn } from "../server/support.ts";
 
@@ -73,7 +79,15 @@ export class FuzzRig {
     });
     this.#writes = new WriteService(options, { main: this.#main });
     const inspector = new Inspector(createTombstonePort(this.#db));
-    const services = { engine, reads, writes: this.#writes, main: this.#main, inspector };
+    const compaction = new CompactionControl(options, {
+      db: this.#db,
+      reads,
+      main: this.#main,
+      appliedIndex: () => engine.appliedIndex(),
+      clock: { nowMs: () => this.#nowMs },
+    });
+    const writes = this.#writes;
+    const services = { engine, reads, writes, main: this.#main, inspector, compaction };
     this.#handler = new RequestService(options, services);
     this.#deadlines = new DeadlineSweeper(() => this.#nowMs);
     this.#publish();

@@ -282,7 +282,15 @@ export function createBench(overrides: Partial<ServerOptions> = {}): Bench {
   });
   const writes = new WriteService(options, { main });
   const inspector = new Inspector({ exists: () => true, list: () => ["x"] });
-  const handler = new RequestService(options, { engine, reads, writes, main, inspector });
+  const compaction = { handle: () => {} };
+  const handler = new RequestService(options, {
+    engine,
+    reads,
+    writes,
+    main,
+    inspector,
+    compaction,
+  });
   const deadlines = new DeadlineSweeper(() => clock.nowMs);
   const state = { isStopping: false };
   const modules = {

@@ -13,6 +13,7 @@ export function screenLines(screen: ClusterScreen, asked: NodeStatus): string[] 
     ...(screen.isChanging ? ["change  the set of voters is being changed"] : []),
     ...memberTable(screen),
     ...indexLines(asked),
+    ...compactionLines(asked),
     addressLine(asked),
   ];
 }
@@ -111,6 +112,23 @@ function indexLines({ index }: NodeStatus): string[] {
   const { blocks, datasets, databaseBytes } = index;
   const counts = `${formatCount(blocks)} blocks, ${formatCount(datasets)} datasets`;
   return [`index   ${counts}, ${formatBytes(databaseBytes)} on disk`];
+}
+
+function compactionLines({ compaction }: NodeStatus): string[] {
+  // A node of an earlier version does not say.
+  if (compaction == null) return [];
+  if (!compaction.isOn) return ["compaction  off: the first poll of a worker turns it on"];
+  const { jobsRunning, jobsFailed, oldestWaitingMs, pausedLevels, pausedTenants } = compaction;
+  const oldest =
+    oldestWaitingMs === null
+      ? "nothing waits"
+      : `oldest waiting block ${formatDuration(Math.round(oldestWaitingMs / 1_000) * 1_000)}`;
+  const isPaused = pausedLevels + pausedTenants > 0;
+  const paused = isPaused
+    ? `, PAUSED: ${pausedLevels} levels, ${pausedTenants} tenants (hearth compaction status)`
+    : "";
+  const running = `${formatCount(jobsRunning)} jobs running, ${formatCount(jobsFailed)} failed`;
+  return [`compaction  ${running}, ${oldest}${paused}`];
 }
 
 function addressLine(asked: NodeStatus): string {

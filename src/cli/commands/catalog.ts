@@ -2,6 +2,7 @@
 import type { CommandSpec } from "../command.ts";
 import type { HelpSection } from "../help.ts";
 import { BLOCK_COMMANDS } from "./block.ts";
+import { COMPACTION_COMMANDS } from "./compaction.ts";
 import { MEMBER_COMMANDS } from "./member.ts";
 import { NODE_COMMANDS } from "./node.ts";
 import { PLACEMENT_COMMANDS } from "./placement.ts";
@@ -18,6 +19,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...BLOCK_COMMANDS,
   ...QUERY_COMMANDS,
   ...PLACEMENT_COMMANDS,
+  ...COMPACTION_COMMANDS,
   ...TOOL_COMMANDS,
 ];
 
@@ -25,6 +27,7 @@ export const HELP_SECTIONS: readonly HelpSection[] = [
   { title: "node", groups: ["server", "dev", "status", "health"] },
   { title: "cluster", groups: ["member", "leader", "snapshot", "recover"] },
   { title: "data", groups: ["block", "query", "tenant", "placement"] },
+  { title: "compaction", groups: ["job", "compaction"] },
   {
     title: "configuration and tools",
     groups: ["config", "bench", "data", "completion", "version", "help"],

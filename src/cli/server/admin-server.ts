@@ -6,6 +6,7 @@ import {
   changeRoutes,
   type CheckOutcome,
   clusterRoutes,
+  compactionRoutes,
   Health,
   healthRoutes,
   type HttpRequestRecord,
@@ -121,6 +122,7 @@ export class AdminServer {
       ...activityRoutes({ activities: () => duties()?.status() ?? [], nodeId, nowMs }),
       ...changeRoutes({ control: cluster, snapshots, logger, nowMs }),
       ...placementRoutes({ placement: () => duties()?.placementControl ?? null, logger, nowMs }),
+      ...compactionRoutes({ client, logger, nowMs }),
       ...metadataRoutes({ defaultTimeoutMs: config.listener.defaultTimeoutMs }, client),
     );
     return routes;

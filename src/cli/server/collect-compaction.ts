@@ -33,7 +33,10 @@ export function collectCompaction(metrics: MetricRegistry, sources: CompactionSo
 }
 
 function collectQueue(metrics: MetricRegistry, { compaction, nowMs }: CompactionSources): void {
-  metrics.set("hearth_compaction_enabled", compaction.policy === null ? 0 : 1);
+  const { policy } = compaction;
+  metrics.set("hearth_compaction_enabled", policy === null ? 0 : 1);
+  const paused = (policy?.pausedLevels.length ?? 0) + (policy?.pausedTenants.length ?? 0);
+  metrics.set("hearth_compaction_paused", paused > 0 ? 1 : 0);
   for (const { level: number, blocks, queues, batches } of compaction.queueTotals()) {
     const level = String(number);
     metrics.set(`${QUEUE}_blocks_current`, blocks, { level });

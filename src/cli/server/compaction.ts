@@ -1,5 +1,6 @@
 /** Compaction on a node, put together: the coordinator, its planner's thread, its metrics, and the way of polls to it. */
 import { type Logger, SYSTEM_CLOCK, SYSTEM_SCHEDULER } from "../../base/index.ts";
+import type { Config } from "../../config/index.ts";
 import type { IndexDatabase } from "../../db/index.ts";
 import { CompactionCoordinator, COORDINATOR_DEFAULTS, ThreadPlanner } from "../../leader/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
@@ -8,6 +9,7 @@ import type { PollPort } from "../../server/index.ts";
 import type { AddressBook } from "../../service/index.ts";
 import type { StateMachine } from "../../state/index.ts";
 import { collectCompaction } from "./collect-compaction.ts";
+import { initialPolicy } from "./server-options.ts";
 
 export interface NodeCompactionModules {
   readonly replica: Replica;
@@ -23,9 +25,11 @@ export class NodeCompaction {
   readonly polls: PollPort;
   readonly #coordinator: CompactionCoordinator;
 
-  constructor(mapSizeBytes: number, modules: NodeCompactionModules) {
+  constructor(config: Config, modules: NodeCompactionModules) {
+    const mapSizeBytes = config.storage.indexMapBytes;
+    const options = { ...COORDINATOR_DEFAULTS, initialPolicy: initialPolicy(config) };
     const { replica, stateMachine, db, book, logger, metrics } = modules;
-    const coordinator = new CompactionCoordinator(COORDINATOR_DEFAULTS, {
+    const coordinator = new CompactionCoordinator(options, {
       replica,
       state: stateMachine,
       database: () => ({ directory: db.directory, mapSizeBytes, generation: db.generation }),

@@ -12,6 +12,7 @@ import type { Replica } from "../../replica/index.ts";
 import type { ListeningAddress, ReaderPool } from "../../server/index.ts";
 import type { ClusterControl, ClusterView } from "../../service/index.ts";
 import type { StateChecks, StateMachine } from "../../state/index.ts";
+import { compactionStatus } from "./compaction-status.ts";
 import type { ConsistencyWatch } from "./consistency.ts";
 import { bracketed } from "./listen-host.ts";
 
@@ -203,6 +204,7 @@ export class NodeState {
       logDirectory: node.logDirectory,
       raft: this.#raftStatus(replica),
       index: this.#indexStatus(),
+      compaction: this.#compactionStatus(),
       stateCheck: this.#stateCheck(),
       logBytes: this.#log?.sizeBytes ?? null,
       readers: {
@@ -270,6 +272,11 @@ export class NodeState {
     if (this.#checks === null) return null;
     const { lastEqualIndex, mismatches } = this.#checks;
     return { lastEqualIndex, mismatches };
+  }
+
+  #compactionStatus(): NodeStatus["compaction"] {
+    if (this.#stateMachine === null || this.#phase.kind === "stopping") return null;
+    return compactionStatus(this.#stateMachine);
   }
 
   #indexStatus(): NodeStatus["index"] {

@@ -412,7 +412,7 @@ export class HearthNode {
 
   #startCompaction(peers: Peers): NodeCompaction {
     const { replica, stateMachine, db } = built(this.#parts, "replica", "stateMachine", "db");
-    const compaction = new NodeCompaction(this.#config.storage.indexMapBytes, {
+    const compaction = new NodeCompaction(this.#config, {
       replica,
       stateMachine,
       db,

@@ -27,12 +27,7 @@ import {
   foreignResultError,
 } from "../../protocol/index.ts";
 import type { ProposeResult, ReadIndexResult, Replica } from "../../replica/index.ts";
-import {
-  COMPACTION_DEFAULTS,
-  type CompactionState,
-  OUTCOME,
-  type StrayCursor,
-} from "../../state/index.ts";
+import { type CompactionState, OUTCOME, type StrayCursor } from "../../state/index.ts";
 import type { DatabasePlace, PlannedAnswer, PlannerResult } from "./messages.ts";
 import type { CoordinatorOptions } from "./options.ts";
 import type { Planner } from "./planner.ts";
@@ -254,11 +249,11 @@ export class CompactionCoordinator {
     });
   }
 
-  /** The first worker turns compaction on, with the numbers of the reference. */
+  /** The first worker turns compaction on, with what the flags of this node say. */
   async #turnOn(): Promise<void> {
     // Somebody may have set a policy since the planner looked.
     if (this.#modules.state.compaction.policy !== null) return;
-    const json = JSON.stringify(COMPACTION_DEFAULTS);
+    const json = JSON.stringify(this.#options.initialPolicy);
     const result = await this.#propose(
       entryOf(COMMAND.setCompactionPolicy, encodePolicyCommand(json)),
     );

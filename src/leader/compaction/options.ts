@@ -1,6 +1,10 @@
 /** Settings of the coordinator of compaction. */
 
+import { COMPACTION_DEFAULTS, type CompactionPolicy } from "../../state/index.ts";
+
 export interface CoordinatorOptions {
+  /** What the first worker turns compaction on with. */
+  readonly initialPolicy: CompactionPolicy;
   /** Polls that may wait for a plan. Over it they are refused. */
   readonly waitingPollsMax: number;
   /** Bytes of polls that are planned together; one poll may be larger. A plan is one log entry. */
@@ -18,6 +22,7 @@ export interface CoordinatorOptions {
 }
 
 export const COORDINATOR_DEFAULTS: CoordinatorOptions = {
+  initialPolicy: COMPACTION_DEFAULTS,
   // 64 workers with a poll each in flight are usual.
   waitingPollsMax: 4_096,
   roundMaxBytes: 4 * 1024 * 1024,

@@ -41,6 +41,13 @@ export const OP = {
   open_session: 18,
   session_write: 19,
   poll_compaction_jobs: 20,
+  list_compaction_jobs: 21,
+  get_compaction_job: 22,
+  control_compaction_jobs: 23,
+  compaction_status: 24,
+  compaction_queues: 25,
+  preview_compaction_plan: 26,
+  change_compaction_policy: 27,
 } as const;
 
 export type OpcodeName = keyof typeof OP;
@@ -71,6 +78,13 @@ export const OPCODES: readonly Opcode[] = [
     "write",
     "report on compaction jobs, refresh leases, take jobs; leader only",
   ),
+  op("list_compaction_jobs", "read", "compaction jobs, page by page"),
+  op("get_compaction_job", "read", "one compaction job with its source blocks"),
+  op("control_compaction_jobs", "write", "retry, quarantine or cancel compaction jobs"),
+  op("compaction_status", "read", "policy, levels, jobs by status, workers"),
+  op("compaction_queues", "read", "what waits for compaction, by owner, shard and level"),
+  op("preview_compaction_plan", "read", "what the planner would do now"),
+  op("change_compaction_policy", "write", "change the compaction policy, pause, resume"),
 ];
 
 const BY_NUMBER: readonly (Opcode | undefined)[] = Array.from({ length: 256 }, (_, number) =>

@@ -151,6 +151,7 @@ function decodeCommand(command: number, bytes: Uint8Array, offset: number, lengt
       break;
     }
     case COMMAND.setCompactionPolicy:
+    case COMMAND.changeCompactionPolicy:
       decodePolicyCommand(bytes, offset, length);
       break;
     case COMMAND.controlJobs:

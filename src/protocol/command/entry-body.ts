@@ -45,6 +45,8 @@ export const COMMAND = {
   controlJobs: 18,
   /** Payload: state-check.ts. Changes no state: a member that does not know it refuses it and differs in nothing. */
   checkState: 19,
+  /** Payload: SetCompactionPolicy with a change of the policy in force (src/state/compaction/policy-change.ts). */
+  changeCompactionPolicy: 25,
 } as const;
 
 export type CommandName = keyof typeof COMMAND;

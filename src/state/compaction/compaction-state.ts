@@ -16,6 +16,7 @@ import {
   JOB_STATUS,
   type JobPlan,
   type JobState,
+  LIMITS,
   type NewJob,
   type PollRecord,
   type Tombstone,
@@ -25,9 +26,10 @@ import { BlockQueue, type LevelTotals } from "./block-queue.ts";
 import { oldestBatchAtMs } from "./inspect.ts";
 import { type BlockTest, isOneOf } from "./block-test.ts";
 import { JobStore, type JobTotals } from "./job-store.ts";
-import { CompactionMeta } from "./meta.ts";
+import { CompactionMeta, readPolicyText } from "./meta.ts";
 import { addOrphan, park, unpark, unparkWhere } from "./parked.ts";
 import { type CompactionPolicy, parsePolicy } from "./policy.ts";
+import { changePolicy } from "./policy-change.ts";
 import { placedIds } from "./placed.ts";
 import { putWorker } from "./workers.ts";
 
@@ -160,6 +162,14 @@ export class CompactionState {
     this.#jobs.applyPolicy();
     this.#noteChange();
     return true;
+  }
+
+  /** Changes the policy in force, or the one that the change brings along. */
+  changePolicy(json: string): "applied" | "unchanged" | "bad_policy" {
+    const result = changePolicy(readPolicyText(this.#db), json);
+    if (!result.ok || Buffer.byteLength(result.json) > LIMITS.policyMaxBytes) return "bad_policy";
+    if (!result.isChanged) return "unchanged";
+    return this.setPolicy(result.json) ? "applied" : "bad_policy";
   }
 
   /** An operator's hand on jobs; false when nothing changed. */

@@ -24,6 +24,13 @@ export function jobName(key: JobKey, sourceBlocks: readonly string[]): string {
   return `${hash.toString(16)}-T${key.tenant}-S${key.shard}-L${key.level}`;
 }
 
+/** The tenant in a job's name: hashes have no hyphen, and shard and level stand at the end. "" also for other names. */
+export function tenantOfJob(name: string): string {
+  const tail = /-S\d+-L\d+$/.exec(name);
+  const start = name.indexOf("-T");
+  return tail === null || start < 0 ? "" : name.slice(start + 2, Math.max(start + 2, tail.index));
+}
+
 /** XXH64 with seed 0, from its specification. */
 export function xxHash64(bytes: Buffer): bigint {
   let at = 0;

@@ -144,13 +144,13 @@ export class Planner {
 
   #shortestAgeMs(level: number): number {
     let shortest = Number.POSITIVE_INFINITY;
-    const note = (limits: LevelPolicy | undefined): void => {
-      if (limits !== undefined && limits.maxAgeMs > 0) {
+    const note = (limits: LevelPolicy | null | undefined): void => {
+      if (limits != null && limits.maxAgeMs > 0) {
         shortest = Math.min(shortest, limits.maxAgeMs);
       }
     };
     note(this.#policy.levels[level]);
-    for (const own of Object.values(this.#policy.tenants)) note(own.levels[level]);
+    for (const own of Object.values(this.#policy.tenants)) note(own.levels?.[level]);
     return shortest;
   }
 

@@ -6,45 +6,14 @@
  * numbers mean: compaction spec, sections 7.4, 10.3 and 11.1.
  */
 
-import { LIMITS } from "../../protocol/index.ts";
+import {
+  type CompactionPolicy,
+  type LevelPolicy,
+  LIMITS,
+  type TenantPolicy,
+} from "../../protocol/index.ts";
 
-export interface LevelPolicy {
-  /** Blocks of a full batch, and of a job. */
-  readonly maxBlocks: number;
-  /** Age after which a batch is compacted as it is, ms; 0: never. */
-  readonly maxAgeMs: number;
-}
-
-export interface CompactionPolicy {
-  /** One per level from 0; blocks of higher levels are never queued. */
-  readonly levels: readonly LevelPolicy[];
-  /** Tombstones that a job carries at most. */
-  readonly cleanupBatchSize: number;
-  /** Tombstones are handed out once they are older, ms. */
-  readonly cleanupDelayMs: number;
-  /** Jobs of these levels carry tombstones, inclusive. */
-  readonly cleanupMinLevel: number;
-  readonly cleanupMaxLevel: number;
-  /** Reassignments after which a job is not handed out any more; 0: no limit. */
-  readonly failuresMax: number;
-  readonly leaseMs: number;
-  /** Jobs in any state; 0: no limit. */
-  readonly jobsMax: number;
-  /** Blocks of a job that ended without a result are queued again after this time, ms. */
-  readonly requeueDelayMs: number;
-  /** An exhausted job gives its blocks back once its lease has been over for so long, ms; 0: never by itself. */
-  readonly exhaustedDelayMs: number;
-  /** Levels for which no jobs are made or handed out. */
-  readonly pausedLevels: readonly number[];
-  /** Owners for which no jobs are made; "" stands for segments of many tenants. */
-  readonly pausedTenants: readonly string[];
-  /** Levels of single tenants, by name; levels that are not named are the general ones. */
-  readonly tenants: Readonly<Record<string, TenantPolicy>>;
-}
-
-export interface TenantPolicy {
-  readonly levels: readonly LevelPolicy[];
-}
+export type { CompactionPolicy, LevelPolicy, TenantPolicy };
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -98,8 +67,8 @@ export type PolicyResult =
 /** The levels that hold for an owner. */
 export function levelsFor(policy: CompactionPolicy, tenant: string): readonly LevelPolicy[] {
   const own = Object.hasOwn(policy.tenants, tenant) ? policy.tenants[tenant] : undefined;
-  if (own === undefined) return policy.levels;
-  return policy.levels.map((level, i) => own.levels[i] ?? level);
+  if (own?.levels === undefined) return policy.levels;
+  return policy.levels.map((level, i) => own.levels?.[i] ?? level);
 }
 
 /** Longest time between the oldest and the newest block of one job, ms; 0: no limit (spec 8.1). */
@@ -150,18 +119,26 @@ function checkTenants(tenants: unknown, problems: string[]): void {
   for (const [name, own] of Object.entries(tenants)) {
     const where = `tenants.${JSON.stringify(name)}`;
     if (!isTenantName(name)) problems.push(`${where}: the name is too long`);
-    if (isRecord(own))
-      checkLevels((own as Partial<TenantPolicy>).levels, `${where}.levels`, problems);
+    if (isRecord(own)) checkTenant(own, where, problems);
     else problems.push(`${where} must be an object with "levels"`);
   }
 }
 
-function checkLevels(levels: unknown, where: string, problems: string[]): void {
+function checkTenant(own: Record<string, unknown>, where: string, problems: string[]): void {
+  for (const name of Object.keys(own)) {
+    if (name !== "levels") problems.push(`${where}: "${name}" is not a setting of a tenant`);
+  }
+  if (own.levels === undefined) return;
+  checkLevels(own.levels, `${where}.levels`, problems, true);
+}
+
+function checkLevels(levels: unknown, where: string, problems: string[], mayInherit = false): void {
   if (!Array.isArray(levels) || levels.length === 0 || levels.length > LEVELS_MAX) {
     problems.push(`"${where}" must be a list of 1 to ${LEVELS_MAX} levels`);
     return;
   }
   for (const [i, level] of levels.entries()) {
+    if (level === null && mayInherit) continue;
     if (!isRecord(level)) {
       problems.push(`"${where}[${i}]" must be an object with "maxBlocks" and "maxAgeMs"`);
       continue;

@@ -8,7 +8,7 @@ import { JOB_STATUS, type JobPlan, type JobState, REPORT_STATUS } from "../../pr
 import { JOB_ORDER_HEAD_BYTES, jobOrderStart, readJobPlan, readJobState } from "./job-rows.ts";
 import type { CompactionPolicy } from "./policy.ts";
 import type { JobDraft } from "./planner.ts";
-import { jobName } from "./job-name.ts";
+import { jobName, tenantOfJob } from "./job-name.ts";
 
 export interface ScheduleOptions {
   readonly policy: CompactionPolicy;
@@ -160,9 +160,16 @@ export class Schedule {
     const { levels, pausedLevels } = this.#options.policy;
     for (let level = 0; level < levels.length; level++) {
       if (pausedLevels.includes(level)) continue;
-      for (const name of this.#unassigned(level)) if (!this.#handled.has(name)) yield name;
-      for (const name of this.#expired(level)) if (!this.#handled.has(name)) yield name;
+      for (const name of this.#unassigned(level)) if (this.#isFree(name)) yield name;
+      for (const name of this.#expired(level)) if (this.#isFree(name)) yield name;
     }
+  }
+
+  /** Not decided about, and of nobody who is paused. */
+  #isFree(name: string): boolean {
+    if (this.#handled.has(name)) return false;
+    const { pausedTenants } = this.#options.policy;
+    return pausedTenants.length === 0 || !pausedTenants.includes(tenantOfJob(name));
   }
 
   *#unassigned(level: number): Generator<string> {
