@@ -6,9 +6,15 @@
 import { ensureReady } from "./lib/ensure.mjs";
 import { fail, handOver, inRoot } from "./lib/project.mjs";
 
+/**
+ * The blocks of examples/ are years old: retention, on by default, would take them away after fifteen minutes. Whoever
+ * says otherwise behind `--` has the last word.
+ */
+const DEFAULTS = ["-retention-period=0", "-storage.filesystem.dir=./data/bucket"];
+
 try {
   await ensureReady();
-  handOver([inRoot("bin", "hearth.js"), "server", ...process.argv.slice(2)]);
+  handOver([inRoot("bin", "hearth.js"), "server", ...DEFAULTS, ...process.argv.slice(2)]);
 } catch (error) {
   fail(error);
 }

@@ -39,17 +39,17 @@ for (const { name, content } of compactionFiles.filter((file) => isRunKind(file.
 }
 
 describe("compaction vectors", () => {
-  it("are run for every part of compaction and of the placement", () => {
+  it("are run for every part of compaction, of retention and of the placement", () => {
     const files = compactionFiles.filter((file) => isRunKind(file.content.kind));
     const names = files.map((file) => file.name);
     const placement = ["distribution_stats", "encoding", "ewma", "load_balancing", "ruler"];
-    const more = ["placement_policy", "shard_allocator", "tombstones"];
-    const compaction = ["job_names", "planner", "poll", "queue", "restart", "scheduler"];
+    const more = ["placement_policy", "scheduler", "shard_allocator", "tombstones"];
+    const compaction = ["job_names", "planner", "poll", "queue", "restart", "retention"];
     assert.deepEqual(names, [...placement, ...more, ...compaction].sort());
   });
 
   it("report what is not built yet as not run", async () => {
-    const file = compactionFiles.find(({ name }) => name === "retention");
+    const file = compactionFiles.find(({ name }) => name === "dlq_sweep");
     assert.ok(file !== undefined);
     const outcome = await runCompactionCase(file.content, file.content.cases[0]!);
     assert.equal(outcome.kind, "not_run");

@@ -27,9 +27,11 @@ export interface ServedNode {
 export async function startServedNode(
   directory: string,
   readerThreads: number,
+  nodeFlags: readonly string[] = [],
 ): Promise<ServedNode> {
   const server = await startServer({
     directory,
+    nodeFlags,
     flags: [
       `-hearth.reader-threads=${readerThreads}`,
       "-metastore.min-ready-duration=0s",

@@ -44,19 +44,24 @@ function activitiesBody({ activities, nodeId, nowMs }: ActivityModules): object 
     schema: "hearth/activities/v1",
     asOf: new Date(nowMs()).toISOString(),
     askedNode: nodeId,
-    activities: activities().map((activity) => ({
-      name: activity.name,
-      isEnabled: activity.isEnabled,
-      isActive: activity.isActive,
-      isRunning: activity.isRunning,
-      intervalMs: activity.intervalMs,
-      lastStartedAtMs: activity.lastStartedAtMs,
-      lastDurationMs: activity.lastDurationMs,
-      lastOutcome: activity.lastOutcome,
-      lastText: activity.lastText,
-      lastReason: activity.lastReason,
-      nextAtMs: activity.nextAtMs,
-      failuresInRow: activity.failuresInRow,
-    })),
+    activities: activities().map(activityBody),
+  };
+}
+
+/** One activity as JSON. */
+export function activityBody(activity: ActivityView): object {
+  return {
+    name: activity.name,
+    isEnabled: activity.isEnabled,
+    isActive: activity.isActive,
+    isRunning: activity.isRunning,
+    intervalMs: activity.intervalMs,
+    lastStartedAtMs: activity.lastStartedAtMs,
+    lastDurationMs: activity.lastDurationMs,
+    lastOutcome: activity.lastOutcome,
+    lastText: activity.lastText,
+    lastReason: activity.lastReason,
+    nextAtMs: activity.nextAtMs,
+    failuresInRow: activity.failuresInRow,
   };
 }

@@ -39,6 +39,7 @@ export {
   type VoterView,
 } from "./readiness.ts";
 export { errorBody, statusCodes, statusOfCode } from "./responses.ts";
+export { type RetentionControl, retentionRoutes } from "./retention-routes.ts";
 export { Router } from "./router.ts";
 export { type BuildInfo, type NodeStatus, nodeStatusBody, statusRoutes } from "./status-routes.ts";
 export type { AdminHandler, AdminRequest, AdminResponse, MetadataClient, Route } from "./types.ts";

@@ -25,6 +25,7 @@ export {
   ULID_TEXT_WORDS,
   ulidTimeMs,
 } from "./ulid.ts";
+export { packBytes, type PackedBytes, unpackBytes } from "./packed-bytes.ts";
 export { PrefixViews } from "./prefix-views.ts";
 export { Prng } from "./prng.ts";
 export { nextTurn, type Scheduler, SYSTEM_SCHEDULER } from "./scheduler.ts";

@@ -83,6 +83,15 @@ export interface Config {
     readonly logGroupBytes: number;
   };
   readonly objects: StorageOptions;
+  /** What only a leader does. */
+  readonly duties: {
+    readonly retention: {
+      /** 0: never. */
+      readonly intervalMs: number;
+      readonly graceMs: number;
+      readonly shardsPerPassMax: number;
+    };
+  };
   readonly placement: {
     readonly options: PlacementOptions;
     /** Which gauges per dataset there are. */
@@ -182,13 +191,28 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
       logGroupBytes: logGroupBytes(read.number("hearth.frame-max-bytes")),
     },
     compaction: compactionConfig(read),
-    objects: {
-      backend: read.text("storage.backend") as StorageOptions["backend"],
-      prefix: read.text("storage.prefix"),
-      filesystem: { directory: read.text("storage.filesystem.dir") },
-      timeoutMs: read.number("hearth.storage-timeout"),
-    },
+    objects: objectStore(read),
+    duties: dutyOptions(read),
     placement: buildPlacement(read),
+  };
+}
+
+function objectStore(read: ValueReader): StorageOptions {
+  return {
+    backend: read.text("storage.backend") as StorageOptions["backend"],
+    prefix: read.text("storage.prefix"),
+    filesystem: { directory: read.text("storage.filesystem.dir") },
+    timeoutMs: read.number("hearth.storage-timeout"),
+  };
+}
+
+function dutyOptions(read: ValueReader): Config["duties"] {
+  return {
+    retention: {
+      intervalMs: read.number("metastore.index.cleanup-interval"),
+      graceMs: read.number("metastore.index.cleanup-grace-period"),
+      shardsPerPassMax: read.number("metastore.index.cleanup-max-partitions"),
+    },
   };
 }
 

@@ -18,7 +18,6 @@ export const LIMIT_SETTINGS = [
     yaml: "limits.retention_period",
     default: 31 * 24 * HOUR_MS,
     min: 0,
-    isUsed: false,
     help: "How long data is kept after it was written; 0 keeps it for ever. Per tenant by the runtime file",
   },
   {

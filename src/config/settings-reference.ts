@@ -198,6 +198,35 @@ export const METASTORE_SETTINGS = [
     default: "zstd",
     help: "Compression of snapshots; anything but zstd is none. Both can be read whatever is set",
   },
+  {
+    name: "metastore.index.cleanup-interval",
+    kind: "duration",
+    default: 15 * MINUTE_MS,
+    min: 0,
+    help: "Time between two retention passes; 0: nothing is ever removed by its age",
+  },
+  {
+    name: "metastore.index.cleanup-grace-period",
+    kind: "duration",
+    default: 6 * HOUR_MS,
+    min: 0,
+    help: "Added to the end of a partition before retention looks at it",
+  },
+  {
+    name: "metastore.index.cleanup-max-partitions",
+    kind: "integer",
+    default: 32,
+    min: 0,
+    max: 65_536,
+    help: "Shards removed in one retention pass; more that are due make the next pass come after a second",
+  },
+  {
+    name: "metastore.index.dlq-recovery-check-interval",
+    kind: "duration",
+    default: 15 * SECOND_MS,
+    min: 0,
+    help: "Time between two sweeps of the dead letter queue; 0: it is never looked at",
+  },
 ] as const satisfies readonly Setting[];
 
 /** The files with limits per tenant, read again while the process runs. */
@@ -264,30 +293,6 @@ export const UNUSED_SETTINGS: readonly Setting[] = [
     "integer",
     100_000,
     "Cache of the reference, replaced by hearth.cache-bytes",
-  ),
-  unused(
-    "metastore.index.cleanup-interval",
-    "duration",
-    15 * MINUTE_MS,
-    "Time between two retention passes",
-  ),
-  unused(
-    "metastore.index.cleanup-grace-period",
-    "duration",
-    6 * HOUR_MS,
-    "Age over the retention period before data is removed",
-  ),
-  unused(
-    "metastore.index.cleanup-max-partitions",
-    "integer",
-    32,
-    "Shards removed in one retention pass",
-  ),
-  unused(
-    "metastore.index.dlq-recovery-check-interval",
-    "duration",
-    15 * SECOND_MS,
-    "Time between two looks at the dead letter queue",
   ),
   planner("levels", "Levels of the compaction planner"),
   planner("cleanupbatchsize", "Blocks per clean-up batch"),

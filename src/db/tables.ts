@@ -38,6 +38,7 @@ export const TABLES = [
   "compactionParked",
   "compactionOrphans",
   "compactionWorkers",
+  "compactionLeases",
 ] as const;
 
 export type TableName = (typeof TABLES)[number];

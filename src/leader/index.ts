@@ -20,6 +20,20 @@ export {
   ThreadPlanner,
 } from "./compaction/index.ts";
 export {
+  type DueShard,
+  type DueTotals,
+  type PartitionTimes,
+  RetentionCleaner,
+  type RetentionForecast,
+  type RetentionOptions,
+  RetentionPass,
+  type RetentionPeriods,
+  RetentionPolicy,
+  type ShardContent,
+  shardTombstone,
+  SteadyClock,
+} from "./retention/index.ts";
+export {
   answerRequest,
   chooseBalancing,
   type CycleSummary,

@@ -51,4 +51,24 @@ export const DUTIES: readonly MetricSpec[] = [
     help: "Runs of the leader's activities on this node, by activity and outcome.",
     labels: ["activity", "outcome"],
   },
+  {
+    kind: "gauge",
+    name: "hearth_retention_last_pass_timestamp_seconds",
+    help: "Unix time of the newest retention pass on this node that went well; 0: none.",
+  },
+  {
+    kind: "counter",
+    name: "hearth_retention_removed_shards_total",
+    help: "Shards that retention took out of the index of this node since the start.",
+  },
+  {
+    kind: "counter",
+    name: "hearth_retention_removed_blocks_total",
+    help: "Blocks in these shards.",
+  },
+  {
+    kind: "counter",
+    name: "hearth_retention_kept_shards_total",
+    help: "Shards that stayed, because newer data came in between the decision and its log entry.",
+  },
 ];

@@ -150,7 +150,9 @@ export {
   entriesByteLength,
   ENTRY_HEADER_BYTES,
   type EntryVisitor,
+  isKnownVersion,
   iterateEntries,
+  newestVersion,
 } from "./command/entry-body.ts";
 export {
   beginSessionEntry,
@@ -278,3 +280,9 @@ export {
   type StateReport,
   type TableDigests,
 } from "./command/state-check.ts";
+export {
+  decodeRetireShards,
+  encodeRetireShards,
+  type RetiredShard,
+  type RetireShards,
+} from "./command/retire-shards.ts";

@@ -7,8 +7,8 @@
  *    │ <──────────────── ready | failed ────────── │
  *    │ <──────── propose, readIndex, nodeInfo ──── │  at most one propose and one readIndex per turn
  *    │ ── proposed, readGranted, nodeInfoIs ─────> │
- *    │ <──────────────── poll, pollGone ────────── │
- *    │ ── polled ────────────────────────────────> │
+ *    │ <─────────────── polls, pollGone ────────── │  at most one polls per turn
+ *    │ ── polled, pollFailed ────────────────────> │
  *    │ <──────────────── memberCall ────────────── │
  *    │ ── memberCalled ──────────────────────────> │
  *    │ ── tellEdge ──────────────────────────────> │  something for the further protocol of the thread
@@ -28,6 +28,7 @@ import {
   type LeaderHint,
   type LogFields,
   type LogLevel,
+  type PackedBytes,
 } from "../base/index.ts";
 import type {
   MemberCall,
@@ -62,7 +63,9 @@ export type ToReader =
   | { readonly kind: "proposed"; readonly id: number; readonly result: PlainProposalResult }
   | { readonly kind: "readGranted"; readonly id: number; readonly result: PlainReadIndexResult }
   | { readonly kind: "nodeInfoIs"; readonly id: number; readonly json: string }
-  | { readonly kind: "polled"; readonly id: number; readonly result: PlainPollResult }
+  /** Answers to polls, of one turn. */
+  | { readonly kind: "polled"; readonly ids: readonly number[]; readonly replies: PackedBytes }
+  | { readonly kind: "pollFailed"; readonly id: number; readonly error: PlainError }
   | { readonly kind: "memberCalled"; readonly id: number; readonly result: PlainMemberCallResult }
   | { readonly kind: "tellEdge"; readonly message: object }
   /** The port is transferred; it carries frames as ArrayBuffers, which are transferred too. */
@@ -88,12 +91,13 @@ export type FromReader =
   | { readonly kind: "memberCall"; readonly id: number; readonly call: MemberCall }
   /** No older one is open in this thread any more. */
   | { readonly kind: "generationInUse"; readonly generation: number }
+  /** Polls of one turn. */
   | {
-      readonly kind: "poll";
-      readonly id: number;
-      readonly waitMs: number;
+      readonly kind: "polls";
+      readonly ids: readonly number[];
+      readonly waitsMs: readonly number[];
       /** Transferred. */
-      readonly payload: ArrayBuffer;
+      readonly payloads: PackedBytes;
     }
   /** Nobody waits for the answer to that poll any more. */
   | { readonly kind: "pollGone"; readonly id: number }
@@ -114,10 +118,6 @@ export type PlainMemberCallResult = PlainResult<MemberCallResult>;
 /** A result with its error as plain data. */
 type PlainResult<Result extends { readonly ok: boolean }> =
   | Extract<Result, { readonly ok: true }>
-  | { readonly ok: false; readonly error: PlainError };
-
-export type PlainPollResult =
-  | { readonly ok: true; readonly reply: Uint8Array }
   | { readonly ok: false; readonly error: PlainError };
 
 /** A HearthError as plain data: classes do not survive the way to another thread. */

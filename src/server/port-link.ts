@@ -1,7 +1,7 @@
 /** The reader's end of the way to main: questions out by id, answers back to their callbacks. */
 
 import type { MessagePort } from "node:worker_threads";
-import { assert } from "../base/index.ts";
+import { assert, packBytes, type PackedBytes, unpackBytes } from "../base/index.ts";
 import type {
   MainLink,
   MemberCall,
@@ -14,8 +14,8 @@ import type {
 import {
   type FromReader,
   fromPlainError,
+  type PlainError,
   type PlainMemberCallResult,
-  type PlainPollResult,
   type PlainProposalResult,
   type PlainReadIndexResult,
 } from "./messages.ts";
@@ -27,6 +27,8 @@ export class PortLink implements MainLink {
   readonly #polls = new Map<number, (result: PollResult) => void>();
   readonly #memberCalls = new Map<number, (result: MemberCallResult) => void>();
   readonly #infos = new Map<number, (json: string) => void>();
+  /** Polls that leave at the end of the turn. */
+  #turn: { readonly id: number; readonly waitMs: number; readonly payload: Uint8Array }[] = [];
   #nextId = 1;
 
   constructor(port: Pick<MessagePort, "postMessage">) {
@@ -56,23 +58,43 @@ export class PortLink implements MainLink {
   }
 
   pollCompaction(
-    payload: Uint8Array<ArrayBuffer>,
+    payload: Uint8Array,
     waitMs: number,
     done: (result: PollResult) => void,
   ): () => void {
-    assert(payload.byteLength === payload.buffer.byteLength, "A poll must own its whole buffer");
     const id = this.#nextId++;
     this.#polls.set(id, done);
-    const message: FromReader = { kind: "poll", id, waitMs, payload: payload.buffer };
-    this.#port.postMessage(message, [payload.buffer]);
+    if (this.#turn.length === 0) setImmediate(() => this.#sendPolls());
+    this.#turn.push({ id, waitMs, payload });
     return () => {
-      if (this.#polls.has(id))
-        this.#port.postMessage({ kind: "pollGone", id } satisfies FromReader);
+      if (!this.#polls.has(id)) return;
+      // Main must know what is gone.
+      this.#sendPolls();
+      this.#port.postMessage({ kind: "pollGone", id } satisfies FromReader);
     };
   }
 
-  polled(id: number, result: PlainPollResult): void {
-    take(this.#polls, id)(result.ok ? result : { ok: false, error: fromPlainError(result.error) });
+  /** Polls of one turn go as one message: each costs main some ten microseconds. */
+  #sendPolls(): void {
+    const polls = this.#turn;
+    if (polls.length === 0) return;
+    this.#turn = [];
+    const message: FromReader = {
+      kind: "polls",
+      ids: polls.map(({ id }) => id),
+      waitsMs: polls.map(({ waitMs }) => waitMs),
+      payloads: packBytes(polls.map(({ payload }) => payload)),
+    };
+    this.#port.postMessage(message, [message.payloads.bytes.buffer]);
+  }
+
+  polled(ids: readonly number[], replies: PackedBytes): void {
+    const answers = unpackBytes(replies).map((reply, i) => ({ reply, id: ids[i] as number }));
+    for (const { reply, id } of answers) take(this.#polls, id)({ ok: true, reply });
+  }
+
+  pollFailed(id: number, error: PlainError): void {
+    take(this.#polls, id)({ ok: false, error: fromPlainError(error) });
   }
 
   memberCall(call: MemberCall, done: (result: MemberCallResult) => void): void {

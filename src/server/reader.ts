@@ -106,7 +106,9 @@ export class Reader {
       case "nodeInfoIs":
         return this.#link.nodeInfoIs(message.id, message.json);
       case "polled":
-        return this.#link.polled(message.id, message.result);
+        return this.#link.polled(message.ids, message.replies);
+      case "pollFailed":
+        return this.#link.pollFailed(message.id, message.error);
       case "memberCalled":
         return this.#link.memberCalled(message.id, message.result);
       case "tellEdge":

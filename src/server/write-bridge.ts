@@ -3,7 +3,7 @@
  * carries the answers back. Batches stay batches: one proposal per reader and turn, one answer for all of it.
  */
 
-import { HearthError, unreachable } from "../base/index.ts";
+import { HearthError, packBytes, unpackBytes, unreachable } from "../base/index.ts";
 import type {
   MemberCall,
   MemberCallResult,
@@ -30,17 +30,16 @@ export interface Proposer {
 /** The questions among what a reader says. */
 export type ReaderQuestion = Extract<
   FromReader,
-  { kind: "propose" | "readIndex" | "nodeInfo" | "poll" | "pollGone" | "memberCall" }
+  { kind: "propose" | "readIndex" | "nodeInfo" | "polls" | "pollGone" | "memberCall" }
 >;
 
 /** Where polls of compaction workers are answered; the composition root adapts it. */
 export interface PollPort {
-  /** `payload` has been checked and is the port's from here on. Returns how to say that nobody waits any more. */
-  poll(
-    payload: Uint8Array<ArrayBuffer>,
-    waitMs: number,
-    done: (result: PollResult) => void,
-  ): () => void;
+  /**
+   * `payload` has been checked and is the port's from here on; a reply is borrowed until the turn ends. Returns how to
+   * say that nobody waits any more.
+   */
+  poll(payload: Uint8Array, waitMs: number, done: (result: PollResult) => void): () => void;
 }
 
 /** Where calls about members are answered; the composition root adapts it. */
@@ -59,16 +58,28 @@ export interface BridgeModules {
   readonly describe: () => object;
 }
 
+/** Stands for one reader. */
+type Answer = (message: ToReader) => void;
+
+/** Polls of one reader: its ids are its own. */
+interface ReaderPolls {
+  /** How to say that nobody waits any more. */
+  readonly open: Map<number, () => void>;
+  /** Answered in this turn. */
+  ids: number[];
+  replies: Uint8Array[];
+}
+
 export class WriteBridge {
   readonly #modules: BridgeModules;
-  readonly #polls = new WeakMap<object, Map<number, () => void>>();
+  readonly #readers = new WeakMap<object, ReaderPolls>();
 
   constructor(modules: BridgeModules) {
     this.#modules = modules;
   }
 
   /** `answer` stands for the reader; it may be called after the reader died, and then goes nowhere. */
-  ask(question: ReaderQuestion, answer: (message: ToReader) => void): void {
+  ask(question: ReaderQuestion, answer: Answer): void {
     switch (question.kind) {
       case "propose":
         return this.#propose(question, answer);
@@ -78,8 +89,8 @@ export class WriteBridge {
         return answer({ kind: "nodeInfoIs", id: question.id, json: this.#nodeInfo() });
       case "memberCall":
         return this.#memberCall(question, answer);
-      case "poll":
-        return this.#poll(question, answer);
+      case "polls":
+        return this.#polls(question, answer);
       case "pollGone":
         return this.#pollGone(question.id, answer);
       default:
@@ -87,10 +98,7 @@ export class WriteBridge {
     }
   }
 
-  #propose(
-    question: Extract<ReaderQuestion, { kind: "propose" }>,
-    answer: (message: ToReader) => void,
-  ): void {
+  #propose(question: Extract<ReaderQuestion, { kind: "propose" }>, answer: Answer): void {
     const { id, count, termAtLeast, appendedAtMs } = question;
     const body = new Uint8Array(question.body);
     this.#modules.proposer.propose({ body, count, termAtLeast, appendedAtMs }, (result) => {
@@ -102,40 +110,46 @@ export class WriteBridge {
     });
   }
 
-  #readIndex(id: number, answer: (message: ToReader) => void): void {
+  #readIndex(id: number, answer: Answer): void {
     this.#modules.proposer.readIndex((result) => {
       const plain = result.ok ? result : { ok: false as const, error: toPlainError(result.error) };
       answer({ kind: "readGranted", id, result: plain });
     });
   }
 
+  #polls(
+    { ids, waitsMs, payloads }: Extract<ReaderQuestion, { kind: "polls" }>,
+    answer: Answer,
+  ): void {
+    for (const [i, payload] of unpackBytes(payloads).entries()) {
+      this.#poll({ id: ids[i] as number, waitMs: waitsMs[i] as number, payload }, answer);
+    }
+  }
+
   #poll(
-    { id, waitMs, payload }: Extract<ReaderQuestion, { kind: "poll" }>,
-    answer: (message: ToReader) => void,
+    { id, waitMs, payload }: { id: number; waitMs: number; payload: Uint8Array },
+    answer: Answer,
   ): void {
     const { polls } = this.#modules;
     if (polls === undefined) {
       const error = new HearthError("unimplemented", "This server coordinates no compaction", {
         reason: "unimplemented",
       });
-      answer({ kind: "polled", id, result: { ok: false, error: toPlainError(error) } });
+      answer({ kind: "pollFailed", id, error: toPlainError(error) });
       return;
     }
-    const open = this.#pollsOf(answer);
+    const reader = this.#pollsOf(answer);
     let isAnswered = false;
-    const giveUp = polls.poll(new Uint8Array(payload), waitMs, (result) => {
+    const giveUp = polls.poll(payload, waitMs, (result) => {
       isAnswered = true;
-      open.delete(id);
-      const plain = result.ok ? result : { ok: false as const, error: toPlainError(result.error) };
-      answer({ kind: "polled", id, result: plain });
+      reader.open.delete(id);
+      if (result.ok) this.#keepReply(reader, id, result.reply, answer);
+      else answer({ kind: "pollFailed", id, error: toPlainError(result.error) });
     });
-    if (!isAnswered) open.set(id, giveUp);
+    if (!isAnswered) reader.open.set(id, giveUp);
   }
 
-  #memberCall(
-    { id, call }: Extract<ReaderQuestion, { kind: "memberCall" }>,
-    answer: (message: ToReader) => void,
-  ): void {
+  #memberCall({ id, call }: Extract<ReaderQuestion, { kind: "memberCall" }>, answer: Answer): void {
     const done = (result: MemberCallResult): void => {
       const plain = result.ok ? result : { ok: false as const, error: toPlainError(result.error) };
       answer({ kind: "memberCalled", id, result: plain });
@@ -146,18 +160,30 @@ export class WriteBridge {
     done({ ok: false, error: new HearthError("unimplemented", message) });
   }
 
-  #pollGone(id: number, answer: (message: ToReader) => void): void {
-    this.#pollsOf(answer).get(id)?.();
+  /** What is answered in one go leaves as one message: a round answers dozens of polls. */
+  #keepReply(reader: ReaderPolls, id: number, reply: Uint8Array, answer: Answer): void {
+    reader.ids.push(id);
+    reader.replies.push(reply);
+    if (reader.ids.length > 1) return;
+    queueMicrotask(() => {
+      const { ids, replies } = reader;
+      reader.ids = [];
+      reader.replies = [];
+      answer({ kind: "polled", ids, replies: packBytes(replies) });
+    });
   }
 
-  /** Polls of one reader that are open: its ids are its own. */
-  #pollsOf(answer: (message: ToReader) => void): Map<number, () => void> {
-    let open = this.#polls.get(answer);
-    if (open === undefined) {
-      open = new Map();
-      this.#polls.set(answer, open);
+  #pollGone(id: number, answer: Answer): void {
+    this.#pollsOf(answer).open.get(id)?.();
+  }
+
+  #pollsOf(answer: Answer): ReaderPolls {
+    let polls = this.#readers.get(answer);
+    if (polls === undefined) {
+      polls = { open: new Map(), ids: [], replies: [] };
+      this.#readers.set(answer, polls);
     }
-    return open;
+    return polls;
   }
 
   #nodeInfo(): string {

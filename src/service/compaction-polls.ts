@@ -9,7 +9,7 @@ import type { SingleReply } from "./reply.ts";
 
 /** Errors: throws HearthError invalid_argument for a poll that is none; nothing of it has happened then. */
 export function pollCompactionJobs(main: MainLink, payload: Uint8Array, reply: SingleReply): void {
-  // Owned, alone in its buffer, since it is transferred; and aligned, so that results are checked where they lie.
+  // Owned, since it outlives the call; and aligned, so that results are checked where they lie.
   const owned = new Uint8Array(payload);
   const poll = decodePollRequest(owned);
   checkPoll(poll);

@@ -12,11 +12,11 @@ export interface MainLink {
   /** One round for every read that waits; see ReadService. */
   readIndex(done: (result: ReadIndexResult) => void): void;
   /**
-   * A poll of a compaction worker, checked, for the leader to plan. `payload` is *transferred*. `waitMs`: keep an empty
-   * answer back for so long. Returns how to say that nobody waits any more.
+   * A poll of a compaction worker, checked, for the leader to plan. `payload` is the link's from here on. `waitMs`: keep
+   * an empty answer back for so long. Returns how to say that nobody waits any more.
    */
   pollCompaction(
-    payload: Uint8Array<ArrayBuffer>,
+    payload: Uint8Array,
     waitMs: number,
     done: (result: PollResult) => void,
   ): () => void;

@@ -10,7 +10,6 @@ import { isHearthError } from "../base/index.ts";
 import { PARTITION_MS } from "../db/index.ts";
 import {
   COMMAND,
-  COMMAND_VERSION,
   type CompactedBlocks,
   type CompletedJob,
   decodeCompactedBlocks,
@@ -19,9 +18,12 @@ import {
   decodeDeleteShard,
   decodePlanUpdate,
   decodePolicyCommand,
+  decodeRetireShards,
   decodeStateCheck,
   decodeTombstones,
   decodeTruncateIndex,
+  isKnownVersion,
+  type RetireShards,
   type ShardTombstone,
   type Tombstone,
   type TruncateIndex,
@@ -79,7 +81,7 @@ export class Commands {
     this.#recorded = 0;
     this.#entry = entry;
     this.#compaction.begin(entry);
-    if (entry.version !== COMMAND_VERSION) return "unknown_command";
+    if (!isKnownVersion(entry.command, entry.version)) return "unknown_command";
     switch (entry.command) {
       case COMMAND.addBlocks:
         return this.#addBlocks(entry);
@@ -89,6 +91,8 @@ export class Commands {
         return decoded(decodeCompletedJobs, entry, (jobs) => this.#completeJobs(jobs, entry));
       case COMMAND.truncateIndex:
         return decoded(decodeTruncateIndex, entry, (value) => this.#truncateIndex(value, entry));
+      case COMMAND.retireShards:
+        return decoded(decodeRetireShards, entry, (value) => this.#retireShards(value, entry));
       case COMMAND.deleteShard:
         return decoded(decodeDeleteShard, entry, (shard) =>
           changed(shard !== null && this.#deleteShard(shard)),
@@ -169,12 +173,44 @@ export class Commands {
     return changed(changes > 0);
   }
 
+  /**
+   * Retention. Unlike a truncation it takes nothing on trust: a shard that is gone leaves no tombstone, and one that got
+   * data at or after the time it was judged by stays.
+   */
+  #retireShards({ term, shards }: RetireShards, entry: LogEntry): CommandResult {
+    if (term !== entry.term) {
+      this.#metrics.truncationsIgnored++;
+      return "unchanged";
+    }
+    const tombstones = shards.map(({ shard }) => ({ blocks: null, shard }));
+    const refusal = firstRefusal(tombstones);
+    if (refusal !== null) return refusal;
+    let changes = 0;
+    for (const [i, { shard, beforeMs }] of shards.entries()) {
+      const place = placeOf(shard);
+      if (place === null) continue;
+      const owner = this.#index.tenants.findName(shard.tenant);
+      const found = this.#index.contentOf(owner, place, shard.shard);
+      if (found === null) continue;
+      // NaN compares as false: a time that is none retires nothing.
+      if (found.blocks > 0 && !(found.liveMaxMs < beforeMs)) {
+        this.#metrics.retirementsKept++;
+        continue;
+      }
+      if (!this.#deleteShard(shard)) continue;
+      this.#metrics.shardsRetired++;
+      this.#metrics.blocksRetired += found.blocks;
+      this.#record(this.#renamed(tombstones[i] as Tombstone, entry), entry);
+      changes++;
+    }
+    return changed(changes > 0);
+  }
+
   /** Spec 4.5: start and duration must match exactly, the duration at a resolution of seconds. */
   #deleteShard(shard: ShardTombstone): boolean {
-    if (shard.timestampNs < 0n || shard.timestampNs % NS_PER_MS !== 0n) return false;
-    if (shard.durationNs / NS_PER_SEC !== BigInt(PARTITION_SEC)) return false;
+    const startMs = placeOf(shard);
+    if (startMs === null) return false;
     const owner = this.#index.tenants.findName(shard.tenant);
-    const startMs = Number(shard.timestampNs / NS_PER_MS);
     if (!this.#index.deleteShard(owner, startMs, PARTITION_SEC, shard.shard)) return false;
     const window = { startMs, endMs: startMs + PARTITION_MS };
     this.#compaction.forgetShard(owner, shard.shard, window, this.#recordHere);
@@ -221,6 +257,13 @@ export class Commands {
       shard: shard === null ? null : { ...shard, name: unique },
     };
   }
+}
+
+/** Start of the partition that a shard tombstone names, ms; null when it names none of ours. */
+function placeOf(shard: ShardTombstone): number | null {
+  if (shard.timestampNs < 0n || shard.timestampNs % NS_PER_MS !== 0n) return null;
+  if (shard.durationNs / NS_PER_SEC !== BigInt(PARTITION_SEC)) return null;
+  return Number(shard.timestampNs / NS_PER_MS);
 }
 
 interface JobResult {

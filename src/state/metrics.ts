@@ -51,6 +51,10 @@ export class StateMetrics {
   shardsDeleted = 0;
   /** Truncations planned in another term. */
   truncationsIgnored = 0;
+  /** Shards that retention took out, their blocks, and shards that it left because newer data came in between. */
+  shardsRetired = 0;
+  blocksRetired = 0;
+  retirementsKept = 0;
   tombstonesRecorded = 0;
   tombstonesDeleted = 0;
   /** Tails moved to the postings, and runs written by that. */

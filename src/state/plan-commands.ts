@@ -33,8 +33,10 @@ export class PlanCommands {
     this.#tombstones = modules.tombstones;
   }
 
-  apply(plan: PlanUpdate, entry: LogEntry, record: RecordTombstone): CommandResult {
+  apply(update: PlanUpdate, entry: LogEntry, record: RecordTombstone): CommandResult {
     const compaction = this.#compaction;
+    // A member that knows version 1 only would not see these.
+    const plan = entry.version === 1 ? { ...update, refreshed: [] } : update;
     if (compaction.policy === null) return "compaction_off";
     if (plan.term !== entry.term || plan.revision !== compaction.revision) {
       compaction.plansRefused++;
@@ -44,6 +46,7 @@ export class PlanCommands {
     for (const { name } of plan.evictedJobs) compaction.evictJob(name, record);
     for (const job of plan.newJobs) compaction.addJob(job);
     for (const state of plan.updatedJobs) compaction.updateJob(state);
+    compaction.refreshJobs(plan.refreshed, plan.refreshedUntilMs);
     for (const state of plan.assignedJobs) compaction.updateJob(state);
     const finished = plan.completedJobs.flatMap((job) => this.#finish(job));
     for (const job of plan.newJobs) {
@@ -54,9 +57,7 @@ export class PlanCommands {
     for (const { job, plan: jobPlan } of finished) this.#takeResult(job, jobPlan, record);
     compaction.requeue(plan.requeued);
     for (const orphan of plan.orphans) compaction.noteOrphan(orphan);
-    for (const poll of plan.polls) {
-      compaction.notePoll(poll, plan.updatedJobs, plan.assignedJobs);
-    }
+    for (const poll of plan.polls) compaction.notePoll(poll, plan);
     compaction.endPlan();
     return "applied";
   }

@@ -11,6 +11,8 @@ export interface ServerOptions {
   readonly directory: string;
   /** Further flags: "-hearth.allow-raw-commands". */
   readonly flags?: readonly string[];
+  /** For its Node.js: "--import=...". */
+  readonly nodeFlags?: readonly string[];
   /** The longest wait for /ready. Starts take a fraction of it; a loaded machine may need more. */
   readonly readyLimitMs?: number;
   /** Websocket and HTTP, to come back under the same addresses. Left out: free ones. */
@@ -55,6 +57,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   const child = spawn(
     process.execPath,
     [
+      ...(options.nodeFlags ?? []),
       inRoot("bin", "hearth.js"),
       "server",
       "-server.http-listen-address=127.0.0.1",
@@ -65,6 +68,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
       `-server.grpc-listen-port=${grpcPort}`,
       `-metastore.data-dir=${join(options.directory, "data")}`,
       `-metastore.raft.dir=${join(options.directory, "raft")}`,
+      `-storage.filesystem.dir=${join(options.directory, "bucket")}`,
       // Nobody looks for a lone node of a test.
       "-metastore.raft.bind-address=127.0.0.1:0",
       // And it has nothing to wait for.

@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { UsageError } from "../command.ts";
 
 export interface DevNode {
@@ -122,6 +122,7 @@ export function serverFlags(node: DevNode, all: readonly DevNode[]): string[] {
     `-hearth.websocket-listen-port=${node.websocketPort}`,
     // Nobody balances load to these: ready means ready.
     "-metastore.min-ready-duration=0s",
+    `-storage.filesystem.dir=${join(dirname(node.directory), "bucket")}`,
     // Several nodes share one machine.
     "-hearth.reader-threads=1",
   ];

@@ -3,6 +3,7 @@
  * with what is committed; `node dist/src/cli/reference/write.js docs/reference` writes them anew.
  */
 import {
+  activityRoutes,
   ACTION_HEADER,
   changeRoutes,
   clusterRoutes,
@@ -14,6 +15,7 @@ import {
   type Route,
   statusCodes,
   statusRoutes,
+  retentionRoutes,
 } from "../../admin/index.ts";
 import {
   environmentVariable,
@@ -208,6 +210,8 @@ function documentedRoutes(): Route[] {
       logger: SILENT_LOGGER,
       nowMs: nothing,
     }),
+    ...activityRoutes({ activities: nothing, nodeId: "", nowMs: nothing }),
+    ...retentionRoutes({ retention: nothing, nodeId: "", nowMs: nothing }),
     ...metadataRoutes({ defaultTimeoutMs: 0 }, nothing),
   ];
 }

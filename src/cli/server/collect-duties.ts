@@ -2,6 +2,7 @@
 import { ACTIVITY_OUTCOME, type LeaderActivities } from "../../leader/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import type { StorageOutcome } from "../../storage/index.ts";
+import type { StateMetrics } from "../../state/index.ts";
 import { Increases } from "./increases.ts";
 
 /** The reference labels by bucket; there is one. */
@@ -35,5 +36,19 @@ export function collectActivities(
         increases.take("hearth_activity_runs_total", total, { activity, outcome });
       }
     }
+  });
+}
+
+export function collectRetention(
+  metrics: MetricRegistry,
+  state: Pick<StateMetrics, "shardsRetired" | "blocksRetired" | "retirementsKept">,
+  lastGoodAtMs: () => number,
+): void {
+  const increases = new Increases(metrics);
+  metrics.onCollect(() => {
+    metrics.set("hearth_retention_last_pass_timestamp_seconds", lastGoodAtMs() / 1_000);
+    increases.take("hearth_retention_removed_shards_total", state.shardsRetired);
+    increases.take("hearth_retention_removed_blocks_total", state.blocksRetired);
+    increases.take("hearth_retention_kept_shards_total", state.retirementsKept);
   });
 }

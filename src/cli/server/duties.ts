@@ -3,7 +3,9 @@
  * is told of them. Activities are made here and added; `observe` starts and stops them as the role changes.
  */
 import { type Logger, SYSTEM_CLOCK, SYSTEM_SCHEDULER } from "../../base/index.ts";
+import type { PlacementControl, RetentionControl } from "../../admin/index.ts";
 import type { Config, RuntimeLimits } from "../../config/index.ts";
+import type { IndexDatabase } from "../../db/index.ts";
 import {
   type ActivityStatus,
   BUCKET_WATCH,
@@ -13,17 +15,23 @@ import {
   type PlacementManager,
   type PeriodicModules,
   type PeriodicOptions,
+  RetentionCleaner,
+  type RetentionPeriods,
   watchBucket,
 } from "../../leader/index.ts";
-import type { PlacementControl } from "../../admin/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import type { Replica } from "../../replica/index.ts";
+import type { StateMachine } from "../../state/index.ts";
 import { type ObjectStore, openObjectStore } from "../../storage/index.ts";
-import { collectActivities, countStorage } from "./collect-duties.ts";
+import { collectActivities, collectRetention, countStorage } from "./collect-duties.ts";
+import type { LogTime } from "./log-time.ts";
 import { NodePlacement } from "./placement.ts";
 
 export interface NodeDutyModules {
   readonly replica: Replica;
+  readonly db: IndexDatabase;
+  readonly stateMachine: StateMachine;
+  readonly logTime: LogTime;
   readonly limits: RuntimeLimits;
   readonly metrics: MetricRegistry;
   readonly logger: Logger;
@@ -32,6 +40,8 @@ export interface NodeDutyModules {
 export class NodeDuties {
   readonly store: ObjectStore;
   readonly activities = new LeaderActivities();
+  /** For operators. */
+  readonly retention: RetentionControl;
   readonly placement: PlacementManager;
   /** For people, on any node. */
   readonly placementControl: PlacementControl;
@@ -42,21 +52,21 @@ export class NodeDuties {
   static async open(config: Config, modules: NodeDutyModules): Promise<NodeDuties> {
     const { replica, metrics } = modules;
     const store = await openObjectStore(config.objects, { onOutcome: countStorage(metrics) });
-    const placement = new NodePlacement(config, { ...modules, store });
-    const duties = new NodeDuties(store, placement, modules.logger);
+    const duties = new NodeDuties(store, config, modules);
     collectActivities(metrics, duties.activities);
     duties.observe({ isLeader: replica.isServing, term: replica.term });
     return duties;
   }
 
-  private constructor(store: ObjectStore, placement: NodePlacement, logger: Logger) {
+  private constructor(store: ObjectStore, config: Config, modules: NodeDutyModules) {
     this.store = store;
-    this.placement = placement.manager;
-    this.placementControl = placement;
-    this.#placement = placement;
-    this.#logger = logger;
-    logger.info("object store configured", { store: store.name });
+    this.#logger = modules.logger;
+    modules.logger.info("object store configured", { store: store.name });
     this.#addPeriodic(BUCKET_WATCH, (run) => watchBucket(store, run));
+    this.retention = this.#addRetention(config, modules);
+    this.#placement = new NodePlacement(config, { ...modules, store });
+    this.placement = this.#placement.manager;
+    this.placementControl = this.#placement;
     this.activities.add(this.placement);
   }
 
@@ -74,10 +84,48 @@ export class NodeDuties {
     await this.store.close();
   }
 
-  #addPeriodic(options: PeriodicOptions, run: PeriodicModules["run"]): void {
-    const clock = SYSTEM_CLOCK;
-    const scheduler = SYSTEM_SCHEDULER;
-    const logger = this.#logger;
-    this.activities.add(new PeriodicActivity(options, { run, clock, scheduler, logger }));
+  #addRetention(
+    { duties }: Config,
+    { replica, db, stateMachine, limits, logTime, metrics, logger }: NodeDutyModules,
+  ): RetentionControl {
+    const options = duties.retention;
+    const periods = (): RetentionPeriods => periodsOf(limits);
+    const cleaner = new RetentionCleaner(options, {
+      replica,
+      db,
+      periods,
+      newestForeignEntryAtMs: () => logTime.newestForeignAtMs,
+      ...SYSTEM,
+      logger,
+    });
+    const { intervalMs } = options;
+    const times = { name: "retention", intervalMs, firstAfterMs: intervalMs };
+    const activity = this.#addPeriodic(times, (run) => cleaner.run(run));
+    collectRetention(metrics, stateMachine.metrics, () => activity.status().lastGoodAtMs ?? 0);
+    return {
+      options,
+      periods,
+      status: () => activity.status(),
+      forecast: (atMs, countMax, signal) => cleaner.forecast(atMs, countMax, signal),
+      run: () => activity.runNow(),
+    };
   }
+
+  #addPeriodic(options: PeriodicOptions, run: PeriodicModules["run"]): PeriodicActivity {
+    const activity = new PeriodicActivity(options, { run, ...SYSTEM, logger: this.#logger });
+    this.activities.add(activity);
+    return activity;
+  }
+}
+
+const SYSTEM = { clock: SYSTEM_CLOCK, scheduler: SYSTEM_SCHEDULER } as const;
+
+/** Tenants whose entry names no period have that of all. */
+function periodsOf(limits: NodeDutyModules["limits"]): RetentionPeriods {
+  const overridesMs = new Map<string, number>();
+  for (const tenant of limits.tenants) {
+    if (limits.ownValues(tenant)?.has("retention-period") !== true) continue;
+    overridesMs.set(tenant, limits.of(tenant).retentionPeriodMs);
+  }
+  return { defaultMs: limits.global.retentionPeriodMs, overridesMs };
 }

@@ -52,6 +52,7 @@ import { observeLogWrite, timedState } from "./instruments.ts";
 import { followDemand } from "./demand.ts";
 import { NodeDuties } from "./duties.ts";
 import { connectLocally } from "./local-client.ts";
+import { LogTime } from "./log-time.ts";
 import { LoopMonitor } from "./loop-monitor.ts";
 import { reachableAt } from "./listen-host.ts";
 import { NodeState, wasMember } from "./node-state.ts";
@@ -252,6 +253,7 @@ export class HearthNode {
       onCheck: (check, index) => this.#parts.checks?.checks.onCheck(check, index),
     });
     this.#parts.stateMachine = stateMachine;
+    this.#parts.logTime = new LogTime(stateMachine);
     this.state.sharedState.setGeneration(db.generation);
     this.state.attachIndex(stateMachine, db);
     collectState(metrics, stateMachine);
@@ -333,6 +335,7 @@ export class HearthNode {
       logger: this.#logger.child("replica"),
       publish: (progress) => {
         shared.publish(progress);
+        this.#parts.logTime?.observe(progress);
         this.#parts.duties?.observe(progress);
       },
       onChanged: () => {
@@ -374,7 +377,7 @@ export class HearthNode {
     const { node, readers, storage } = this.#config;
     const compaction = this.#startCompaction(peers);
     this.#parts.duties = await NodeDuties.open(this.#config, {
-      replica,
+      ...built(this.#parts, "replica", "db", "stateMachine", "logTime"),
       limits: this.#modules.limits,
       metrics,
       logger: this.#logger.child("duty"),

@@ -11,6 +11,7 @@ import type { NodeCompaction } from "./compaction.ts";
 import type { ConsistencyWatch } from "./consistency.ts";
 import type { NodeDuties } from "./duties.ts";
 import type { NodeGrpc } from "./grpc.ts";
+import type { LogTime } from "./log-time.ts";
 import type { Identity } from "./identity.ts";
 import type { Peers } from "./peers.ts";
 import type { ReaderMetricsPoller } from "./reader-metrics.ts";
@@ -26,6 +27,7 @@ export interface Parts {
   consistency?: ConsistencyWatch;
   db?: IndexDatabase;
   stateMachine?: StateMachine;
+  logTime?: LogTime;
   log?: DurableLog;
   replica?: Replica;
   compaction?: NodeCompaction;

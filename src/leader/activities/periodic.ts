@@ -63,6 +63,7 @@ export class PeriodicActivity implements LeaderActivity {
     readonly durationMs: number;
   } | null = null;
   readonly #runs: Record<ActivityOutcome, number> = { done: 0, nothing: 0, failed: 0, stopped: 0 };
+  #lastGoodAtMs: number | null = null;
   #failuresInRow = 0;
   #line: { reason: string; atMs: number; repeated: number } | null = null;
 
@@ -114,6 +115,7 @@ export class PeriodicActivity implements LeaderActivity {
       lastReason: last?.result.reason ?? null,
       nextAtMs: this.#nextAtMs,
       runs: { ...this.#runs },
+      lastGoodAtMs: this.#lastGoodAtMs,
       failuresInRow: this.#failuresInRow,
     };
   }
@@ -178,6 +180,7 @@ export class PeriodicActivity implements LeaderActivity {
       if (this.#failuresInRow > 0)
         this.#modules.logger.info("activity works again", { activity: this.name });
       this.#failuresInRow = 0;
+      this.#lastGoodAtMs = this.#last?.atMs ?? null;
       this.#line = null;
     }
   }

@@ -52,6 +52,8 @@ export interface ActivityStatus {
   readonly nextAtMs: number | null;
   /** Since the start of the process. */
   readonly runs: Readonly<Record<ActivityOutcome, number>>;
+  /** Begin of the newest run that went well, Unix ms; null: none in this process. */
+  readonly lastGoodAtMs: number | null;
   /** Failed runs since the last one that went well. */
   readonly failuresInRow: number;
 }

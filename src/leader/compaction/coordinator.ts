@@ -16,8 +16,10 @@ import {
   type Clock,
   HearthError,
   type Logger,
+  packBytes,
   type Scheduler,
   toHearthError,
+  unpackBytes,
 } from "../../base/index.ts";
 import {
   appendEntry,
@@ -28,7 +30,7 @@ import {
 } from "../../protocol/index.ts";
 import type { ProposeResult, ReadIndexResult, Replica } from "../../replica/index.ts";
 import { type CompactionState, OUTCOME, type StrayCursor } from "../../state/index.ts";
-import type { DatabasePlace, PlannedAnswer, PlannerResult } from "./messages.ts";
+import type { DatabasePlace, PlannedAnswers, PlannerResult } from "./messages.ts";
 import type { CoordinatorOptions } from "./options.ts";
 import type { Planner } from "./planner.ts";
 
@@ -47,6 +49,7 @@ export interface CoordinatorModules {
 }
 
 export type PollResult =
+  /** The reply is borrowed: a view of the replies of its whole round. */
   | { readonly ok: true; readonly reply: Uint8Array }
   | { readonly ok: false; readonly error: HearthError };
 
@@ -173,13 +176,15 @@ export class CompactionCoordinator {
   }
 
   async #round(): Promise<void> {
-    const polls = this.#takeRound();
+    let polls = this.#takeRound();
     if (polls.length === 0) return;
     const startedAtMs = this.#modules.scheduler.monotonicMs();
     this.#seenWork = this.#modules.state.compaction.workCount;
     try {
       const planned = await this.#plan(polls);
       if (planned === null) return;
+      this.#waiting.unshift(...polls.slice(planned.answers.areEmpty.length));
+      polls = polls.slice(0, planned.answers.areEmpty.length);
       this.stats.lastPlanMs = this.#modules.scheduler.monotonicMs() - startedAtMs;
       if (planned.entry === null) {
         this.stats.emptyPlans++;
@@ -225,7 +230,7 @@ export class CompactionCoordinator {
       const result: PlannerResult = await planner.plan({
         kind: "plan",
         database: database(),
-        polls: polls.map(({ payload }) => payload),
+        polls: packBytes(polls.map(({ payload }) => payload)),
         // Leases count from it: never before what the log has said already.
         nowMs: Math.max(clock.nowMs(), state.appliedAtMs),
         term: granted.term,
@@ -261,17 +266,18 @@ export class CompactionCoordinator {
     this.#modules.logger.info("compaction is on", { logIndex: result.firstIndex });
   }
 
-  #answer(polls: readonly WaitingPoll[], answers: readonly PlannedAnswer[]): void {
+  #answer(polls: readonly WaitingPoll[], answers: PlannedAnswers): void {
     const nowMs = this.#modules.scheduler.monotonicMs();
+    const replies = unpackBytes(answers.replies);
     for (const [i, poll] of polls.entries()) {
-      const { reply, isEmpty, refusal } = answers[i] as PlannedAnswer;
+      const refusal = answers.refusals[i] ?? null;
       if (refusal !== null) {
         this.stats.refusedPolls++;
         poll.done({ ok: false, error: foreignResultError(refusal) });
-      } else if (isEmpty && nowMs < poll.waitUntilMs) {
+      } else if (answers.areEmpty[i] === true && nowMs < poll.waitUntilMs) {
         this.#idle.push(poll);
       } else {
-        poll.done({ ok: true, reply });
+        poll.done({ ok: true, reply: replies[i] as Uint8Array });
       }
     }
   }

@@ -1,5 +1,6 @@
 /** What main and the planner's thread say to each other: one request, one result, plain data. */
 
+import type { PackedBytes } from "../../base/index.ts";
 import type { StrayCursor } from "../../state/index.ts";
 
 export interface DatabasePlace {
@@ -14,7 +15,7 @@ export type PlannerRequest =
       readonly kind: "plan";
       readonly database: DatabasePlace;
       /** Polls as they came, checked by the door. */
-      readonly polls: readonly Uint8Array[];
+      readonly polls: PackedBytes;
       /** Log time of the plan, Unix ms. */
       readonly nowMs: number;
       readonly term: number;
@@ -35,18 +36,20 @@ export type PlannerResult =
       readonly kind: "planned";
       /** Log entry to propose; null: the plan is empty and the answers hold as they are. */
       readonly entry: Uint8Array<ArrayBuffer> | null;
-      readonly answers: readonly PlannedAnswer[];
+      /** Of the first so many polls: the others did not fit into the plan. At least one. */
+      readonly answers: PlannedAnswers;
       readonly strays: StrayCursor | null | undefined;
       /** Jobs that the plan creates: another plan can hand them out. */
       readonly newJobs: number;
     }
   | { readonly kind: "closed" };
 
-export interface PlannedAnswer {
-  /** A PollReply. */
-  readonly reply: Uint8Array;
-  /** Whether it says anything. */
-  readonly isEmpty: boolean;
-  /** Why the poll is refused instead; null: it is not. */
-  readonly refusal: string | null;
+/** By position of the polls. */
+export interface PlannedAnswers {
+  /** PollReplies. */
+  readonly replies: PackedBytes;
+  /** Whether a reply says nothing. */
+  readonly areEmpty: readonly boolean[];
+  /** Why a poll is refused instead; null: it is not. */
+  readonly refusals: readonly (string | null)[];
 }

@@ -3,6 +3,7 @@
  * it, before the thread ends.
  */
 
+import { packBytes, unpackBytes } from "../../base/index.ts";
 import { APPLIED_RECORD, IndexDatabase, META_KEYS } from "../../db/index.ts";
 import {
   appendEntry,
@@ -11,9 +12,11 @@ import {
   decodePollRequest,
   encodePlanUpdate,
   encodePollReply,
+  LIMITS,
+  type PollRequest,
 } from "../../protocol/index.ts";
 import { findStrays, prepare, readPolicy, type StrayCursor } from "../../state/index.ts";
-import type { DatabasePlace, PlannedAnswer, PlannerRequest, PlannerResult } from "./messages.ts";
+import type { DatabasePlace, PlannerRequest, PlannerResult } from "./messages.ts";
 
 let open: { readonly place: DatabasePlace; readonly db: IndexDatabase } | null = null;
 
@@ -56,25 +59,39 @@ function plan(db: IndexDatabase, request: PlanRequest): PlannerResult {
     found = search.found;
     strays = search.next ?? undefined;
   }
-  const polls = request.polls.map((bytes) => decodePollRequest(bytes));
+  const polls = pollsOfPlan(unpackBytes(request.polls));
   // No plan was made from this view before that was applied: one that was is an entry above it (DESIGN.md, "Plans").
   const token = appliedIndex + 1;
   const prepared = prepare(db, polls, { nowMs, term, token, strays: found });
   if (prepared === null) return { kind: "off" };
-  const answers = prepared.answers.map(({ assignments, jobs }, i): PlannedAnswer => {
+  const replies = prepared.answers.map(({ assignments, jobs }) => {
     const leases = assignments.map(({ name, token: own, leaseExpiresAtMs }) => ({
       name,
       token: own,
       leaseMs: Math.max(0, leaseExpiresAtMs - nowMs),
     }));
-    return {
-      reply: encodePollReply({ jobs, assignments: leases }),
-      isEmpty: assignments.length === 0,
-      refusal: prepared.refusals[i] ?? null,
-    };
+    return encodePollReply({ jobs, assignments: leases });
   });
+  const answers = {
+    replies: packBytes(replies),
+    areEmpty: prepared.answers.map(({ assignments }) => assignments.length === 0),
+    refusals: prepared.refusals,
+  };
   const entry = prepared.isEmpty ? null : encodeEntry(encodePlanUpdate(prepared.plan));
   return { kind: "planned", entry, answers, strays, newJobs: prepared.plan.newJobs.length };
+}
+
+/** As many of the polls as one plan can hold the reports of; at least one. */
+function pollsOfPlan(payloads: readonly Uint8Array[]): PollRequest[] {
+  const polls: PollRequest[] = [];
+  let reports = 0;
+  for (const payload of payloads) {
+    const poll = decodePollRequest(payload);
+    reports += poll.reports.length;
+    if (polls.length > 0 && reports > LIMITS.jobsPerCommandMax) break;
+    polls.push(poll);
+  }
+  return polls;
 }
 
 function encodeEntry(payload: Uint8Array): Uint8Array<ArrayBuffer> {

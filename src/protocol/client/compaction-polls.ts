@@ -6,6 +6,7 @@
 import { Builder } from "flatbuffers";
 import type { HearthError } from "../../base/index.ts";
 import { validateBlock } from "../block/block-validator.ts";
+import { addText, buildOwned } from "../bytes/flat-builder.ts";
 import { FlatReader } from "../bytes/flat-reader.ts";
 import { addCompacted } from "../command/command-encoder.ts";
 import { readCompacted } from "../command/command-tables.ts";
@@ -66,8 +67,8 @@ export interface PollReply {
 export function encodePollRequest(poll: PollRequest): Uint8Array {
   const builder = new Builder(1024);
   const reports = poll.reports.map((report) => {
-    const name = builder.createString(report.name);
-    const reason = builder.createString(report.reason);
+    const name = addText(builder, report.name);
+    const reason = addText(builder, report.reason);
     const compacted = report.compacted === null ? 0 : addCompacted(builder, report.compacted);
     ReportTable.startJobReport(builder);
     ReportTable.addName(builder, name);
@@ -78,7 +79,7 @@ export function encodePollRequest(poll: PollRequest): Uint8Array {
     return ReportTable.endJobReport(builder);
   });
   const vector = RequestTable.createReportsVector(builder, reports);
-  const worker = builder.createString(poll.worker);
+  const worker = addText(builder, poll.worker);
   const { requestId, capacity, waitMs } = poll;
   builder.finish(
     RequestTable.createPollRequest(builder, worker, requestId, capacity, waitMs, vector),
@@ -139,18 +140,19 @@ export function checkPoll(poll: PollRequest): void {
   });
 }
 
-export function encodePollReply(reply: PollReply): Uint8Array {
-  const builder = new Builder(1024);
-  const jobs = ReplyTable.createJobsVector(
-    builder,
-    reply.jobs.map((plan) => addPlan(builder, plan)),
-  );
-  const assignments = reply.assignments.map(({ name, token, leaseMs }) =>
-    AssignmentTable.createJobAssignment(builder, builder.createString(name), token, leaseMs),
-  );
-  const vector = ReplyTable.createAssignmentsVector(builder, assignments);
-  builder.finish(ReplyTable.createPollReply(builder, jobs, vector));
-  return builder.asUint8Array();
+/** Owned. */
+export function encodePollReply(reply: PollReply): Uint8Array<ArrayBuffer> {
+  return buildOwned((builder) => {
+    const jobs = ReplyTable.createJobsVector(
+      builder,
+      reply.jobs.map((plan) => addPlan(builder, plan)),
+    );
+    const assignments = reply.assignments.map(({ name, token, leaseMs }) =>
+      AssignmentTable.createJobAssignment(builder, addText(builder, name), token, leaseMs),
+    );
+    const vector = ReplyTable.createAssignmentsVector(builder, assignments);
+    return ReplyTable.createPollReply(builder, jobs, vector);
+  });
 }
 
 export function decodePollReply(

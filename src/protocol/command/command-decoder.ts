@@ -11,8 +11,9 @@ import { checkBlockBatch } from "../client/block-batch.ts";
 import { LIMITS } from "../limits.ts";
 import { refusalError, refusalOf, type ValidationFailure } from "../refusals.ts";
 import { readCompacted, readShardTombstone, readTombstones } from "./command-tables.ts";
-import { COMMAND, COMMAND_NAMES, COMMAND_VERSION } from "./entry-body.ts";
+import { COMMAND, COMMAND_NAMES, isKnownVersion, newestVersion } from "./entry-body.ts";
 import { decodeControlJobs, decodePlanUpdate, decodePolicyCommand } from "./plan-decoder.ts";
+import { decodeRetireShards } from "./retire-shards.ts";
 import { decodeSessionEntry } from "./session-entry.ts";
 import type {
   CompactedBlocks,
@@ -107,10 +108,10 @@ export function validateCommand(
       message: `Cannot accept command ${command}: states are compared by the members themselves`,
     };
   }
-  if (version !== COMMAND_VERSION) {
+  if (!isKnownVersion(command, version)) {
     return {
       reason: "unsupported_command_version",
-      message: `Cannot accept command ${command}: version ${version}, known is ${COMMAND_VERSION}`,
+      message: `Cannot accept command ${command}: version ${version}, known is ${newestVersion(command)}`,
     };
   }
   if (command === COMMAND.addBlocks) return checkBlockBatch(bytes, offset, length);
@@ -156,6 +157,9 @@ function decodeCommand(command: number, bytes: Uint8Array, offset: number, lengt
       break;
     case COMMAND.controlJobs:
       decodeControlJobs(bytes, offset, length);
+      break;
+    case COMMAND.retireShards:
+      decodeRetireShards(bytes, offset, length);
       break;
     default:
       // Noop and openSession: their payload plays no part.

@@ -18,6 +18,7 @@ import {
   Tombstone as TombstoneTable,
   TruncateIndex as TruncateIndexTable,
 } from "../gen/command.ts";
+import { addText, addTexts } from "../bytes/flat-builder.ts";
 import type {
   BlockTombstones,
   CompactedBlocks,
@@ -71,7 +72,7 @@ export function encodeTombstones(tombstones: readonly Tombstone[]): Uint8Array {
 }
 
 function addJob(builder: Builder, job: CompletedJob): Offset {
-  const name = builder.createString(job.name);
+  const name = addText(builder, job.name);
   const compacted = job.compacted === null ? 0 : addCompacted(builder, job.compacted);
   CompletedJobTable.startCompletedJob(builder);
   CompletedJobTable.addName(builder, name);
@@ -84,7 +85,7 @@ export function addCompacted(builder: Builder, compacted: CompactedBlocks): Offs
   const blocks = compacted.newBlocks.map((block) => addBlock(builder, block));
   const newBlocks = CompactedBlocksTable.createNewBlocksVector(builder, blocks);
   const { source } = compacted;
-  const tenant = source === null ? 0 : builder.createString(source.tenant);
+  const tenant = source === null ? 0 : addText(builder, source.tenant);
   const sources =
     source === null
       ? 0
@@ -100,9 +101,8 @@ export function addCompacted(builder: Builder, compacted: CompactedBlocks): Offs
 
 /** A wire Block, 8-aligned, so that it is read in place. */
 function addBlock(builder: Builder, block: Uint8Array): Offset {
-  builder.startVector(1, block.length, 8);
-  for (let i = block.length - 1; i >= 0; i--) builder.addInt8(block[i] as number);
-  return BlockBytes.createBlockBytes(builder, builder.endVector());
+  builder.prep(8, block.length);
+  return BlockBytes.createBlockBytes(builder, builder.createByteVector(block));
 }
 
 export function addTombstone(builder: Builder, tombstone: Tombstone): Offset {
@@ -115,8 +115,8 @@ export function addTombstone(builder: Builder, tombstone: Tombstone): Offset {
 }
 
 function addBlockTombstones(builder: Builder, tombstones: BlockTombstones): Offset {
-  const name = builder.createString(tombstones.name);
-  const tenant = builder.createString(tombstones.tenant);
+  const name = addText(builder, tombstones.name);
+  const tenant = addText(builder, tombstones.tenant);
   const ids = addTexts(builder, tombstones.blocks);
   const blocks = BlockTombstonesTable.createBlocksVector(builder, ids);
   return BlockTombstonesTable.createBlockTombstones(
@@ -129,9 +129,9 @@ function addBlockTombstones(builder: Builder, tombstones: BlockTombstones): Offs
   );
 }
 
-function addShardTombstone(builder: Builder, shard: ShardTombstone): Offset {
-  const name = builder.createString(shard.name);
-  const tenant = builder.createString(shard.tenant);
+export function addShardTombstone(builder: Builder, shard: ShardTombstone): Offset {
+  const name = addText(builder, shard.name);
+  const tenant = addText(builder, shard.tenant);
   return ShardTombstoneTable.createShardTombstone(
     builder,
     name,
@@ -140,8 +140,4 @@ function addShardTombstone(builder: Builder, shard: ShardTombstone): Offset {
     shard.shard,
     tenant,
   );
-}
-
-export function addTexts(builder: Builder, texts: readonly string[]): Offset[] {
-  return texts.map((text) => builder.createString(text));
 }

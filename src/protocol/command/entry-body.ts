@@ -45,6 +45,8 @@ export const COMMAND = {
   controlJobs: 18,
   /** Payload: state-check.ts. Changes no state: a member that does not know it refuses it and differs in nothing. */
   checkState: 19,
+  /** Payload: RetireShards. What retention takes out of the index. */
+  retireShards: 20,
   /** Payload: SetCompactionPolicy with a change of the policy in force (src/state/compaction/policy-change.ts). */
   changeCompactionPolicy: 25,
 } as const;
@@ -56,8 +58,19 @@ export const COMMAND_NAMES: ReadonlyMap<number, CommandName> = new Map(
   (Object.keys(COMMAND) as CommandName[]).map((name) => [COMMAND[name], name]),
 );
 
-/** Version of every command so far. A command that changes its effect gets a new one. */
+/** Version of every command that has not changed its effect. */
 export const COMMAND_VERSION = 1;
+
+/** Version in which a command is made today; apply knows it and all before it. */
+export function newestVersion(command: number): number {
+  // 2: leases that go on are names.
+  return command === COMMAND.updateCompactionPlan ? 2 : COMMAND_VERSION;
+}
+
+/** Whether apply knows what that version of a command does. */
+export function isKnownVersion(command: number, version: number): boolean {
+  return version >= 1 && version <= newestVersion(command);
+}
 
 /** Called per entry with the place of its payload in the body. */
 export type EntryVisitor = (
@@ -72,7 +85,11 @@ export type EntryVisitor = (
  * Starts an entry at the end of the sink (8-aligned); write the payload behind it, then call
  * `endEntry`.
  */
-export function beginEntry(sink: ByteSink, command: number, version = COMMAND_VERSION): number {
+export function beginEntry(
+  sink: ByteSink,
+  command: number,
+  version: number = newestVersion(command),
+): number {
   assert((sink.length & 7) === 0, "An entry must begin at a multiple of 8");
   const start = sink.length;
   sink.appendWords(0, (command & 0xffff) | (version << 16));

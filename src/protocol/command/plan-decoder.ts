@@ -37,6 +37,8 @@ export function decodePlanUpdate(
     requeued: root.tables(8, LIMITS.blocksPerAddMax, "requeued blocks").map(readBlockRef),
     orphans: root.tables(9, LIMITS.blocksPerAddMax, "orphans").map(readBlockRef),
     polls: root.tables(10, LIMITS.jobsPerCommandMax, "polls").map(readPoll),
+    refreshed: root.texts(11, LIMITS.jobsPerCommandMax, LIMITS.jobNameMaxBytes, "refreshed jobs"),
+    refreshedUntilMs: root.f64(12),
   };
 }
 
@@ -134,6 +136,7 @@ function readPoll(table: FlatReader): PollRecord {
     requestId: table.f64(1),
     updated: readNumbers(table, 2),
     assigned: readNumbers(table, 3),
+    refreshed: readNumbers(table, 4),
   };
 }
 

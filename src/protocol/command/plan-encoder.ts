@@ -15,7 +15,8 @@ import {
   SetCompactionPolicy,
   UpdateCompactionPlan,
 } from "../gen/command.ts";
-import { addCompacted, addTexts, addTombstone } from "./command-encoder.ts";
+import { addText, addTexts, buildOwned } from "../bytes/flat-builder.ts";
+import { addCompacted, addTombstone } from "./command-encoder.ts";
 import {
   type BlockRef,
   CONTROL_ACTION,
@@ -57,6 +58,8 @@ export function encodePlanUpdate(plan: PlanUpdate): Uint8Array {
     builder,
     plan.polls.map((poll) => addPoll(builder, poll)),
   );
+  const names = plan.refreshed.map((name) => addText(builder, name));
+  const refreshed = UpdateCompactionPlan.createRefreshedVector(builder, names);
   builder.finish(
     UpdateCompactionPlan.createUpdateCompactionPlan(
       builder,
@@ -71,6 +74,8 @@ export function encodePlanUpdate(plan: PlanUpdate): Uint8Array {
       requeued,
       orphans,
       polls,
+      refreshed,
+      plan.refreshedUntilMs,
     ),
   );
   return builder.asUint8Array();
@@ -79,7 +84,7 @@ export function encodePlanUpdate(plan: PlanUpdate): Uint8Array {
 /** Payload of SetCompactionPolicy. */
 export function encodePolicyCommand(json: string): Uint8Array {
   const builder = new Builder(1024);
-  const text = builder.createString(json);
+  const text = addText(builder, json);
   builder.finish(SetCompactionPolicy.createSetCompactionPolicy(builder, text));
   return builder.asUint8Array();
 }
@@ -88,7 +93,7 @@ export function encodePolicyCommand(json: string): Uint8Array {
 export function encodeControlJobs(control: ControlJobs): Uint8Array {
   const builder = new Builder(1024);
   const names = ControlJobsTable.createNamesVector(builder, addTexts(builder, control.names));
-  const reason = builder.createString(control.reason);
+  const reason = addText(builder, control.reason);
   const action = CONTROL_ACTION[control.action];
   builder.finish(ControlJobsTable.createControlJobs(builder, action, names, reason));
   return builder.asUint8Array();
@@ -96,9 +101,7 @@ export function encodeControlJobs(control: ControlJobs): Uint8Array {
 
 /** A plan as the database keeps it. Owned. */
 export function encodeJobPlan(plan: JobPlan): Uint8Array {
-  const builder = new Builder(1024);
-  builder.finish(addPlan(builder, plan));
-  return builder.asUint8Array();
+  return buildOwned((builder) => addPlan(builder, plan));
 }
 
 function addNewJob(builder: Builder, job: NewJob): Offset {
@@ -120,9 +123,9 @@ function addFinished(builder: Builder, job: FinishedJob): Offset {
 }
 
 function addState(builder: Builder, state: JobState): Offset {
-  const name = builder.createString(state.name);
-  const owner = state.owner === "" ? 0 : builder.createString(state.owner);
-  const reason = state.reason === "" ? 0 : builder.createString(state.reason);
+  const name = addText(builder, state.name);
+  const owner = state.owner === "" ? 0 : addText(builder, state.owner);
+  const reason = state.reason === "" ? 0 : addText(builder, state.reason);
   return JobStateTable.createJobState(
     builder,
     name,
@@ -146,8 +149,8 @@ export function addPlan(builder: Builder, plan: JobPlan): Offset {
     builder,
     addTexts(builder, plan.sourceBlocks),
   );
-  const name = builder.createString(plan.name);
-  const tenant = builder.createString(plan.tenant);
+  const name = addText(builder, plan.name);
+  const tenant = addText(builder, plan.tenant);
   return JobPlanTable.createJobPlan(
     builder,
     name,
@@ -160,14 +163,16 @@ export function addPlan(builder: Builder, plan: JobPlan): Offset {
 }
 
 function addBlockRef(builder: Builder, block: BlockRef): Offset {
-  const tenant = builder.createString(block.tenant);
-  const id = builder.createString(block.id);
+  const tenant = addText(builder, block.tenant);
+  const id = addText(builder, block.id);
   return BlockRefTable.createBlockRef(builder, tenant, block.shard, id, block.dueAtMs);
 }
 
 function addPoll(builder: Builder, poll: PollRecord): Offset {
-  const worker = builder.createString(poll.worker);
+  const worker = addText(builder, poll.worker);
   const updated = PollRecordTable.createUpdatedVector(builder, [...poll.updated]);
   const assigned = PollRecordTable.createAssignedVector(builder, [...poll.assigned]);
-  return PollRecordTable.createPollRecord(builder, worker, poll.requestId, updated, assigned);
+  const refreshed = PollRecordTable.createRefreshedVector(builder, [...poll.refreshed]);
+  const { requestId } = poll;
+  return PollRecordTable.createPollRecord(builder, worker, requestId, updated, assigned, refreshed);
 }

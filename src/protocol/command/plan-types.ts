@@ -59,12 +59,14 @@ export interface BlockRef {
   readonly dueAtMs: number;
 }
 
-/** What one poll of a worker got, by positions in `updatedJobs` and `assignedJobs`. */
+/** What one poll of a worker got, by positions in the lists of the plan. */
 export interface PollRecord {
   readonly worker: string;
   readonly requestId: number;
+  /** In `updatedJobs`: of plans of version 1. */
   readonly updated: readonly number[];
   readonly assigned: readonly number[];
+  readonly refreshed: readonly number[];
 }
 
 /** One change of queue and jobs, decided by the leader. */
@@ -81,6 +83,10 @@ export interface PlanUpdate {
   readonly requeued: readonly BlockRef[];
   readonly orphans: readonly BlockRef[];
   readonly polls: readonly PollRecord[];
+  /** Names of jobs in progress whose leases go on; nothing else about them changes. Empty in plans of version 1. */
+  readonly refreshed: readonly string[];
+  /** Until when, Unix ms. */
+  readonly refreshedUntilMs: number;
 }
 
 export const CONTROL_ACTION = { retry: 1, quarantine: 2, cancel: 3 } as const;

@@ -22,6 +22,8 @@ export { PollRecord } from './command/poll-record.ts';
 export { PollReply } from './command/poll-reply.ts';
 export { PollRequest } from './command/poll-request.ts';
 export { ReplaceBlocks } from './command/replace-blocks.ts';
+export { RetireShards } from './command/retire-shards.ts';
+export { RetiredShard } from './command/retired-shard.ts';
 export { SetCompactionPolicy } from './command/set-compaction-policy.ts';
 export { ShardTombstone } from './command/shard-tombstone.ts';
 export { Tombstone } from './command/tombstone.ts';

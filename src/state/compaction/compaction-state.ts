@@ -18,6 +18,7 @@ import {
   type JobState,
   LIMITS,
   type NewJob,
+  type PlanUpdate,
   type PollRecord,
   type Tombstone,
 } from "../../protocol/index.ts";
@@ -180,7 +181,7 @@ export class CompactionState {
       if (state === null) continue;
       changes++;
       if (action === "cancel") {
-        this.endJob(state, record);
+        this.#endJob(name, record, "dropped");
         continue;
       }
       const isRetry = action === "retry";
@@ -217,20 +218,23 @@ export class CompactionState {
     this.#jobs.update(state);
   }
 
+  /** The leases of these jobs go on. */
+  refreshJobs(names: readonly string[], leaseExpiresAtMs: number): void {
+    for (const name of names) this.#jobs.renew(name, leaseExpiresAtMs);
+  }
+
   /** Plan of a job that is done, or null when there is none of that name. */
   completeJob(state: JobState): JobPlan | null {
-    const found = this.#jobs.state(state.name);
-    return found === null ? null : this.#jobs.remove(found, "completed");
+    return this.#jobs.remove(state.name, "completed");
   }
 
   /** The job of that name ends without a result: its blocks wait, its tombstones are recorded again. */
   evictJob(name: string, record: RecordTombstone): void {
-    const state = this.#jobs.state(name);
-    if (state !== null) this.endJob(state, record, "evicted");
+    this.#endJob(name, record, "evicted");
   }
 
-  endJob(state: JobState, record: RecordTombstone, end: "evicted" | "dropped" = "dropped"): void {
-    const plan = this.#jobs.remove(state, end);
+  #endJob(name: string, record: RecordTombstone, end: "evicted" | "dropped"): void {
+    const plan = this.#jobs.remove(name, end);
     if (plan === null) return;
     for (const tombstone of plan.tombstones) record(tombstone);
     this.parkSources(plan, new Set());
@@ -283,15 +287,17 @@ export class CompactionState {
     addOrphan(this.#db, this.#meta, { foundAtMs: this.#nowMs(), tenant, shard, id });
   }
 
-  notePoll(poll: PollRecord, updated: readonly JobState[], assigned: readonly JobState[]): void {
+  notePoll(poll: PollRecord, plan: PlanUpdate): void {
     if (poll.worker === "") return;
+    const { updatedJobs, assignedJobs, refreshed } = plan;
     const namesAt = (jobs: readonly JobState[], positions: readonly number[]): string[] =>
       positions.flatMap((i) => jobs[i]?.name ?? []);
+    const renewed = poll.refreshed.flatMap((i) => refreshed[i] ?? []);
     putWorker(this.#db, this.#meta, poll.worker, {
       requestId: poll.requestId,
       seenAtMs: this.#nowMs(),
-      updated: namesAt(updated, poll.updated),
-      assigned: namesAt(assigned, poll.assigned),
+      updated: [...namesAt(updatedJobs, poll.updated), ...renewed],
+      assigned: namesAt(assignedJobs, poll.assigned),
     });
   }
 
@@ -371,18 +377,17 @@ export class CompactionState {
     const id = new Uint8Array(ULID_BYTES);
     for (const name of this.#jobs.namesOf(tenant, shard)) {
       const plan = this.#jobs.plan(name);
-      const state = this.#jobs.state(name);
-      if (plan === null || state === null) continue;
+      if (plan === null) continue;
       const isHit = plan.sourceBlocks.some((text) => tryDecodeUlid(text, id, 0) && test(id, 0));
       if (!isHit) continue;
-      this.#dropJob(state, record);
+      this.#dropJob(name, record);
       this.#noteChange();
     }
   }
 
   /** A job lost blocks: it cannot be completed any more. What is left of them is queued again at once. */
-  #dropJob(state: JobState, record: RecordTombstone): void {
-    const plan = this.#jobs.remove(state, "dropped");
+  #dropJob(name: string, record: RecordTombstone): void {
+    const plan = this.#jobs.remove(name, "dropped");
     const { policy } = this;
     if (plan === null || policy === null) return;
     for (const tombstone of plan.tombstones) record(tombstone);

@@ -3,7 +3,7 @@
 import { encodeUlid } from "../../base/index.ts";
 import { type IndexDatabase, keyF64, keyU32 } from "../../db/index.ts";
 import type { JobState } from "../../protocol/index.ts";
-import { decodeJobState } from "./job-rows.ts";
+import { decodeJobState, withLease } from "./job-rows.ts";
 import { LAST_NAME } from "./job-store.ts";
 import {
   BATCH_HEAD,
@@ -95,7 +95,7 @@ export function listJobs(db: IndexDatabase, countMax: number): JobState[] {
     jobs.push(decodeJobState(db, Buffer.from(key).toString("utf8"), length));
     return jobs.length < countMax;
   });
-  return jobs;
+  return jobs.map((job) => withLease(db, job));
 }
 
 function eachKey(db: IndexDatabase, visit: (key: KeyPlace, length: number) => boolean): void {

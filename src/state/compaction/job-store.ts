@@ -7,10 +7,13 @@ import { type IndexDatabase, KeyBuffer } from "../../db/index.ts";
 import { encodeJobPlan, JOB_STATUS, type JobPlan, type JobState } from "../../protocol/index.ts";
 import {
   decodeJobState,
-  encodeJobState,
+  forgetLease,
   jobKey,
   jobOrderKey,
   jobShardKey,
+  putJobState,
+  readPlacedState,
+  renewLease,
   readJobPlan,
   readJobState,
 } from "./job-rows.ts";
@@ -35,6 +38,12 @@ export interface JobTotals {
 export type JobEnd = "completed" | "evicted" | "dropped";
 
 const EMPTY = new Uint8Array(0);
+/**
+ * How far, in leases, a job may stand behind its lease in the order. With it a worker that renews often moves its jobs
+ * there twice per lease only, and the planner, which looks at every job whose place says that it is over, finds few
+ * that are not.
+ */
+const LEASE_SLACK = 0.5;
 /** Levels that are counted; a plan of another member may name any. */
 const COUNTED_LEVELS_MAX = 64;
 
@@ -67,12 +76,11 @@ export class JobStore {
 
   /** Adds a job, or replaces one of the same name. */
   add(state: JobState, plan: JobPlan): void {
-    const before = this.state(state.name);
-    if (before !== null) this.remove(before, "dropped");
+    this.remove(state.name, "dropped");
     this.#db.put("compactionJobPlans", jobKey(state.name), encodeJobPlan(plan));
     const tenant = this.#internTenant(plan.tenant);
     this.#db.put("compactionJobShards", jobShardKey(tenant, plan.shard, state.name), EMPTY);
-    this.#store(state);
+    putJobState(this.#db, state);
     this.#meta.jobs++;
     this.#meta.isDirty = true;
     this.#count(state, 1);
@@ -81,10 +89,10 @@ export class JobStore {
 
   /** Replaces the state of a job; false when there is none of that name. */
   update(state: JobState): boolean {
-    const before = this.state(state.name);
+    const before = readPlacedState(this.#db, state.name);
     if (before === null) return false;
     this.#removeOrder(before);
-    this.#store(state);
+    putJobState(this.#db, state);
     this.#count(before, -1);
     this.#count(state, 1);
     const totals = this.#levelTotals(state.level);
@@ -96,8 +104,16 @@ export class JobStore {
     return true;
   }
 
-  /** Removes a job that is there; returns its plan. */
-  remove(state: JobState, end: JobEnd): JobPlan | null {
+  /** The lease of a job in progress goes on; others are left alone. */
+  renew(name: string, leaseExpiresAtMs: number): void {
+    const leaseMs = this.#meta.policy?.leaseMs ?? 0;
+    renewLease(this.#db, name, leaseExpiresAtMs, leaseMs * LEASE_SLACK);
+  }
+
+  /** Removes a job; returns its plan, or null when there is no such job. */
+  remove(name: string, end: JobEnd): JobPlan | null {
+    const state = readPlacedState(this.#db, name);
+    if (state === null) return null;
     const plan = this.plan(state.name);
     this.#removeOrder(state);
     this.#db.remove("compactionJobs", jobKey(state.name));
@@ -136,15 +152,10 @@ export class JobStore {
     this.#areGaugesLoaded = false;
   }
 
-  #store(state: JobState): void {
-    this.#db.put("compactionJobs", jobKey(state.name), encodeJobState(state));
-    const order = jobOrderKey(state);
-    if (order !== null) this.#db.put("compactionJobOrder", order, EMPTY);
-  }
-
   #removeOrder(state: JobState): void {
     const order = jobOrderKey(state);
     if (order !== null) this.#db.remove("compactionJobOrder", order);
+    if (state.status === JOB_STATUS.inProgress) forgetLease(this.#db, state.name);
   }
 
   #count(state: JobState, change: 1 | -1): void {

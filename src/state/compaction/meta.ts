@@ -87,6 +87,12 @@ export function readPolicyText(db: IndexDatabase): string | null {
 export function readPolicy(db: IndexDatabase): CompactionPolicy | null {
   const text = readPolicyText(db);
   if (text === null) return null;
-  const result = parsePolicy(text);
-  return result.ok ? result.policy : null;
+  if (text !== lastRead?.text) {
+    const result = parsePolicy(text);
+    lastRead = { text, policy: result.ok ? result.policy : null };
+  }
+  return lastRead.policy;
 }
+
+/** Every plan reads the policy, and it hardly ever changes. */
+let lastRead: { readonly text: string; readonly policy: CompactionPolicy | null } | null = null;

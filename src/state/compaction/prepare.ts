@@ -25,7 +25,7 @@ import { findOrphans } from "./orphans.ts";
 import { tenantName } from "./rows.ts";
 import { Schedule } from "./schedule.ts";
 import { TombstoneCursor } from "./tombstone-cursor.ts";
-import { readWorker } from "./workers.ts";
+import { readAnswer } from "./workers.ts";
 
 export interface Poll {
   /** Identity of the worker process; "": it has none, repeats are not known. */
@@ -92,8 +92,11 @@ export function prepare(
 }
 
 interface PollState {
-  readonly updated: number[];
+  /** Positions in the lists of the plan. */
+  readonly refreshed: number[];
   readonly assigned: number[];
+  /** Whether it completed a job: a repeat must not be judged anew. */
+  hasCompleted: boolean;
   slots: number;
   jobs: JobPlan[];
   /** The answer to an earlier delivery of the same poll. */
@@ -112,7 +115,9 @@ class Preparation {
   readonly #tombstones: TombstoneCursor;
   readonly #newJobs: NewJob[] = [];
   readonly #assigned: JobState[] = [];
-  readonly #updated: JobState[] = [];
+  readonly #failed: JobState[] = [];
+  /** Jobs whose leases go on, with the tokens that they keep. */
+  readonly #refreshed: { readonly name: string; readonly token: number }[] = [];
   readonly #completed: FinishedJob[] = [];
   readonly #evicted: JobState[] = [];
   readonly #orphans: BlockRef[] = [];
@@ -160,8 +165,9 @@ class Preparation {
 
   #begin(poll: Poll): PollState {
     const state: PollState = {
-      updated: [],
+      refreshed: [],
       assigned: [],
+      hasCompleted: false,
       slots: poll.capacity,
       jobs: [],
       repeated: this.#findAnswer(poll),
@@ -182,13 +188,14 @@ class Preparation {
         return;
       case "completed":
         this.#completed.push({ state: outcome.state, compacted });
+        poll.hasCompleted = true;
         return;
-      case "updated":
-        poll.updated.push(this.#updated.length);
-        this.#updated.push(outcome.state);
+      case "refreshed":
+        poll.refreshed.push(this.#refreshed.length);
+        this.#refreshed.push({ name, token });
         return;
       case "failed":
-        this.#updated.push(outcome.state);
+        this.#failed.push(outcome.state);
         return;
     }
   }
@@ -249,10 +256,10 @@ class Preparation {
   ): PlanUpdate {
     const records: PollRecord[] = [];
     for (const [i, { worker, requestId }] of polls.entries()) {
-      const { updated, assigned, repeated } = states[i] as PollState;
-      // A poll that changed nothing may be planned again when it is repeated.
-      const isKept = worker !== "" && repeated === null && updated.length + assigned.length > 0;
-      if (isKept) records.push({ worker, requestId, updated, assigned });
+      const { refreshed, assigned, hasCompleted, repeated } = states[i] as PollState;
+      // A poll that only renewed leases may be planned again when it is repeated: its answer is the same.
+      const isKept = worker !== "" && repeated === null && (hasCompleted || assigned.length > 0);
+      if (isKept) records.push({ worker, requestId, updated: [], assigned, refreshed });
     }
     return {
       term: this.#options.term,
@@ -260,26 +267,32 @@ class Preparation {
       nowMs: this.#options.nowMs,
       newJobs: this.#newJobs,
       assignedJobs: this.#assigned,
-      updatedJobs: this.#updated,
+      updatedJobs: this.#failed,
       completedJobs: this.#completed,
       evictedJobs: this.#evicted,
       requeued,
       orphans: this.#orphans,
       polls: records,
+      refreshed: this.#refreshed.map(({ name }) => name),
+      refreshedUntilMs: this.#schedule.leasesUntilMs,
     };
   }
 
-  #answer({ updated, assigned, jobs, repeated }: PollState): PollAnswer {
+  #answer({ refreshed, assigned, jobs, repeated }: PollState): PollAnswer {
     if (repeated !== null) return repeated;
-    const refreshed = updated.map((i) => this.#updated[i] as JobState);
-    const given = assigned.map((i) => this.#assigned[i] as JobState);
-    return { assignments: [...refreshed, ...given].map(toAssignment), jobs };
+    const leaseExpiresAtMs = this.#schedule.leasesUntilMs;
+    const kept = refreshed.map((i) => {
+      const { name, token } = this.#refreshed[i] as { name: string; token: number };
+      return { name, token, leaseExpiresAtMs };
+    });
+    const given = assigned.map((i) => toAssignment(this.#assigned[i] as JobState));
+    return { assignments: [...kept, ...given], jobs };
   }
 
   /** What the same poll was answered before, as far as it still holds. */
   #findAnswer({ worker, requestId }: Poll): PollAnswer | null {
-    const row = worker === "" ? null : readWorker(this.#db, worker);
-    if (row === null || row.requestId !== requestId) return null;
+    const row = worker === "" ? null : readAnswer(this.#db, worker, requestId);
+    if (row === null) return null;
     const held = (name: string): JobState[] => {
       const state = readJobState(this.#db, name);
       const isHeld = state?.status === JOB_STATUS.inProgress && state.owner === worker;
@@ -301,5 +314,7 @@ function toAssignment({ name, token, leaseExpiresAtMs }: JobState): Assignment {
 function isEmptyPlan(plan: PlanUpdate): boolean {
   const { newJobs, assignedJobs, updatedJobs, completedJobs, evictedJobs } = plan;
   const lists = [newJobs, assignedJobs, updatedJobs, completedJobs, evictedJobs];
-  return [...lists, plan.requeued, plan.orphans].every((list) => list.length === 0);
+  return [...lists, plan.requeued, plan.orphans, plan.refreshed].every(
+    ({ length }) => length === 0,
+  );
 }

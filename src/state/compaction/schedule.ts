@@ -5,7 +5,14 @@
 
 import { type IndexDatabase, keyF64, keyU32 } from "../../db/index.ts";
 import { JOB_STATUS, type JobPlan, type JobState, REPORT_STATUS } from "../../protocol/index.ts";
-import { JOB_ORDER_HEAD_BYTES, jobOrderStart, readJobPlan, readJobState } from "./job-rows.ts";
+import {
+  isHeld,
+  JOB_ORDER_HEAD_BYTES,
+  jobOrderStart,
+  leaseOf,
+  readJobPlan,
+  readJobState,
+} from "./job-rows.ts";
 import type { CompactionPolicy } from "./policy.ts";
 import type { JobDraft } from "./planner.ts";
 import { jobName, tenantOfJob } from "./job-name.ts";
@@ -22,15 +29,22 @@ export interface ScheduleOptions {
 
 /** What became of a report. */
 export type ReportOutcome =
-  | { readonly kind: "updated" | "failed" | "completed"; readonly state: JobState }
+  /** Its lease goes on until `refreshedUntilMs`. */
+  | { readonly kind: "refreshed" }
+  | { readonly kind: "failed" | "completed"; readonly state: JobState }
   /** No such job, or somebody else has it. */
   | { readonly kind: "revoked" };
 
 interface OrderPlace {
   readonly failures: number;
+  /** In the order the lease may be later than there. */
   readonly leaseExpiresAtMs: number;
+  readonly addedAtMs: number;
   readonly name: string;
 }
+
+const REFRESHED: ReportOutcome = { kind: "refreshed" };
+const REVOKED: ReportOutcome = { kind: "revoked" };
 
 /** Names read at a time. */
 const PAGE = 64;
@@ -52,33 +66,32 @@ export class Schedule {
 
   /** Spec 11.3, with tokens that must be the same (16, no. 18). Judged against the state before. */
   report(name: string, token: number, status: number, reason: string): ReportOutcome {
+    if (!isHeld(this.#db, name, token)) return REVOKED;
+    if (status === REPORT_STATUS.inProgress) {
+      this.#handled.add(name);
+      return REFRESHED;
+    }
     const state = readJobState(this.#db, name);
-    const isOwned =
-      state !== null && state.status === JOB_STATUS.inProgress && state.token === token;
-    if (!isOwned) return { kind: "revoked" };
-    const { nowMs, policy } = this.#options;
+    if (state === null) return REVOKED;
     switch (status) {
-      case REPORT_STATUS.inProgress:
-        this.#handled.add(name);
-        return {
-          kind: "updated",
-          state: { ...state, leaseExpiresAtMs: nowMs + policy.leaseMs },
-        };
       case REPORT_STATUS.success:
         this.#handled.add(name);
         return { kind: "completed", state: { ...state, status: JOB_STATUS.success } };
       case REPORT_STATUS.failed:
         this.#handled.add(name);
         // Its lease ends here, so that the next poll hands it to somebody and counts the failure.
-        return { kind: "failed", state: { ...state, leaseExpiresAtMs: nowMs, reason } };
+        return {
+          kind: "failed",
+          state: { ...state, leaseExpiresAtMs: this.#options.nowMs, reason },
+        };
       default:
-        return { kind: "revoked" };
+        return REVOKED;
     }
   }
 
   /** Spec 11.4: the next job for a worker, or null. */
   nextAssignment(owner: string): { readonly state: JobState; readonly plan: JobPlan } | null {
-    const { nowMs, policy, token } = this.#options;
+    const { token } = this.#options;
     for (let next = this.#assignable.next(); !next.done; next = this.#assignable.next()) {
       const name = next.value;
       const before = readJobState(this.#db, name);
@@ -90,13 +103,18 @@ export class Schedule {
         ...before,
         status: JOB_STATUS.inProgress,
         token,
-        leaseExpiresAtMs: nowMs + policy.leaseMs,
+        leaseExpiresAtMs: this.leasesUntilMs,
         failures: isNew ? before.failures : before.failures + 1,
         owner,
       };
       return { state, plan };
     }
     return null;
+  }
+
+  /** When the leases end that this preparation gives or renews, Unix ms. */
+  get leasesUntilMs(): number {
+    return this.#options.nowMs + this.#options.policy.leaseMs;
   }
 
   /** Whether jobs are above the limit. */
@@ -121,7 +139,7 @@ export class Schedule {
           continue;
         }
         const state = readJobState(this.#db, place.name);
-        if (state === null) continue;
+        if (state === null || !this.#isExpired(state.leaseExpiresAtMs + idleMs)) continue;
         this.#handled.add(place.name);
         this.#evicted++;
         return state;
@@ -179,24 +197,31 @@ export class Schedule {
     for (const { name } of this.#pages(jobOrderStart(start), end)) yield name;
   }
 
-  /** Within one number of failures leases ascend, so the first that is alive ends the group. */
+  /**
+   * Within one number of failures the leases of the order ascend, so the first that is alive ends the group. The lease
+   * that a job has is that one or a later one: a name waits until no job that comes later can precede it.
+   */
   *#expired(level: number): Generator<string> {
     const { failuresMax } = this.#options.policy;
     const end = jobOrderStart({ ...GROUP, level, status: JOB_STATUS.inProgress + 1 });
+    const waiting = new ExpiredJobs();
     let failures = 0;
     for (;;) {
       const start = jobOrderStart({ ...GROUP, level, failures });
-      let alive: OrderPlace | null = null;
+      let isGroupOver = false;
       for (const place of this.#pages(start, end)) {
-        if (failuresMax > 0 && place.failures >= failuresMax) return;
-        if (!this.#isExpired(place.leaseExpiresAtMs)) {
-          alive = place;
-          break;
-        }
-        yield place.name;
+        if (place.failures > failures) yield* waiting.takeAll();
+        failures = place.failures;
+        if (failuresMax > 0 && failures >= failuresMax) return;
+        isGroupOver = !this.#isExpired(place.leaseExpiresAtMs);
+        if (isGroupOver) break;
+        yield* waiting.takeBefore(place);
+        const leaseExpiresAtMs = leaseOf(this.#db, place.name, place.leaseExpiresAtMs);
+        if (this.#isExpired(leaseExpiresAtMs)) waiting.add({ ...place, leaseExpiresAtMs });
       }
-      if (alive === null) return;
-      failures = alive.failures + 1;
+      yield* waiting.takeAll();
+      if (!isGroupOver) return;
+      failures++;
     }
   }
 
@@ -216,6 +241,7 @@ export class Schedule {
         page.push({
           failures: keyU32(key, 8),
           leaseExpiresAtMs: keyF64(key, 12),
+          addedAtMs: keyF64(key, 20),
           name: Buffer.from(key.subarray(JOB_ORDER_HEAD_BYTES)).toString("utf8"),
         });
         last = new Uint8Array(key.length + 1);
@@ -231,6 +257,36 @@ export class Schedule {
   #isExpired(leaseExpiresAtMs: number): boolean {
     return this.#options.nowMs > leaseExpiresAtMs;
   }
+}
+
+/** Jobs whose lease is over, in the order of spec 11.2. */
+class ExpiredJobs {
+  #jobs: OrderPlace[] = [];
+
+  add(job: OrderPlace): void {
+    let at = this.#jobs.length;
+    while (at > 0 && isBefore(job, this.#jobs[at - 1] as OrderPlace)) at--;
+    this.#jobs.splice(at, 0, job);
+  }
+
+  *takeBefore(place: OrderPlace): Generator<string> {
+    for (let next = this.#jobs[0]; next !== undefined && isBefore(next, place); ) {
+      this.#jobs.shift();
+      yield next.name;
+      next = this.#jobs[0];
+    }
+  }
+
+  *takeAll(): Generator<string> {
+    const jobs = this.#jobs;
+    this.#jobs = [];
+    for (const { name } of jobs) yield name;
+  }
+}
+
+function isBefore(a: OrderPlace, b: OrderPlace): boolean {
+  if (a.leaseExpiresAtMs !== b.leaseExpiresAtMs) return a.leaseExpiresAtMs < b.leaseExpiresAtMs;
+  return a.addedAtMs === b.addedAtMs ? a.name < b.name : a.addedAtMs < b.addedAtMs;
 }
 
 const GROUP = {

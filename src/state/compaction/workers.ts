@@ -2,7 +2,7 @@
  * What compaction workers were told last, so that a repeated poll gets the same answer, also from the next leader.
  *
  * ```
- * compactionWorkers   name, UTF-8  ->  JSON of WorkerRow
+ * compactionWorkers   name, UTF-8  ->  JSON of WorkerRow, `requestId` first
  * ```
  */
 
@@ -45,10 +45,14 @@ export function putWorker(
   if (meta.workers > WORKERS_MAX) forgetOldest(db, meta);
 }
 
-/** The last answer of that worker, or null. Inside a transaction. */
-export function readWorker(db: IndexDatabase, name: string): WorkerRow | null {
+/** What that worker was told when it asked that, or null. Inside a transaction. */
+export function readAnswer(db: IndexDatabase, name: string, requestId: number): WorkerRow | null {
   const length = db.get("compactionWorkers", Buffer.from(name, "utf8"));
-  return length < 0 ? null : decodeWorker(db, length);
+  // Most polls are new: the text is made into values for those only that are not.
+  const start = `{"requestId":${requestId},`;
+  if (length < start.length) return null;
+  for (let i = 0; i < start.length; i++) if (db.u8[i] !== start.charCodeAt(i)) return null;
+  return decodeWorker(db, length);
 }
 
 /** By name. Inside a transaction. */

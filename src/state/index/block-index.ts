@@ -129,6 +129,15 @@ export class BlockIndex {
     return removed;
   }
 
+  /** How many blocks a shard holds and their newest data, or null when there is no such shard. Borrowed. */
+  contentOf(
+    owner: number,
+    startMs: number,
+    shardNumber: number,
+  ): Pick<ShardState, "blocks" | "liveMaxMs"> | null {
+    return this.#catalog.findShard(owner, startMs, shardNumber);
+  }
+
   /** Deletes a shard with everything in it. False when there is none of exactly that place. */
   deleteShard(owner: number, startMs: number, durationSec: number, shardNumber: number): boolean {
     const shard = this.#catalog.findShard(owner, startMs, shardNumber);

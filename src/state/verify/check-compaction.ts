@@ -12,9 +12,9 @@ import {
   SHARD_RECORD,
   SHARD_RECORD_BYTES,
 } from "../../db/index.ts";
-import { EntryReader } from "../../protocol/index.ts";
+import { EntryReader, JOB_STATUS } from "../../protocol/index.ts";
 import { listJobs, listKeys } from "../compaction/inspect.ts";
-import { jobOrderKey, readJobPlan } from "../compaction/job-rows.ts";
+import { jobOrderKey, readJobPlan, readPlacedState } from "../compaction/job-rows.ts";
 import { CompactionMeta } from "../compaction/meta.ts";
 import { listOrphans, listParked } from "../compaction/parked.ts";
 import { BATCH_HEAD, KEY_HEAD, QUEUE_ROW, queueBatchKey, queueKey } from "../compaction/rows.ts";
@@ -128,6 +128,9 @@ function checkOrder(db: IndexDatabase, problems: Problems): void {
 /** Jobs against their plans, their order and their shards. */
 function checkJobs(db: IndexDatabase, problems: Problems, place: Place): number {
   const jobs = listJobs(db, ALL);
+  const held = new Set(
+    jobs.flatMap((job) => (job.status === JOB_STATUS.inProgress ? [job.name] : [])),
+  );
   let ordered = 0;
   for (const state of jobs) {
     const plan = readJobPlan(db, state.name);
@@ -136,12 +139,20 @@ function checkJobs(db: IndexDatabase, problems: Problems, place: Place): number 
     for (const id of plan?.sourceBlocks ?? []) {
       place(tenant, plan?.shard ?? 0, id, `job ${state.name}`);
     }
-    const order = jobOrderKey(state);
-    if (order === null) continue;
+    const placed = readPlacedState(db, state.name);
+    const order = placed === null ? null : jobOrderKey(placed);
+    if (placed === null || order === null) continue;
+    const isAhead = placed.leaseExpiresAtMs > state.leaseExpiresAtMs;
+    problems.check(!isAhead, () => `job ${state.name} stands behind its lease in the order`);
     ordered++;
     problems.check(db.has("compactionJobOrder", order), () => `job ${state.name} is not in order`);
   }
   problems.same("compaction job order", countRows(db, "compactionJobOrder"), ordered);
+  db.scan("compactionLeases", FIRST, LAST, (key) => {
+    const name = Buffer.from(key).toString("utf8");
+    problems.check(held.has(name), () => `lease of ${name}, which nobody has`);
+    return true;
+  });
   problems.same("compaction job plans", countRows(db, "compactionJobPlans"), jobs.length);
   problems.same("compaction job shards", countRows(db, "compactionJobShards"), jobs.length);
   return jobs.length;

@@ -41,26 +41,12 @@ import {
   WINDOW_MS,
   wireBlock,
 } from "../support.ts";
+import { LEASE_MS, placeOf, POLICY, timeOf } from "./model-world.ts";
 
 const SHARDS = 3;
 const TENANTS = ["acme", "umbrella"];
 const WORKERS = 5;
 const LEVELS = 3;
-const LEASE_MS = 15_000;
-const POLICY = {
-  levels: [
-    { maxBlocks: 4, maxAgeMs: 36_000 },
-    { maxBlocks: 3, maxAgeMs: 120_000 },
-    { maxBlocks: 3, maxAgeMs: 600_000 },
-  ],
-  cleanupDelayMs: 60_000,
-  leaseMs: LEASE_MS,
-  jobsMax: 40,
-  failuresMax: 3,
-  requeueDelayMs: 60_000,
-  exhaustedDelayMs: 120_000,
-};
-
 interface ModelJob {
   readonly plan: JobPlan;
   /** Worker that was given it last; null: nobody holds it. */
@@ -294,7 +280,7 @@ export class CompactionRun {
     this.#checkReports(polls, plan);
     this.#takePlan(plan);
     for (const [i, run] of polls.entries()) this.#takeAnswer(run, answers[i] as PollAnswer);
-    if (this.#random.below(10) === 0) this.#repeat(polls, answers);
+    if (this.#random.below(10) === 0) this.#repeat(polls, answers, plan);
   }
 
   #prepare(polls: readonly PollRun[]): Prepared {
@@ -344,6 +330,7 @@ export class CompactionRun {
     const taken = new Set([
       ...plan.completedJobs.map(({ state }) => state.name),
       ...plan.updatedJobs.map(({ name }) => name),
+      ...plan.refreshed,
     ]);
     for (const { poll } of polls) {
       for (const { name, token, status } of poll.reports) {
@@ -359,11 +346,12 @@ export class CompactionRun {
   /** Moves the model by what the plan says, and checks what it may say. */
   #takePlan(plan: PlanUpdate): void {
     for (const { name } of plan.evictedJobs) assert.equal(this.#jobs.delete(name), true, name);
+    for (const name of plan.refreshed) this.#job(name).leaseUntilMs = plan.refreshedUntilMs;
     for (const state of plan.updatedJobs) {
       const job = this.#job(state.name);
-      assert.equal(job.token, state.token, `refresh of ${state.name} keeps its token`);
+      assert.equal(job.token, state.token, `failure of ${state.name} keeps its token`);
       job.leaseUntilMs = state.leaseExpiresAtMs;
-      if (state.reason !== "" && state.leaseExpiresAtMs === plan.nowMs) job.owner = null;
+      job.owner = null;
     }
     for (const state of plan.assignedJobs) {
       const job = this.#job(state.name);
@@ -418,21 +406,34 @@ export class CompactionRun {
     }
   }
 
-  /** The same polls again, as after a lost answer: they are answered alike and change nothing. */
-  #repeat(polls: readonly PollRun[], answers: readonly PollAnswer[]): void {
+  /**
+   * The same polls again, as after a lost answer. One that was given jobs or completed some is answered alike and
+   * changes nothing; any other keeps what it has, and may be given more.
+   */
+  #repeat(polls: readonly PollRun[], answers: readonly PollAnswer[], plan: PlanUpdate): void {
+    const completed = new Set(plan.completedJobs.map(({ state }) => state.name));
     for (const [i, { poll }] of polls.entries()) {
       const answer = answers[i] as PollAnswer;
-      if (answer.assignments.length === 0) continue;
+      const isKept = answer.jobs.length > 0 || poll.reports.some(({ name }) => completed.has(name));
+      if (!isKept && answer.assignments.length === 0) continue;
       this.repeats++;
       const again = this.#fixture.read((db) =>
         prepare(db, [poll], { nowMs: this.#nowMs, token: this.#token + 1, term: this.#term }),
       );
-      assert.deepEqual(again?.answers[0]?.assignments, answer.assignments);
+      const { assignments = [], jobs = [] } = again?.answers[0] ?? {};
+      const places = assignments.map(({ name, token }) => `${name} ${token}`);
+      const before = answer.assignments.map(({ name, token }) => `${name} ${token}`);
+      if (!isKept) {
+        assert.deepEqual(places.slice(0, before.length), before);
+        continue;
+      }
+      assert.deepEqual(places, before);
       assert.deepEqual(
-        again?.answers[0]?.jobs.map(({ name }) => name),
+        jobs.map(({ name }) => name),
         answer.jobs.map(({ name }) => name),
       );
       assert.deepEqual(again?.plan.assignedJobs, [], "a repeat is given nothing");
+      assert.deepEqual(again?.plan.completedJobs, [], "a repeat completes nothing");
     }
   }
 
@@ -479,16 +480,4 @@ export class CompactionRun {
     const appendedAtMs = this.#nowMs + this.#skewMs;
     return this.#fixture.apply([one], { term: this.#term, appendedAtMs }).outcomes[0] as number;
   }
-}
-
-function placeOf({ tenant = "", shard = 1, id }: BlockSpec): string {
-  return `${tenant}/${shard}/${id}`;
-}
-
-const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-
-function timeOf(id: string): number {
-  let timeMs = 0;
-  for (const character of id.slice(0, 10)) timeMs = timeMs * 32 + ALPHABET.indexOf(character);
-  return timeMs;
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { StateFixture } from "../support.ts";
 import { CompactionRun } from "./model.ts";
 
-const STEPS = Number(process.env.HEARTH_COMPACTION_STEPS ?? 10_000);
+const STEPS = Number(process.env.COMPACTION_STEPS ?? 10_000);
 const SEEDS = [1, 2];
 
 for (const seed of SEEDS) {

@@ -1,6 +1,6 @@
 /** `hearth placement pin` and `hearth placement unpin`. */
 import type { PlacementChange } from "../../../leader/index.ts";
-import { askLeader } from "../../at-leader.ts";
+import { askLeader } from "../../leader-api.ts";
 import { type CommandContext, EXIT, type ExitCode, UsageError } from "../../command.ts";
 import type { NodeRequest } from "../../node-api.ts";
 import { changeText } from "../../placement-text.ts";

@@ -1,7 +1,7 @@
 /** `hearth placement preview`: what the leader would publish next, against what it has published. */
 import { formatBytes, formatCount } from "../../../base/index.ts";
 import type { PlacementPreview } from "../../../leader/index.ts";
-import { askLeader } from "../../at-leader.ts";
+import { askLeader } from "../../leader-api.ts";
 import { type CommandContext, EXIT, type ExitCode } from "../../command.ts";
 import { placementQuery, strategyText } from "../../placement-text.ts";
 import { type Column, formatTable } from "../../table.ts";

@@ -67,8 +67,23 @@ assignedArray():Uint32Array|null {
   return offset ? new Uint32Array(this.bb!.bytes().buffer, this.bb!.bytes().byteOffset + this.bb!.__vector(this.bb_pos + offset), this.bb!.__vector_len(this.bb_pos + offset)) : null;
 }
 
+refreshed(index: number):number|null {
+  const offset = this.bb!.__offset(this.bb_pos, 12);
+  return offset ? this.bb!.readUint32(this.bb!.__vector(this.bb_pos + offset) + index * 4) : 0;
+}
+
+refreshedLength():number {
+  const offset = this.bb!.__offset(this.bb_pos, 12);
+  return offset ? this.bb!.__vector_len(this.bb_pos + offset) : 0;
+}
+
+refreshedArray():Uint32Array|null {
+  const offset = this.bb!.__offset(this.bb_pos, 12);
+  return offset ? new Uint32Array(this.bb!.bytes().buffer, this.bb!.bytes().byteOffset + this.bb!.__vector(this.bb_pos + offset), this.bb!.__vector_len(this.bb_pos + offset)) : null;
+}
+
 static startPollRecord(builder:flatbuffers.Builder) {
-  builder.startObject(4);
+  builder.startObject(5);
 }
 
 static addWorker(builder:flatbuffers.Builder, workerOffset:flatbuffers.Offset) {
@@ -121,17 +136,39 @@ static startAssignedVector(builder:flatbuffers.Builder, numElems:number) {
   builder.startVector(4, numElems, 4);
 }
 
+static addRefreshed(builder:flatbuffers.Builder, refreshedOffset:flatbuffers.Offset) {
+  builder.addFieldOffset(4, refreshedOffset, 0);
+}
+
+static createRefreshedVector(builder:flatbuffers.Builder, data:number[]|Uint32Array):flatbuffers.Offset;
+/**
+ * @deprecated This Uint8Array overload will be removed in the future.
+ */
+static createRefreshedVector(builder:flatbuffers.Builder, data:number[]|Uint8Array):flatbuffers.Offset;
+static createRefreshedVector(builder:flatbuffers.Builder, data:number[]|Uint32Array|Uint8Array):flatbuffers.Offset {
+  builder.startVector(4, data.length, 4);
+  for (let i = data.length - 1; i >= 0; i--) {
+    builder.addInt32(data[i]!);
+  }
+  return builder.endVector();
+}
+
+static startRefreshedVector(builder:flatbuffers.Builder, numElems:number) {
+  builder.startVector(4, numElems, 4);
+}
+
 static endPollRecord(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   return offset;
 }
 
-static createPollRecord(builder:flatbuffers.Builder, workerOffset:flatbuffers.Offset, requestId:number, updatedOffset:flatbuffers.Offset, assignedOffset:flatbuffers.Offset):flatbuffers.Offset {
+static createPollRecord(builder:flatbuffers.Builder, workerOffset:flatbuffers.Offset, requestId:number, updatedOffset:flatbuffers.Offset, assignedOffset:flatbuffers.Offset, refreshedOffset:flatbuffers.Offset):flatbuffers.Offset {
   PollRecord.startPollRecord(builder);
   PollRecord.addWorker(builder, workerOffset);
   PollRecord.addRequestId(builder, requestId);
   PollRecord.addUpdated(builder, updatedOffset);
   PollRecord.addAssigned(builder, assignedOffset);
+  PollRecord.addRefreshed(builder, refreshedOffset);
   return PollRecord.endPollRecord(builder);
 }
 }

@@ -123,8 +123,25 @@ pollsLength():number {
   return offset ? this.bb!.__vector_len(this.bb_pos + offset) : 0;
 }
 
+refreshed(index: number):string
+refreshed(index: number,optionalEncoding:flatbuffers.Encoding):string|Uint8Array
+refreshed(index: number,optionalEncoding?:any):string|Uint8Array|null {
+  const offset = this.bb!.__offset(this.bb_pos, 26);
+  return offset ? this.bb!.__string(this.bb!.__vector(this.bb_pos + offset) + index * 4, optionalEncoding) : null;
+}
+
+refreshedLength():number {
+  const offset = this.bb!.__offset(this.bb_pos, 26);
+  return offset ? this.bb!.__vector_len(this.bb_pos + offset) : 0;
+}
+
+refreshedUntilMs():number {
+  const offset = this.bb!.__offset(this.bb_pos, 28);
+  return offset ? this.bb!.readFloat64(this.bb_pos + offset) : 0.0;
+}
+
 static startUpdateCompactionPlan(builder:flatbuffers.Builder) {
-  builder.startObject(11);
+  builder.startObject(13);
 }
 
 static addTerm(builder:flatbuffers.Builder, term:number) {
@@ -267,12 +284,32 @@ static startPollsVector(builder:flatbuffers.Builder, numElems:number) {
   builder.startVector(4, numElems, 4);
 }
 
+static addRefreshed(builder:flatbuffers.Builder, refreshedOffset:flatbuffers.Offset) {
+  builder.addFieldOffset(11, refreshedOffset, 0);
+}
+
+static createRefreshedVector(builder:flatbuffers.Builder, data:flatbuffers.Offset[]):flatbuffers.Offset {
+  builder.startVector(4, data.length, 4);
+  for (let i = data.length - 1; i >= 0; i--) {
+    builder.addOffset(data[i]!);
+  }
+  return builder.endVector();
+}
+
+static startRefreshedVector(builder:flatbuffers.Builder, numElems:number) {
+  builder.startVector(4, numElems, 4);
+}
+
+static addRefreshedUntilMs(builder:flatbuffers.Builder, refreshedUntilMs:number) {
+  builder.addFieldFloat64(12, refreshedUntilMs, 0.0);
+}
+
 static endUpdateCompactionPlan(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   return offset;
 }
 
-static createUpdateCompactionPlan(builder:flatbuffers.Builder, term:number, revision:number, nowMs:number, newJobsOffset:flatbuffers.Offset, assignedJobsOffset:flatbuffers.Offset, updatedJobsOffset:flatbuffers.Offset, completedJobsOffset:flatbuffers.Offset, evictedJobsOffset:flatbuffers.Offset, requeuedOffset:flatbuffers.Offset, orphansOffset:flatbuffers.Offset, pollsOffset:flatbuffers.Offset):flatbuffers.Offset {
+static createUpdateCompactionPlan(builder:flatbuffers.Builder, term:number, revision:number, nowMs:number, newJobsOffset:flatbuffers.Offset, assignedJobsOffset:flatbuffers.Offset, updatedJobsOffset:flatbuffers.Offset, completedJobsOffset:flatbuffers.Offset, evictedJobsOffset:flatbuffers.Offset, requeuedOffset:flatbuffers.Offset, orphansOffset:flatbuffers.Offset, pollsOffset:flatbuffers.Offset, refreshedOffset:flatbuffers.Offset, refreshedUntilMs:number):flatbuffers.Offset {
   UpdateCompactionPlan.startUpdateCompactionPlan(builder);
   UpdateCompactionPlan.addTerm(builder, term);
   UpdateCompactionPlan.addRevision(builder, revision);
@@ -285,6 +322,8 @@ static createUpdateCompactionPlan(builder:flatbuffers.Builder, term:number, revi
   UpdateCompactionPlan.addRequeued(builder, requeuedOffset);
   UpdateCompactionPlan.addOrphans(builder, orphansOffset);
   UpdateCompactionPlan.addPolls(builder, pollsOffset);
+  UpdateCompactionPlan.addRefreshed(builder, refreshedOffset);
+  UpdateCompactionPlan.addRefreshedUntilMs(builder, refreshedUntilMs);
   return UpdateCompactionPlan.endUpdateCompactionPlan(builder);
 }
 }

@@ -12,9 +12,10 @@ import {
   encodePlanUpdate,
   encodePolicyCommand,
   encodeTruncateIndex,
+  type JobState,
   type PlanUpdate,
 } from "../../../../src/protocol/index.ts";
-import { OUTCOME, type Poll, prepare } from "../../../../src/state/index.ts";
+import { OUTCOME, type Poll, prepare, readJobState } from "../../../../src/state/index.ts";
 import { type Engine, inRead, openEngine } from "../../engine.ts";
 import { encodeEntry, toCommittedBatch } from "../../entries.ts";
 import { readState } from "./read-state.ts";
@@ -135,7 +136,9 @@ class Machine {
     );
     if (prepared === null) return "compaction is off";
     const { plan, answers, isEmpty } = prepared;
-    const problem = differs("plan", this.#planToJson(plan), withLists(step.expect.plan));
+    const refreshed = inRead(db, () => this.#refreshedJobs(plan));
+    const actual = this.#planToJson({ ...plan, updatedJobs: [...plan.updatedJobs, ...refreshed] });
+    const problem = differs("plan", actual, withLists(step.expect.plan));
     if (problem !== null) return problem;
     for (const between of step.between ?? []) {
       const betweenProblem = await this.run(between);
@@ -186,6 +189,14 @@ class Machine {
     return this.#engine.state.apply([batch]).outcomes[0] as number;
   }
 
+  /** A plan names the jobs whose leases go on; the vectors show what they become. */
+  #refreshedJobs({ refreshed, refreshedUntilMs: leaseExpiresAtMs }: PlanUpdate): JobState[] {
+    return refreshed.flatMap((name) => {
+      const state = readJobState(this.#engine.db, name);
+      return state === null ? [] : [{ ...state, leaseExpiresAtMs }];
+    });
+  }
+
   #planToJson(plan: PlanUpdate): object {
     const states = (jobs: PlanUpdate["assignedJobs"]): object[] =>
       jobs.map((state) => ({ state: this.#translation.stateToJson(state) }));
@@ -223,6 +234,8 @@ class Machine {
       requeued: [],
       orphans: [],
       polls: [],
+      refreshed: [],
+      refreshedUntilMs: 0,
     };
   }
 }

@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { jobName } from "../../../../src/state/index.ts";
+import { runRetentionCase } from "./run-retention.ts";
 import { runStateCase } from "./run-case.ts";
 import { ENCODING_KINDS, type EncodingCase } from "./run-encoding.ts";
 import { PLACEMENT_KINDS } from "./run-placement.ts";
@@ -30,7 +31,6 @@ const DEVIATIONS: Readonly<Record<string, string>> = {
 
 /** What is not run, and why: it must never look as if it had passed. */
 const NOT_RUN: Readonly<Record<string, string>> = {
-  retention: "retention is not built yet",
   dlq_paths: "the dead-letter queue is not built yet",
   dlq_sweep: "the dead-letter queue is not built yet",
   get_compaction_plan_update_request: "bytes of the reference's own log are not read yet",
@@ -74,6 +74,7 @@ export async function runCompactionCase(
 async function runKind(kind: string, vectorCase: CompactionCase): Promise<string | null> {
   if (kind === "state_machine") return runStateCase(vectorCase);
   if (kind === "job_names") return runJobName(vectorCase as unknown as JobNameCase);
+  if (kind === "retention") return runRetentionCase(vectorCase as never);
   const placement = PLACEMENT_KINDS[kind];
   if (placement !== undefined) return placement(vectorCase as never);
   const encoding = encodingOf(vectorCase);

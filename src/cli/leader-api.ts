@@ -1,14 +1,11 @@
-/** Requests that only the leader answers: the node that was asked names it, and it is asked then. */
+/** Requests that only the leader answers: asked of any node, and again of the one that it names. */
 import { isHearthError } from "../base/index.ts";
 import type { CommandContext } from "./command.ts";
 import { NodeApi, type NodeRequest } from "./node-api.ts";
 
-/**
- * The JSON answer of the leader. Errors: those of NodeApi; when the leader cannot be reached under the address that
- * members know of it, the answer that named it.
- */
+/** Errors: as NodeApi.json; of the leader, when the asked node knew one. */
 export async function askLeader<T>(
-  context: Pick<CommandContext, "globals" | "signal">,
+  context: CommandContext,
   request: NodeRequest,
 ): Promise<{ readonly endpoint: string; readonly value: T }> {
   const api = NodeApi.of(context);

@@ -1,0 +1,159 @@
+/**
+ * The partitions and shards of the index, for a retention pass, on the main thread: owner by owner, in pieces of a few
+ * milliseconds with turns of the event loop between them.
+ *
+ * Between two pieces the index goes on. That is harmless: whatever is chosen is judged again, by itself, when the entry is
+ * applied (RetireShards). Of most owners only the oldest partition is looked at: their records ascend.
+ */
+import {
+  type IndexDatabase,
+  KeyBuffer,
+  keyU32,
+  PARTITION_RECORD,
+  PARTITION_RECORD_BYTES,
+  SHARD_RECORD,
+  SHARD_RECORD_BYTES,
+} from "../../db/index.ts";
+import type { PartitionTimes, RetentionPass, ShardContent } from "./pass.ts";
+
+export interface ScanModules {
+  readonly db: IndexDatabase;
+  /** Monotonic ms. */
+  readonly monotonicMs: () => number;
+  /** Ends the turn of the event loop. */
+  readonly nextTurn: () => Promise<void>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What the main thread may be away for: half of the 5 ms that are promised, for one owner may take the other half. */
+const SLICE_MS = 2;
+
+const ownerKey = new KeyBuffer(4);
+const partitionKey = new KeyBuffer(16);
+const END = new Uint8Array(5).fill(0xff);
+
+/** Shows every shard that may be due to the pass. Errors: the signal's reason, or of the database. */
+export async function scanIndex(pass: RetentionPass, modules: ScanModules): Promise<void> {
+  const scan = new IndexScan(pass, modules.db);
+  const { monotonicMs, nextTurn, signal } = modules;
+  for (;;) {
+    signal?.throwIfAborted();
+    const untilMs = monotonicMs() + SLICE_MS;
+    if (scan.step(() => monotonicMs() >= untilMs)) return;
+    await nextTurn();
+  }
+}
+
+class IndexScan {
+  readonly #pass: RetentionPass;
+  readonly #db: IndexDatabase;
+  /** Owner to look at next. */
+  #owner = 1;
+  /** Partitions of the anonymous owner that may hold something due, and those of them that a tenant is in as well. */
+  #anonymous: readonly PartitionTimes[] | null = null;
+  readonly #shared = new Set<number>();
+  /** Due partitions of the owner at hand that were not looked at yet. */
+  #waiting: PartitionTimes[] = [];
+  #tenant = { id: 0, name: "" };
+
+  constructor(pass: RetentionPass, db: IndexDatabase) {
+    this.#pass = pass;
+    this.#db = db;
+  }
+
+  /** Works until there is nothing left, which is true, or until it is told to stop. */
+  step(isOver: () => boolean): boolean {
+    const db = this.#db;
+    const isReading = !db.isWriteOpen;
+    if (isReading) db.beginRead();
+    try {
+      this.#anonymous ??= this.#duePartitions(0, "");
+      do {
+        if (!this.#advance()) return true;
+      } while (!isOver());
+      return false;
+    } finally {
+      if (isReading) db.endRead();
+    }
+  }
+
+  /** One partition, or one owner's list of them; false at the end. */
+  #advance(): boolean {
+    const partition = this.#waiting.shift();
+    if (partition !== undefined) {
+      const { id, name } = this.#tenant;
+      this.#lookAt(id, name, partition);
+      return true;
+    }
+    if (this.#owner < 0) return false;
+    const id = this.#nextOwner();
+    if (id === null) {
+      // The anonymous owner comes last: by now it is known where tenants are.
+      this.#owner = -1;
+      this.#tenant = { id: 0, name: "" };
+      this.#waiting = [...(this.#anonymous ?? [])];
+      return true;
+    }
+    this.#owner = id + 1;
+    const name = this.#nameOf(id);
+    // An owner without a name is damage, and must not pass for the anonymous one.
+    if (name === "") return true;
+    this.#tenant = { id, name };
+    this.#waiting = this.#duePartitions(id, name);
+    return true;
+  }
+
+  #nextOwner(): number | null {
+    let found: number | null = null;
+    this.#db.scan("owners", ownerKey.u32(0, this.#owner).bytes.slice(), END, (key) => {
+      found = keyU32(key, 0);
+      return false;
+    });
+    return found;
+  }
+
+  #nameOf(id: number): string {
+    const length = this.#db.get("tenants", ownerKey.u32(0, id).bytes);
+    return length < 0 ? "" : Buffer.from(this.#db.value(length)).toString("utf8");
+  }
+
+  #duePartitions(id: number, name: string): PartitionTimes[] {
+    const due: PartitionTimes[] = [];
+    const length = this.#db.get("owners", ownerKey.u32(0, id).bytes);
+    const { f64, u32 } = this.#db;
+    for (let at = 0; at < length; at += PARTITION_RECORD_BYTES) {
+      const startMs = f64[at / 8 + PARTITION_RECORD.startMs64] as number;
+      const durationMs = 1_000 * (u32[at / 4 + PARTITION_RECORD.durationSec32] as number);
+      const partition = { startMs, durationMs };
+      const isDue = this.#pass.mayHold(name, partition);
+      // Where the anonymous owner has nothing that may go, it does not matter who is there.
+      if (!isDue && !this.#pass.mayHold("", partition)) break;
+      if (id !== 0) this.#shared.add(startMs);
+      if (isDue) due.push(partition);
+    }
+    return due;
+  }
+
+  #lookAt(id: number, name: string, partition: PartitionTimes): void {
+    const { startMs, durationMs } = partition;
+    const key = partitionKey
+      .u32(0, id)
+      .u64(4, startMs)
+      .u32(12, durationMs / 1_000).bytes;
+    const length = this.#db.get("partitions", key);
+    const { f64, u32 } = this.#db;
+    const isAlone = !this.#shared.has(startMs);
+    for (let at = 0; at < length; at += SHARD_RECORD_BYTES) {
+      this.#pass.look(name, partition, shardAt(u32, f64, at), isAlone);
+    }
+  }
+}
+
+function shardAt(words: Uint32Array, doubles: Float64Array, at: number): ShardContent {
+  return {
+    shard: words[at / 4 + SHARD_RECORD.shard32] as number,
+    blocks: words[at / 4 + SHARD_RECORD.blocks32] as number,
+    bytes: doubles[at / 8 + SHARD_RECORD.bytes64] as number,
+    newestMs: doubles[at / 8 + SHARD_RECORD.liveMaxMs64] as number,
+  };
+}

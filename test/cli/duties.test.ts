@@ -1,0 +1,95 @@
+/** What only a leader does, as operators see it: over HTTP, by commands, on a real node. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { connect, type HearthClient } from "../../src/client/index.ts";
+import { blockMeta, HOUR_MS, ulidAt } from "../state/support.ts";
+import { inRoot } from "../support/project.ts";
+import { type ServerProcess, startServer } from "../support/server-process.ts";
+
+const DAY_MS = 24 * HOUR_MS;
+
+let directory = "";
+let server: ServerProcess;
+let client: HearthClient;
+
+before(async () => {
+  directory = mkdtempSync(join(tmpdir(), "hearth-duties-"));
+  writeFileSync(join(directory, "overrides.yaml"), "overrides:\n  acme: {retention_period: 2d}\n");
+  server = await startServer({
+    directory,
+    flags: [`-runtime-config.file=${join(directory, "overrides.yaml")}`],
+  });
+  client = await connect({ endpoints: [server.endpoint] });
+});
+
+after(async () => {
+  await client.close();
+  await server.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function hearth(...argv: string[]): { status: number | null; out: string; talk: string } {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [inRoot("bin", "hearth.js"), ...argv, "--endpoint", server.httpUrl],
+    { encoding: "utf8" },
+  );
+  return { status, out: stdout, talk: stderr };
+}
+
+async function get(path: string): Promise<Record<string, unknown>> {
+  const answer = await fetch(`${server.httpUrl}${path}`);
+  assert.equal(answer.status, 200, path);
+  return (await answer.json()) as Record<string, unknown>;
+}
+
+async function add(tenant: string, ageMs: number, shard = 1): Promise<void> {
+  const atMs = Date.now() - ageMs;
+  const times = { minTimeMs: atMs, maxTimeMs: atMs + 1_000 };
+  const block = { id: ulidAt(atMs, shard), tenant, shard, level: 1, ...times };
+  await client.addBlock(blockMeta(block));
+}
+
+describe("activities", () => {
+  it("are listed with their last and next run", async () => {
+    const body = await get("/api/v1/activities");
+    const activities = body.activities as { name: string; isActive: boolean; nextAtMs: number }[];
+    const retention = activities.find(({ name }) => name === "retention");
+    assert.equal(retention?.isActive, true);
+    assert.ok((retention?.nextAtMs ?? 0) > Date.now() + 10 * 60_000);
+  });
+});
+
+describe("retention", () => {
+  it("is forecast, tried, and done by command", async () => {
+    await add("acme", 4 * DAY_MS);
+    await add("acme", 4 * DAY_MS, 2);
+    await add("other", 4 * DAY_MS);
+    await add("acme", HOUR_MS);
+    const shown = hearth("retention", "show");
+    assert.match(
+      shown.out,
+      /^data is kept for 744h\na pass every 15m, grace 6h, 32 shards per pass\n/,
+    );
+    assert.match(shown.out, /\nacme +48h\n/);
+    const forecast = JSON.parse(hearth("retention", "forecast", "--json").out) as {
+      nextPass: { shards: number; bytes: number };
+    };
+    assert.deepEqual([forecast.nextPass.shards, forecast.nextPass.bytes], [2, 2_000]);
+    assert.match(hearth("retention", "run", "--dry-run").out, /^next pass, .*: 2 shards, 2 blocks/);
+    const refused = hearth("retention", "run");
+    assert.equal(refused.status, 5, refused.talk);
+    const done = hearth("retention", "run", "--yes");
+    assert.match(done.out, /^Removed 2 shards with 2 blocks/, done.talk);
+    assert.match(hearth("retention", "forecast").out, /^next pass, .*: nothing\n/);
+    const stats = await client.getTenant("acme");
+    assert.ok(stats.oldestProfileAtMs > Date.now() - 2 * HOUR_MS);
+    assert.equal((await client.getTenant("other")).dataIngested, true);
+    const metrics = await (await fetch(`${server.httpUrl}/metrics`)).text();
+    assert.match(metrics, /\nhearth_retention_removed_blocks_total 2\n/);
+  });
+});
