@@ -1,4 +1,4 @@
-/** The commands of docs/operate, as they stand there: three nodes by hand, one killed, the others go on. */
+/** The commands of pages in docs, as they stand there: a node for Pyroscope; three nodes by hand, one killed. */
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -11,11 +11,11 @@ import { findFreePorts } from "./support/server-process.ts";
 
 const LIMIT_MS = 150_000;
 /** Ports of the page; each is replaced by a free one. */
-const PORT = /\b(?:40[456][01]|90?9[019]9|91[01]9)\b/g;
+const PORT = /\b(?:40[456][01]|90?9[019]9|91[01]9|909[567])\b/g;
 
 /** The shell blocks of a page, in order. */
 function shellOf(page: string): string {
-  const text = readFileSync(inRoot("docs", "operate", page), "utf8");
+  const text = readFileSync(inRoot("docs", page), "utf8");
   return [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map((block) => block[1]).join("\n");
 }
 
@@ -74,10 +74,23 @@ async function runScript(page: string): Promise<Ran> {
 
 describe("docs/operate", () => {
   it("three-nodes.md makes a cluster that goes on without one of its nodes", async () => {
-    const { code, output } = await runScript("three-nodes.md");
+    const { code, output } = await runScript("operate/three-nodes.md");
     assert.equal(code, 0, output);
     assert.match(output, /^hearth-2 {2}voter /m);
     assert.match(output, /DEGRADED: 2 of 3 voters up, can lose 0/);
     assert.match(output, /^exit code 4$/m);
+  });
+});
+
+describe("docs/pyroscope.md", () => {
+  it("starts a metastore for Pyroscope, which accepts what belongs to other components", async () => {
+    const { code, output } = await runScript("pyroscope.md");
+    assert.equal(code, 0, output);
+    assert.match(output, /healthy: 1 of 1 voter up/);
+    assert.match(output, /ignored.*-architecture\.storage.*-tracing\.enabled.*-self-profiling/);
+    assert.match(output, /"status":"success"/);
+    assert.match(output, /^ {4}server_id: node-0$/m);
+    assert.match(output, /^metastore\.yaml: no problems$/m);
+    assert.match(output, /^overrides: \{\}$/m);
   });
 });
