@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const ECHO_SERVER = fileURLToPath(new URL("./echo-server.js", import.meta.url));
+const GRPC_ECHO_SERVER = fileURLToPath(new URL("./grpc-echo-server.js", import.meta.url));
 
 export interface ServerUnderTest {
   readonly port: number;
@@ -36,6 +37,15 @@ export function anonymousMemoryBytes(pid: number): number {
 /** Starts the raw echo server that answers each message with `answerBytes` bytes. */
 export async function startEcho(answerBytes: number, threads = 1): Promise<ServerUnderTest> {
   const child = spawn(process.execPath, [ECHO_SERVER, String(answerBytes), String(threads)], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const port = Number(await firstLine(child));
+  return { port, pid: child.pid as number, stop: () => endStdin(child) };
+}
+
+/** Starts a bare gRPC server of a kind that answers each call with `answerBytes` bytes. */
+export async function startGrpcEcho(kind: string, answerBytes: number): Promise<ServerUnderTest> {
+  const child = spawn(process.execPath, [GRPC_ECHO_SERVER, kind, String(answerBytes)], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const port = Number(await firstLine(child));

@@ -33,6 +33,24 @@ export interface NodeNews {
   readonly addresses: Readonly<Record<string, string>>;
 }
 
+export interface GrpcEdgeModules {
+  /** What is served beside Health. */
+  readonly methods: readonly Method[];
+  /** Whether this thread opens the port. */
+  readonly mayListen: boolean;
+  readonly logger: Logger;
+}
+
+/** The endpoint of a reader thread: the methods of the contract over its services. */
+export function createEdge(
+  options: GrpcOptions,
+  { services, mayListen }: { readonly services: EdgeServices; readonly mayListen: boolean },
+): GrpcEdge {
+  const { sendMaxBytes } = options;
+  const methods = createMethods({ services, sendMaxBytes, nowMs: () => Date.now() });
+  return new GrpcEdge(options, { methods, mayListen, logger: services.logger });
+}
+
 /** Sinks above this size are not kept between answers. */
 const KEPT_SINK_BYTES = 1024 * 1024;
 
@@ -55,20 +73,13 @@ export class GrpcEdge implements Edge, CallOwner {
   #isStopping = false;
   #around: Surroundings;
 
-  constructor(
-    options: GrpcOptions,
-    modules: { readonly services: EdgeServices; readonly mayListen: boolean },
-  ) {
-    const { services, mayListen } = modules;
-    const logger: Logger = services.logger.child("grpc");
+  constructor(options: GrpcOptions, modules: GrpcEdgeModules) {
+    const { mayListen } = modules;
+    const logger = modules.logger.child("grpc");
     this.#options = options;
     this.#mayListen = mayListen;
     this.#around = { selfId: options.serverId, leader: null, addresses: {} };
-    const { sendMaxBytes } = options;
-    const methods = [
-      ...createMethods({ services, sendMaxBytes, nowMs: () => Date.now() }),
-      ...this.#health.methods(),
-    ];
+    const methods = [...modules.methods, ...this.#health.methods()];
     for (const [i, method] of methods.entries()) {
       this.#methods.set(method.path, method);
       this.#routes.set(method, i + 1);

@@ -1,6 +1,7 @@
 /** The gRPC endpoint: what unmodified components of Pyroscope speak to (DESIGN.md). */
 
-export { GrpcEdge, type NodeNews } from "./edge.ts";
+export { createEdge, GrpcEdge, type GrpcEdgeModules, type NodeNews } from "./edge.ts";
+export type { Method, MethodCall } from "./methods.ts";
 export type { NodeHealth } from "./health.ts";
 export { canSharePort } from "./listener.ts";
 export {

@@ -213,8 +213,11 @@ function compareQuery(
 ): void {
   const what = `${where}: ${JSON.stringify(query)}`;
   assert.deepEqual(actualPlan(index, query), expectedPlan(blocks, query), what);
+  // String tables and all: both forms of an answer make them in the same order.
+  assert.deepEqual(index.queryProto(query), index.query(query), what);
   const rows = query.labels.length === 0 ? [] : expectedLabels(blocks, query);
   assert.deepEqual(index.labels(query), rows, what);
+  assert.deepEqual(index.labelsProto(query), rows, what);
 }
 
 describe("queries agree with the definition", () => {

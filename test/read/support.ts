@@ -15,11 +15,13 @@ import {
   encodeCompactedBlocks,
   encodeDeleteShard,
   LabelsChunkReader,
+  parseBlockMetaProto,
   PlanChunkReader,
 } from "../../src/protocol/index.ts";
 import { QueryEngine, type QueryEngineOptions, type QueryParams } from "../../src/read/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
 import { blockList, planAsker } from "../support/engine.ts";
+import { decodeMessage, encodeMessage, type Message } from "../support/grpc/schema.ts";
 
 export interface DatasetSpec {
   readonly tenant?: string;
@@ -189,6 +191,29 @@ export class TestIndex {
     return rows;
   }
 
+  /** The same as `query`, by way of a protobuf answer. */
+  queryProto(params: Partial<QueryParams> = {}): BlockMeta[] {
+    const answer = { sink: new ByteSink(), maxBytes: 1 << 30 };
+    this.read((engine) => engine.queryMetadataProto(paramsOf(params), answer));
+    return blocksOfProto(answer.sink.view());
+  }
+
+  labelsProto(params: Partial<QueryParams>): string[][] {
+    const answer = { sink: new ByteSink(), maxBytes: 1 << 30 };
+    this.read((engine) => engine.queryMetadataLabelsProto(paramsOf(params), answer));
+    const message = decodeMessage(
+      "metastore.v1.QueryMetadataLabelsResponse",
+      answer.sink.view(),
+    ) as { labels: { labels: { value?: string }[] }[] };
+    return message.labels.map(({ labels }) => labels.map(({ value = "" }) => value));
+  }
+
+  getProto(tenant: string, shard: number, blocks: readonly string[]): BlockMeta[] {
+    const answer = { sink: new ByteSink(), maxBytes: 1 << 30 };
+    this.read((engine) => engine.getBlockMetadataProto(blockList(tenant, shard, blocks), answer));
+    return blocksOfProto(answer.sink.view());
+  }
+
   get(tenant: string, shard: number, blocks: readonly string[]): BlockMeta[] {
     return this.read((engine) =>
       collectPlan((sink) =>
@@ -196,6 +221,14 @@ export class TestIndex {
       ),
     );
   }
+}
+
+/** The blocks of a QueryMetadataResponse or GetBlockMetadataResponse, read by protobufjs. */
+function blocksOfProto(answer: Uint8Array): BlockMeta[] {
+  const { blocks } = decodeMessage("metastore.v1.QueryMetadataResponse", answer) as {
+    blocks: Message[];
+  };
+  return blocks.map((block) => parseBlockMetaProto(encodeMessage("metastore.v1.BlockMeta", block)));
 }
 
 function paramsOf(params: Partial<QueryParams>): QueryParams {

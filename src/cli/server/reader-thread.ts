@@ -1,9 +1,9 @@
 /** Entry of the reader threads of a node: the binary protocol, and gRPC beside it. */
-import { canSharePort, GrpcEdge, type GrpcOptions } from "../../grpc/index.ts";
+import { canSharePort, createEdge, type GrpcOptions } from "../../grpc/index.ts";
 import { runReader } from "../../server/index.ts";
 
 await runReader((settings, services, { reader }) => {
   // Where a port cannot be shared, the first thread listens alone.
   const mayListen = reader === 0 || canSharePort();
-  return new GrpcEdge(settings as GrpcOptions, { services, mayListen });
+  return createEdge(settings as GrpcOptions, { services, mayListen });
 });

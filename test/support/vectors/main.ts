@@ -1,12 +1,14 @@
 /**
- * `npm run vectors -- <directory> [--via engine|ws] [--json]`
+ * `npm run vectors -- <directory> [--via engine|ws|grpc] [--json]`
  *
  * Runs every case of every vector file in the directory, prints one line per case and the totals, and exits with 1
- * when a case fails. `--via ws` starts a real server per case and talks to it as a client would.
+ * when a case fails. `--via ws` starts a real server per case and talks to it as a client would; with `--via grpc` that
+ * is a client of another make, for everything that the gRPC contract has.
  */
 
 import { parseArgs } from "node:util";
 import { createEngineTargets } from "./engine-target.ts";
+import { startGrpcTarget } from "./grpc-target.ts";
 import {
   type CompactionOutcome,
   loadCompactionVectors,
@@ -23,7 +25,8 @@ const LANES = 2;
 function createTargets(via: string): VectorTargets {
   if (via === "engine") return createEngineTargets();
   if (via === "ws") return createServerTargets();
-  throw new Error(`Unknown target --via ${via}. There are: engine, ws`);
+  if (via === "grpc") return createServerTargets(startGrpcTarget);
+  throw new Error(`Unknown target --via ${via}. There are: engine, ws, grpc`);
 }
 
 async function main(): Promise<void> {
@@ -36,7 +39,7 @@ async function main(): Promise<void> {
   });
   const directory = positionals[0];
   if (directory === undefined || positionals.length > 1) {
-    throw new Error("Usage: npm run vectors -- <directory> [--via engine|ws] [--json]");
+    throw new Error("Usage: npm run vectors -- <directory> [--via engine|ws|grpc] [--json]");
   }
   const compaction = loadCompactionVectors(directory);
   if (compaction.length > 0) {

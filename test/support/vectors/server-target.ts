@@ -32,13 +32,13 @@ const FLAGS = ["-hearth.allow-raw-commands=true", "-hearth.reader-threads=1", "-
  */
 const APPEND_TIME_LEAD_MS = 3_600_000;
 
-export function createServerTargets(): VectorTargets {
-  let next = startAhead();
+export function createServerTargets(start: StartTarget = startTarget): VectorTargets {
+  let next = startAhead(start);
   return {
     async create(options) {
       // Taken before waiting: two cases must not be given the same server.
       const taken = next;
-      next = startAhead();
+      next = startAhead(start);
       const target = await taken;
       target.configure(options);
       return target;
@@ -49,24 +49,33 @@ export function createServerTargets(): VectorTargets {
   };
 }
 
+export type StartTarget = () => Promise<ServerTarget>;
+
 /** A failed start is reported to whoever takes the target, not as an unhandled rejection. */
-function startAhead(): Promise<ServerTarget> {
-  const target = startTarget();
+function startAhead(start: StartTarget): Promise<ServerTarget> {
+  const target = start();
   target.catch(() => {});
   return target;
 }
 
-async function startTarget(): Promise<ServerTarget> {
+function startTarget(): Promise<ServerTarget> {
+  return startWith((directory, connection) => new ServerTarget(directory, connection));
+}
+
+/** Starts a server in a directory of its own, and makes the target of it. */
+export async function startWith<T>(
+  make: (directory: string, connection: Connection) => T,
+): Promise<T> {
   const directory = mkdtempSync(join(tmpdir(), "hearth-vectors-"));
   try {
-    return new ServerTarget(directory, await openConnection(directory));
+    return make(directory, await openConnection(directory));
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
     throw error;
   }
 }
 
-interface Connection {
+export interface Connection {
   readonly server: ServerProcess;
   readonly client: HearthClient;
 }
@@ -82,7 +91,7 @@ async function openConnection(directory: string): Promise<Connection> {
   }
 }
 
-class ServerTarget implements VectorTarget {
+export class ServerTarget implements VectorTarget {
   readonly #directory: string;
   #connection: Connection;
   #timeShiftMs = 0;
@@ -95,6 +104,10 @@ class ServerTarget implements VectorTarget {
   configure({ earliestAppendedAtMs }: TargetOptions): void {
     if (earliestAppendedAtMs === null) return;
     this.#timeShiftMs = Date.now() + APPEND_TIME_LEAD_MS - earliestAppendedAtMs;
+  }
+
+  protected get server(): ServerProcess {
+    return this.#connection.server;
   }
 
   get #client(): HearthClient {
