@@ -1,0 +1,452 @@
+/** The endpoint on real sockets, with methods of its own: sizes, packing, many calls, deadlines, TLS, and its end. */
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import type { ClientHttp2Session } from "node:http2";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { gunzipSync } from "node:zlib";
+import { credentials } from "@grpc/grpc-js";
+import { HearthError, SILENT_LOGGER } from "../../src/base/index.ts";
+import {
+  GRPC_DEFAULTS,
+  GrpcEdge,
+  type GrpcOptions,
+  type MethodCall,
+  type NodeNews,
+} from "../../src/grpc/index.ts";
+import { snappyPack, snappyUnpack } from "../../src/grpc/snappy.ts";
+import { type Issued, issueCertificate } from "../support/grpc/certificates.ts";
+import { CallError, GrpcClient } from "../support/grpc/client.ts";
+import { decodeMessage } from "../support/grpc/schema.ts";
+import { callRaw, framed, openRaw, type RawAnswer } from "../support/grpc/raw.ts";
+import { findFreePorts } from "../support/server-process.ts";
+
+const MIB = 1024 * 1024;
+const NEWS: NodeNews = {
+  health: "serving",
+  leader: { id: "node-1", address: "127.0.0.1:9100" },
+  addresses: {},
+};
+
+/** An endpoint with four methods: one answers, one waits, one refuses, one sends as much as it is asked for. */
+class Rig {
+  readonly edge: GrpcEdge;
+  readonly address: string;
+  readonly waiting: MethodCall[] = [];
+  settled = 0;
+
+  static async open(changes: Partial<GrpcOptions> = {}): Promise<Rig> {
+    const [port = 0] = await findFreePorts(1);
+    const rig = new Rig({ ...GRPC_DEFAULTS, port, serverId: "node-0", ...changes });
+    await rig.edge.listen();
+    return rig;
+  }
+
+  private constructor(options: GrpcOptions) {
+    this.address = `127.0.0.1:${options.port}`;
+    this.edge = new GrpcEdge(options, {
+      mayListen: true,
+      logger: SILENT_LOGGER,
+      methods: [
+        {
+          path: "/test.Test/Echo",
+          kind: "query",
+          handle: (message, call) => call.reply((sink) => sink.append(message)),
+        },
+        {
+          path: "/test.Test/Wait",
+          kind: "write",
+          handle: (_message, call) => {
+            this.waiting.push(call);
+            call.onSettled = () => {
+              this.settled++;
+            };
+          },
+        },
+        {
+          path: "/test.Test/Refuse",
+          kind: "write",
+          handle: () => {
+            throw new HearthError("unavailable", "another member leads", {
+              reason: "not_leader",
+              leader: { id: "node-1", address: "127.0.0.1:4041" },
+            });
+          },
+        },
+        {
+          path: "/test.Test/Send",
+          kind: "query",
+          handle: (message, call) => {
+            const bytes = Buffer.from(message).readUInt32LE(0);
+            call.reply((sink) => {
+              sink.reserve(bytes);
+              sink.length += bytes;
+            });
+          },
+        },
+      ],
+    });
+    this.edge.receive(NEWS);
+  }
+
+  close(): void {
+    this.edge.closeConnections();
+    this.edge.close();
+  }
+
+  /** Until so many calls wait. */
+  async untilWaiting(count: number): Promise<void> {
+    while (this.waiting.length < count) await turn();
+  }
+
+  codes(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const { code, count } of this.edge.metrics().requests)
+      counts[code] = (counts[code] ?? 0) + count;
+    return counts;
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+function size(bytes: number): Buffer {
+  const message = Buffer.alloc(4);
+  message.writeUInt32LE(bytes);
+  return message;
+}
+
+async function code(call: Promise<unknown>): Promise<number> {
+  const error = await call.catch((failure: unknown) => failure);
+  assert.ok(error instanceof CallError, `not refused: ${String(error)}`);
+  return error.code;
+}
+
+function statusOf({ trailers }: RawAnswer): number {
+  return Number(trailers["grpc-status"]);
+}
+
+describe("gRPC on sockets", { timeout: 60_000 }, () => {
+  let rig: Rig;
+  let client: GrpcClient;
+  let session: ClientHttp2Session;
+
+  before(async () => {
+    rig = await Rig.open();
+    client = new GrpcClient(rig.address);
+    session = await openRaw(rig.address);
+  });
+
+  after(() => {
+    client.close();
+    session.destroy();
+    rig.close();
+  });
+
+  it("carries 100 MiB both ways, and refuses more", async () => {
+    const large = Buffer.alloc(100 * MIB, 7);
+    const answer = await client.callBytes("/test.Test/Echo", large);
+    assert.ok(large.equals(answer));
+    const more = Buffer.alloc(100 * MIB + 1);
+    assert.equal(await code(client.callBytes("/test.Test/Echo", more)), 8);
+    assert.equal(await code(client.callBytes("/test.Test/Send", size(100 * MIB + 1))), 8);
+    // The connection lives on.
+    assert.equal((await client.callBytes("/test.Test/Send", size(3))).length, 3);
+  });
+
+  it("carries 1,000 calls at once on one connection", async () => {
+    rig.waiting.length = 0;
+    const calls = Array.from({ length: 1_000 }, () =>
+      client.callBytes("/test.Test/Wait", new Uint8Array(0)),
+    );
+    await rig.untilWaiting(1_000);
+    assert.equal(rig.edge.metrics().inFlight, 1_000);
+    for (const call of rig.waiting) call.reply((sink) => sink.appendWords(1, 2));
+    for (const answer of await Promise.all(calls)) assert.equal(answer.length, 8);
+    assert.equal(rig.edge.connectionCount, 2);
+  });
+
+  it("answers a packed request in kind", async () => {
+    const text = Buffer.from("service_name ".repeat(50));
+    const packed = new GrpcClient(rig.address, undefined, {
+      "grpc.default_compression_algorithm": 2,
+    });
+    assert.ok(text.equals(await packed.callBytes("/test.Test/Echo", text)));
+    const large = Buffer.alloc(2 * MIB, "abc");
+    assert.ok(large.equals(await packed.callBytes("/test.Test/Echo", large)));
+    packed.close();
+    const answer = await callRaw(session, "/test.Test/Echo", framed(snappyPack(text), 1), {
+      "grpc-encoding": "snappy",
+    });
+    assert.equal(answer.headers["grpc-encoding"], "snappy");
+    assert.equal(answer.body[0], 1);
+    assert.ok(text.equals(snappyUnpack(answer.body.subarray(5), 1_000)));
+    // A message that is not packed may come on such a call, too.
+    const plain = await callRaw(session, "/test.Test/Echo", framed(text), {
+      "grpc-encoding": "gzip",
+    });
+    assert.ok(text.equals(gunzipSync(plain.body.subarray(5))));
+  });
+
+  it("names what it can unpack when a request is packed otherwise", async () => {
+    const answer = await callRaw(session, "/test.Test/Echo", framed(Buffer.from("x"), 1), {
+      "grpc-encoding": "br",
+    });
+    assert.equal(statusOf(answer), 12);
+    assert.equal(answer.trailers["grpc-accept-encoding"], "identity,gzip,snappy");
+  });
+
+  it("refuses what is no call, and lives on", async () => {
+    const bodies: readonly [Buffer, number][] = [
+      [Buffer.alloc(0), 3],
+      [Buffer.from([0, 0, 0]), 3],
+      [framed(Buffer.from("short")).subarray(0, 7), 3],
+      [Buffer.concat([framed(Buffer.from("a")), framed(Buffer.from("b"))]), 3],
+      [framed(Buffer.from("x"), 7), 3],
+      [framed(Buffer.from("x"), 1), 3],
+      [Buffer.from([0, 0xff, 0xff, 0xff, 0xff]), 8],
+    ];
+    for (const [body, expected] of bodies)
+      assert.equal(
+        statusOf(await callRaw(session, "/test.Test/Echo", body)),
+        expected,
+        body.toString("hex"),
+      );
+    const garbage = { "grpc-encoding": "gzip" };
+    const bad = await callRaw(session, "/test.Test/Echo", framed(Buffer.from("x"), 1), garbage);
+    assert.equal(statusOf(bad), 3);
+    const timeout = { "grpc-timeout": "soon" };
+    assert.equal(
+      statusOf(await callRaw(session, "/test.Test/Echo", framed(Buffer.alloc(0)), timeout)),
+      3,
+    );
+    assert.equal(statusOf(await callRaw(session, "/test.Test/None", framed(Buffer.alloc(0)))), 12);
+    const json = { "content-type": "application/json" };
+    const page = await callRaw(session, "/test.Test/Echo", Buffer.from("{}"), json);
+    assert.equal(page.headers[":status"], 415);
+    assert.equal(statusOf(await callRaw(session, "/test.Test/Echo", framed(Buffer.alloc(0)))), 0);
+  });
+
+  it("ignores metadata that it does not know", async () => {
+    const metadata = { "x-cluster": "c", traceparent: "00-0-0-00", "x-scope-orgid": "t" };
+    const answer = await callRaw(session, "/test.Test/Echo", framed(Buffer.from("x")), metadata);
+    assert.equal(statusOf(answer), 0);
+  });
+
+  it("tells the leader in the trailer of a refusal", async () => {
+    const call = client.callBytes("/test.Test/Refuse", new Uint8Array(0));
+    const error = await call.catch((failure: unknown) => failure);
+    assert.ok(error instanceof CallError);
+    assert.equal(error.code, 14);
+    assert.deepEqual(error.hint, { id: "node-1", address: "127.0.0.1:9100" });
+  });
+
+  it("keeps deadlines, and tells the service when nobody waits any more", async () => {
+    rig.waiting.length = 0;
+    rig.settled = 0;
+    const late = callRaw(session, "/test.Test/Wait", framed(Buffer.alloc(0)), {
+      "grpc-timeout": "50m",
+    });
+    assert.equal(statusOf(await late), 4);
+    assert.equal(rig.settled, 1);
+    assert.equal(rig.waiting[0]?.isSettled, true);
+    const gone = new GrpcClient(rig.address);
+    const call = code(gone.callBytes("/test.Test/Wait", new Uint8Array(0)));
+    await rig.untilWaiting(2);
+    gone.close();
+    session.ref();
+    const raw = session.request({
+      ":method": "POST",
+      ":path": "/test.Test/Wait",
+      "content-type": "application/grpc",
+    });
+    raw.on("error", () => {});
+    raw.end(framed(Buffer.alloc(0)));
+    await rig.untilWaiting(3);
+    raw.close(8);
+    while (rig.settled < 2) await turn();
+    assert.ok((rig.codes()["1"] ?? 0) >= 1, "no call was counted as cancelled");
+    void call.catch(() => {});
+  });
+
+  it("answers as many pings as come, also on a connection without calls", async () => {
+    const idle = await openRaw(rig.address);
+    let goAway = false;
+    idle.on("goaway", () => {
+      goAway = true;
+    });
+    for (let i = 0; i < 200; i++) {
+      await new Promise<void>((resolve, reject) => {
+        idle.ping((error) => (error === null ? resolve() : reject(error)));
+      });
+    }
+    assert.equal(goAway, false);
+    assert.equal(statusOf(await callRaw(idle, "/test.Test/Echo", framed(Buffer.alloc(0)))), 0);
+    idle.destroy();
+  });
+
+  it("counts calls by method and code", () => {
+    const { requests, protocol } = rig.edge.metrics();
+    assert.equal(protocol, "grpc");
+    const echo = requests.filter(({ route }) => route === "/test.Test/Echo");
+    assert.ok(echo.some((count) => count.code === 0));
+    assert.ok(echo.some((count) => count.code === 3));
+    assert.ok(requests.some(({ route }) => route === "unknown"));
+  });
+});
+
+describe("the end of a gRPC endpoint", { timeout: 30_000 }, () => {
+  it("is told by GOAWAY, and not before; until then calls are refused with the leader", async () => {
+    const rig = await Rig.open();
+    const session = await openRaw(rig.address);
+    let goAway = false;
+    session.on("goaway", () => {
+      goAway = true;
+    });
+    const watch = new GrpcClient(rig.address);
+    const seen: unknown[] = [];
+    const { ended } = watch.stream(
+      "/grpc.health.v1.Health/Watch",
+      { service: "pyroscope.metastore" },
+      ({ status }) => seen.push(status),
+    );
+    while (seen.length === 0) await turn();
+    const waits = callRaw(session, "/test.Test/Wait", framed(Buffer.alloc(0)));
+    await rig.untilWaiting(1);
+    rig.edge.receive({ ...NEWS, health: "notServing" });
+    rig.edge.stopListening();
+    const refused = await callRaw(session, "/test.Test/Echo", framed(Buffer.alloc(0)));
+    assert.equal(statusOf(refused), 14);
+    const write = await callRaw(session, "/test.Test/Wait", framed(Buffer.alloc(0)));
+    const details = Buffer.from(String(write.trailers["grpc-status-details-bin"]), "base64");
+    const { details: hints } = decodeMessage("google.rpc.Status", details);
+    assert.equal((hints as unknown[]).length, 1);
+    assert.equal(goAway, false);
+    // What was taken is answered.
+    rig.waiting[0]?.reply((sink) => sink.appendWords(1, 2));
+    assert.equal(statusOf(await waits), 0);
+    rig.edge.closeConnections();
+    assert.equal(await ended, 14);
+    while (!goAway) await turn();
+    assert.deepEqual(seen, ["SERVING", "NOT_SERVING"]);
+    rig.edge.close();
+    watch.close();
+    session.destroy();
+  });
+
+  it("health is unknown until the node is up, and watches see it change", async () => {
+    const rig = await Rig.open();
+    rig.edge.receive({ ...NEWS, health: "starting" });
+    const client = new GrpcClient(rig.address);
+    const seen: unknown[] = [];
+    const request = { service: "pyroscope.metastore" };
+    const watch = client.stream("/grpc.health.v1.Health/Watch", request, ({ status }) =>
+      seen.push(status),
+    );
+    while (seen.length < 1) await turn();
+    assert.equal(await code(client.call("/grpc.health.v1.Health/Check", request)), 5);
+    assert.deepEqual(await client.call("/grpc.health.v1.Health/Check"), { status: "SERVING" });
+    rig.edge.receive(NEWS);
+    while (seen.length < 2) await turn();
+    rig.edge.receive(NEWS);
+    rig.edge.receive({ ...NEWS, health: "notServing" });
+    while (seen.length < 3) await turn();
+    const check = await client.call("/grpc.health.v1.Health/Check", request);
+    assert.deepEqual(check, { status: "NOT_SERVING" });
+    assert.deepEqual(seen, ["SERVICE_UNKNOWN", "SERVING", "NOT_SERVING"]);
+    watch.cancel();
+    client.close();
+    rig.close();
+  });
+});
+
+describe("gRPC over TLS", { timeout: 30_000 }, () => {
+  const directory = mkdtempSync(join(tmpdir(), "hearth-tls-"));
+  const authority = issueCertificate("test authority");
+  const server = issueCertificate("localhost", authority);
+  const worker = issueCertificate("worker", authority);
+  const stranger = issueCertificate("stranger");
+
+  before(() => {
+    writeFileSync(join(directory, "ca.pem"), authority.certPem);
+    writeFileSync(join(directory, "cert.pem"), server.certPem);
+    writeFileSync(join(directory, "key.pem"), server.keyPem);
+  });
+
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  async function openTls(clientAuth: NonNullable<GrpcOptions["tls"]>["clientAuth"]): Promise<Rig> {
+    return Rig.open({
+      tls: {
+        certPath: join(directory, "cert.pem"),
+        keyPath: join(directory, "key.pem"),
+        caPath: join(directory, "ca.pem"),
+        clientAuth,
+      },
+    });
+  }
+
+  function clientOf(rig: Rig, own?: Issued): GrpcClient {
+    const ca = Buffer.from(authority.certPem);
+    const pair =
+      own === undefined ? [null, null] : [Buffer.from(own.keyPem), Buffer.from(own.certPem)];
+    return new GrpcClient(rig.address, credentials.createSsl(ca, pair[0], pair[1]));
+  }
+
+  async function isAccepted(rig: Rig, own?: Issued): Promise<boolean> {
+    const client = clientOf(rig, own);
+    try {
+      await client.callBytes("/test.Test/Echo", Buffer.from("x"), { timeoutMs: 2_000 });
+      return true;
+    } catch (error) {
+      assert.ok(error instanceof CallError);
+      return false;
+    } finally {
+      client.close();
+    }
+  }
+
+  it("asks clients for as much as it is told", async () => {
+    const table = [
+      ["NoClientCert", true, true, true],
+      ["RequestClientCert", true, true, true],
+      ["RequireAnyClientCert", false, true, true],
+      ["VerifyClientCertIfGiven", true, true, false],
+      ["RequireAndVerifyClientCert", false, true, false],
+    ] as const;
+    for (const [clientAuth, none, good, bad] of table) {
+      const rig = await openTls(clientAuth);
+      assert.equal(await isAccepted(rig), none, `${clientAuth}, without a certificate`);
+      assert.equal(await isAccepted(rig, worker), good, `${clientAuth}, with a good one`);
+      assert.equal(await isAccepted(rig, stranger), bad, `${clientAuth}, with a bad one`);
+      rig.close();
+    }
+  });
+
+  it("plain text is not understood", async () => {
+    const rig = await openTls("NoClientCert");
+    const client = new GrpcClient(rig.address);
+    assert.equal(
+      await code(client.callBytes("/test.Test/Echo", Buffer.from("x"), { timeoutMs: 1_000 })),
+      14,
+    );
+    client.close();
+    rig.close();
+  });
+
+  it("files that are none are a typed error", async () => {
+    const tls = {
+      certPath: "/nowhere",
+      keyPath: "/nowhere",
+      caPath: "",
+      clientAuth: "NoClientCert",
+    } as const;
+    await assert.rejects(Rig.open({ tls }), {
+      code: "failed_precondition",
+      reason: "bad_tls_files",
+    });
+  });
+});
