@@ -41,6 +41,8 @@ export interface Setting {
   readonly choices?: readonly string[];
   /** Only ever read from a file: the flag and the environment name the file. Masked wherever it is shown. */
   readonly isSecret?: boolean;
+  /** A secret that the reference takes as it is, in its flag or in the file: masked wherever it is shown, and no more. */
+  readonly isMasked?: boolean;
   /** False: known from the reference and checked, but without a function in this version. */
   readonly isUsed?: boolean;
   /** Not listed by the short help. */

@@ -95,7 +95,8 @@ function show(setting: Setting, value: number): string {
 
 /** A value as a user would write it; secrets are masked. */
 export function formatValue(setting: Setting, value: SettingValue): string {
-  if (setting.isSecret === true) return value === "" || value === null ? "" : "********";
+  if (setting.isSecret === true || setting.isMasked === true)
+    return value === "" || value === null ? "" : "********";
   if (value === null) return "";
   if (typeof value === "object") return value.join(",");
   if (typeof value !== "number") return String(value);

@@ -5,6 +5,7 @@ import {
   configHash,
   environmentVariable,
   formatProblems,
+  formatValue,
   loadConfig,
   RULES,
   SETTINGS,
@@ -310,6 +311,14 @@ describe("showing", () => {
     assert.equal(shown.get("hearth.cache_bytes")?.value, "128MiB");
     assert.equal(shown.get("hearth.cache_bytes")?.origin, "flag");
     assert.equal(shown.get("hearth.listener")?.isDefault, true);
+  });
+
+  it("secrets are shown as stars, and their absence as nothing", () => {
+    const secret = { name: "x", kind: "text", default: "", help: "X" } as const;
+    for (const hidden of [{ isSecret: true }, { isMasked: true }]) {
+      assert.equal(formatValue({ ...secret, ...hidden }, "hunter2"), "********");
+      assert.equal(formatValue({ ...secret, ...hidden }, ""), "");
+    }
   });
 
   it("the hash follows the values and not their origin", () => {

@@ -90,6 +90,7 @@ export class ReaderMetricsPoller {
     for (const name of protocolsOf(edges)) {
       const own = edges.filter((edge) => edge.protocol === name);
       metrics.set("hearth_connections", total(own, "connections"), { protocol: name });
+      metrics.set("pyroscope_tcp_connections", total(own, "connections"), { protocol: name });
       metrics.set("hearth_in_flight_requests", total(own, "inFlight"), { protocol: name });
     }
     metrics.set(
