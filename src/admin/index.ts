@@ -26,6 +26,7 @@ export {
   type MemberEntry,
 } from "./cluster-routes.ts";
 export { type CompactionClient, compactionRoutes } from "./compaction-routes.ts";
+export { type DlqControl, dlqRoutes } from "./dlq-routes.ts";
 export { ACTION_HEADER } from "./foreign-page.ts";
 export { landingRoute } from "./landing.ts";
 export { metadataRoutes, type MetadataClientSource } from "./metadata-routes.ts";

@@ -91,6 +91,11 @@ export interface Config {
       readonly graceMs: number;
       readonly shardsPerPassMax: number;
     };
+    readonly dlq: {
+      /** 0: never. */
+      readonly intervalMs: number;
+      readonly badEntries: "quarantine" | "delete";
+    };
   };
   readonly placement: {
     readonly options: PlacementOptions;
@@ -212,6 +217,10 @@ function dutyOptions(read: ValueReader): Config["duties"] {
       intervalMs: read.number("metastore.index.cleanup-interval"),
       graceMs: read.number("metastore.index.cleanup-grace-period"),
       shardsPerPassMax: read.number("metastore.index.cleanup-max-partitions"),
+    },
+    dlq: {
+      intervalMs: read.number("metastore.index.dlq-recovery-check-interval"),
+      badEntries: read.text("hearth.dlq-bad-entries") as "quarantine" | "delete",
     },
   };
 }

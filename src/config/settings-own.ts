@@ -121,6 +121,13 @@ export const OWN_SETTINGS = [
     help: "Longest orderly stop; afterwards the process ends anyway, which loses nothing that was acknowledged",
   },
   {
+    name: "hearth.dlq-bad-entries",
+    kind: "choice",
+    choices: ["quarantine", "delete"],
+    default: "quarantine",
+    help: "What becomes of dead letters that can never be added: moved to dlq-quarantine/, or deleted as the reference does",
+  },
+  {
     name: "hearth.allow-raw-commands",
     kind: "boolean",
     default: SERVER_DEFAULTS.allowRawCommands,

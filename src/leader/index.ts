@@ -78,3 +78,12 @@ export {
   tauOfHalfLife,
   tauOfLifetime,
 } from "./placement/index.ts";
+export {
+  DLQ_DEFAULTS,
+  DLQ_STATUSES,
+  type DlqOptions,
+  DlqRecovery,
+  type DlqStatus,
+  type DlqStatusView,
+  parseEntryKey,
+} from "./dlq/index.ts";

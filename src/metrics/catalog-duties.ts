@@ -71,4 +71,25 @@ export const DUTIES: readonly MetricSpec[] = [
     name: "hearth_retention_kept_shards_total",
     help: "Shards that stayed, because newer data came in between the decision and its log entry.",
   },
+  {
+    kind: "counter",
+    name: "pyroscope_metastore_dlq_recovery_attempts_total",
+    help: "Dead letters looked at by this node, by what came of them; unsettled ones are too young to be judged.",
+    labels: ["status"],
+  },
+  {
+    kind: "gauge",
+    name: "hearth_dlq_entries",
+    help: "Dead letters that the newest sweep of this node left.",
+  },
+  {
+    kind: "gauge",
+    name: "hearth_dlq_oldest_age_seconds",
+    help: "How long the oldest of them has been in the bucket.",
+  },
+  {
+    kind: "gauge",
+    name: "hearth_dlq_quarantined_entries",
+    help: "Dead letters put aside below dlq-quarantine/, as far as this node has counted them.",
+  },
 ];

@@ -1,11 +1,13 @@
 /** What only a leader does, as operators see it: over HTTP, by commands, on a real node. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { connect, type HearthClient } from "../../src/client/index.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { collectBlocks, connect, type HearthClient } from "../../src/client/index.ts";
+import { encodeBlockMetaProto } from "../../src/protocol/index.ts";
 import { blockMeta, HOUR_MS, ulidAt } from "../state/support.ts";
 import { inRoot } from "../support/project.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
@@ -91,5 +93,29 @@ describe("retention", () => {
     assert.equal((await client.getTenant("other")).dataIngested, true);
     const metrics = await (await fetch(`${server.httpUrl}/metrics`)).text();
     assert.match(metrics, /\nhearth_retention_removed_blocks_total 2\n/);
+  });
+});
+
+describe("dead letters", () => {
+  it("written into the bucket by others come home by themselves", async () => {
+    const count = 500;
+    const atMs = Date.now() - HOUR_MS;
+    const ids = Array.from({ length: count }, (_, i) => ulidAt(atMs, 10_000 + i));
+    for (const [i, id] of ids.entries()) {
+      const path = join(directory, "bucket", "dlq", String(i % 8), "anonymous", id);
+      mkdirSync(path, { recursive: true });
+      const meta = blockMeta({ id, shard: i % 8, minTimeMs: atMs, maxTimeMs: atMs });
+      writeFileSync(join(path, "meta.pb"), await encodeBlockMetaProto(meta));
+    }
+    await sleep(1_100);
+    const swept = hearth("dlq", "sweep");
+    assert.match(swept.out, /^Dead letters: recovered 500\n/, swept.talk);
+    assert.equal(existsSync(join(directory, "bucket", "dlq")), false);
+    const shard1 = ids.filter((_, i) => i % 8 === 1);
+    const found = await collectBlocks(
+      client.getBlockMetadata({ tenant: "", shard: 1, blocks: shard1 }),
+    );
+    assert.equal(found.length, shard1.length);
+    assert.match(hearth("dlq", "show").out, /^0 dead letters\n0 put aside/);
   });
 });

@@ -8,6 +8,7 @@ import { NODE_COMMANDS } from "./node.ts";
 import { PLACEMENT_COMMANDS } from "./placement.ts";
 import { QUERY_COMMANDS } from "./query.ts";
 import { RECOVER_COMMANDS } from "./recover.ts";
+import { DLQ_COMMANDS } from "./dlq.ts";
 import { RETENTION_COMMANDS } from "./retention.ts";
 import { SNAPSHOT_COMMANDS } from "./snapshot.ts";
 import { TOOL_COMMANDS } from "./tool.ts";
@@ -22,13 +23,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...RETENTION_COMMANDS,
   ...PLACEMENT_COMMANDS,
   ...COMPACTION_COMMANDS,
+  ...DLQ_COMMANDS,
   ...TOOL_COMMANDS,
 ];
 
 export const HELP_SECTIONS: readonly HelpSection[] = [
   { title: "node", groups: ["server", "dev", "status", "health"] },
   { title: "cluster", groups: ["member", "leader", "snapshot", "recover"] },
-  { title: "data", groups: ["block", "query", "tenant", "retention", "placement"] },
+  { title: "data", groups: ["block", "query", "tenant", "retention", "dlq", "placement"] },
   { title: "compaction", groups: ["job", "compaction"] },
   {
     title: "configuration and tools",

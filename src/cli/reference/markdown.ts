@@ -7,6 +7,7 @@ import {
   ACTION_HEADER,
   changeRoutes,
   clusterRoutes,
+  dlqRoutes,
   Health,
   healthRoutes,
   landingRoute,
@@ -211,6 +212,7 @@ function documentedRoutes(): Route[] {
       nowMs: nothing,
     }),
     ...activityRoutes({ activities: nothing, nodeId: "", nowMs: nothing }),
+    ...dlqRoutes({ dlq: nothing, nodeId: "", nowMs: nothing }),
     ...retentionRoutes({ retention: nothing, nodeId: "", nowMs: nothing }),
     ...metadataRoutes({ defaultTimeoutMs: 0 }, nothing),
   ];

@@ -1,5 +1,10 @@
 /** Metrics of the object store and of the leader's activities. */
-import { ACTIVITY_OUTCOME, type LeaderActivities } from "../../leader/index.ts";
+import {
+  ACTIVITY_OUTCOME,
+  DLQ_STATUSES,
+  type DlqRecovery,
+  type LeaderActivities,
+} from "../../leader/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import type { StorageOutcome } from "../../storage/index.ts";
 import type { StateMetrics } from "../../state/index.ts";
@@ -50,5 +55,19 @@ export function collectRetention(
     increases.take("hearth_retention_removed_shards_total", state.shardsRetired);
     increases.take("hearth_retention_removed_blocks_total", state.blocksRetired);
     increases.take("hearth_retention_kept_shards_total", state.retirementsKept);
+  });
+}
+
+export function collectDlq(metrics: MetricRegistry, recovery: Pick<DlqRecovery, "status">): void {
+  const increases = new Increases(metrics);
+  metrics.onCollect(() => {
+    const { entries, oldestAgeMs, quarantined, attempts } = recovery.status();
+    metrics.set("hearth_dlq_entries", entries ?? 0);
+    metrics.set("hearth_dlq_oldest_age_seconds", oldestAgeMs / 1_000);
+    metrics.set("hearth_dlq_quarantined_entries", quarantined ?? 0);
+    for (const status of DLQ_STATUSES) {
+      const name = "pyroscope_metastore_dlq_recovery_attempts_total";
+      increases.take(name, attempts[status], { status });
+    }
   });
 }

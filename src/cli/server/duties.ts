@@ -3,12 +3,14 @@
  * is told of them. Activities are made here and added; `observe` starts and stops them as the role changes.
  */
 import { type Logger, SYSTEM_CLOCK, SYSTEM_SCHEDULER } from "../../base/index.ts";
-import type { PlacementControl, RetentionControl } from "../../admin/index.ts";
+import type { DlqControl, PlacementControl, RetentionControl } from "../../admin/index.ts";
 import type { Config, RuntimeLimits } from "../../config/index.ts";
 import type { IndexDatabase } from "../../db/index.ts";
 import {
   type ActivityStatus,
   BUCKET_WATCH,
+  DLQ_DEFAULTS,
+  DlqRecovery,
   LeaderActivities,
   type Leadership,
   PeriodicActivity,
@@ -23,7 +25,7 @@ import type { MetricRegistry } from "../../metrics/index.ts";
 import type { Replica } from "../../replica/index.ts";
 import type { StateMachine } from "../../state/index.ts";
 import { type ObjectStore, openObjectStore } from "../../storage/index.ts";
-import { collectActivities, collectRetention, countStorage } from "./collect-duties.ts";
+import { collectActivities, collectDlq, collectRetention, countStorage } from "./collect-duties.ts";
 import type { LogTime } from "./log-time.ts";
 import { NodePlacement } from "./placement.ts";
 
@@ -46,6 +48,7 @@ export class NodeDuties {
   /** For people, on any node. */
   readonly placementControl: PlacementControl;
   readonly #placement: NodePlacement;
+  readonly dlq: DlqControl;
   readonly #logger: Logger;
 
   /** Errors: settings of the object store that cannot work. Whether it can be reached shows later, in each activity. */
@@ -68,6 +71,7 @@ export class NodeDuties {
     this.placement = this.#placement.manager;
     this.placementControl = this.#placement;
     this.activities.add(this.placement);
+    this.dlq = this.#addDlq(config, modules);
   }
 
   observe(leadership: Leadership): void {
@@ -111,12 +115,30 @@ export class NodeDuties {
     };
   }
 
+  #addDlq({ duties }: Config, { replica, metrics, logger }: NodeDutyModules): DlqControl {
+    const { store } = this;
+    const options = { ...DLQ_DEFAULTS, ...duties.dlq };
+    const recovery = new DlqRecovery(options, { store, replica, ...SYSTEM, logger });
+    collectDlq(metrics, recovery);
+    const { intervalMs } = options;
+    // What gathered while nobody led comes home at once.
+    const times = { name: "dlq", intervalMs, firstAfterMs: Math.min(intervalMs, DLQ_FIRST_MS) };
+    const activity = this.#addPeriodic(times, (run) => recovery.run(run));
+    return {
+      status: () => activity.status(),
+      view: () => recovery.status(),
+      sweep: () => activity.runNow(),
+    };
+  }
+
   #addPeriodic(options: PeriodicOptions, run: PeriodicModules["run"]): PeriodicActivity {
     const activity = new PeriodicActivity(options, { run, ...SYSTEM, logger: this.#logger });
     this.activities.add(activity);
     return activity;
   }
 }
+
+const DLQ_FIRST_MS = 500;
 
 const SYSTEM = { clock: SYSTEM_CLOCK, scheduler: SYSTEM_SCHEDULER } as const;
 

@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { jobName } from "../../../../src/state/index.ts";
+import { runDlqPath, runDlqSweep } from "./run-dlq.ts";
 import { runRetentionCase } from "./run-retention.ts";
 import { runStateCase } from "./run-case.ts";
 import { ENCODING_KINDS, type EncodingCase } from "./run-encoding.ts";
@@ -31,8 +32,6 @@ const DEVIATIONS: Readonly<Record<string, string>> = {
 
 /** What is not run, and why: it must never look as if it had passed. */
 const NOT_RUN: Readonly<Record<string, string>> = {
-  dlq_paths: "the dead-letter queue is not built yet",
-  dlq_sweep: "the dead-letter queue is not built yet",
   get_compaction_plan_update_request: "bytes of the reference's own log are not read yet",
   raft_log_entry: "bytes of the reference's own log are not read yet",
   block_queue_entry: "bytes of the reference's own files are not read yet",
@@ -74,6 +73,8 @@ export async function runCompactionCase(
 async function runKind(kind: string, vectorCase: CompactionCase): Promise<string | null> {
   if (kind === "state_machine") return runStateCase(vectorCase);
   if (kind === "job_names") return runJobName(vectorCase as unknown as JobNameCase);
+  if (kind === "dlq_paths") return runDlqPath(vectorCase as never);
+  if (kind === "dlq_sweep") return runDlqSweep(vectorCase as never);
   if (kind === "retention") return runRetentionCase(vectorCase as never);
   const placement = PLACEMENT_KINDS[kind];
   if (placement !== undefined) return placement(vectorCase as never);
