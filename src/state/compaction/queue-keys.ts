@@ -100,7 +100,9 @@ export class QueueKey implements KeyPlace {
   }
 
   #grow(): void {
-    const value = new Uint8Array(2 * this.#value.length - KEY_HEAD.bytes);
+    // A key that was read back without staged rows has room for none: twice nothing would be nothing.
+    const rowsBytes = Math.max(QUEUE_ROW.bytes, this.#value.length - KEY_HEAD.bytes);
+    const value = new Uint8Array(KEY_HEAD.bytes + 2 * rowsBytes);
     value.set(this.#value);
     this.#value = value;
     this.#f64 = new Float64Array(value.buffer);
