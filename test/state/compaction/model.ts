@@ -31,22 +31,24 @@ import {
   verifyIndex,
 } from "../../../src/state/index.ts";
 import { Random } from "../random-entries.ts";
-import {
-  type BlockSpec,
-  type Entry,
-  entry,
-  HOUR_MS,
-  ulidAt,
-  WINDOW_MS,
-  wireBlock,
-} from "../support.ts";
+import { type BlockSpec, type Entry, entry, HOUR_MS, ulidAt, WINDOW_MS } from "../support.ts";
 import type { CompactionWorld } from "./world.ts";
-import { LEASE_MS, placeOf, POLICY, timeOf } from "./model-world.ts";
+import {
+  LEASE_MS,
+  placeOf,
+  plainBlock,
+  SMALL_POLICY,
+  timeOf,
+  USUAL_POLICY,
+} from "./model-world.ts";
 
 const SHARDS = 3;
 const TENANTS = ["acme", "umbrella"];
 const WORKERS = 8;
 const LEVELS = 3;
+const RECENT_MAX = 64;
+/** One world in so many has small batches and more polls. */
+const SMALL_WORLD_EVERY = 8;
 interface ModelJob {
   readonly plan: JobPlan;
   /** Worker that was given it last; null: nobody holds it. */
@@ -83,6 +85,10 @@ export class CompactionRun {
   readonly #index = new Map<string, number>();
   readonly #jobs = new Map<string, ModelJob>();
   readonly #workers: Worker[] = [];
+  /** Blocks added lately, to be added again. */
+  readonly #recent: BlockSpec[] = [];
+  readonly #pollsPerMille: number;
+  readonly #addMax: number;
   #nowMs = WINDOW_MS + HOUR_MS;
   /** What the leader's clock says: it may jump, log times may not be relied on to grow. */
   #skewMs = 0;
@@ -98,29 +104,32 @@ export class CompactionRun {
 
   constructor(world: CompactionWorld, seed: number) {
     this.#world = world;
+    const isSmall = seed % SMALL_WORLD_EVERY === 0;
+    this.#pollsPerMille = isSmall ? 200 : 120;
+    this.#addMax = isSmall ? 4 : 16;
     this.#random = new Random(seed);
     for (let i = 0; i < WORKERS; i++) this.#workers.push(this.#newWorker());
     this.#apply({
       command: COMMAND.setCompactionPolicy,
-      payload: encodePolicyCommand(JSON.stringify(POLICY)),
+      payload: encodePolicyCommand(JSON.stringify(isSmall ? SMALL_POLICY : USUAL_POLICY)),
     });
   }
 
-  /** One thing happens; polls that are planned together are a step each. */
-  async step(): Promise<void> {
-    this.#nowMs += this.#random.below(400);
+  /** Something happens: polls that are planned together, entries that come together, or one thing. */
+  async turn(): Promise<void> {
+    this.#nowMs += this.#random.below(2_000);
     const dice = this.#random.below(1_000);
-    if (dice >= 820 && dice < 950) return this.#pollRound();
+    if (dice < this.#pollsPerMille) return this.#pollRound();
+    if (dice < 960) return this.#addBlocks();
     this.steps++;
-    if (dice < 820) this.#addBlocks();
-    else if (dice < 962) this.#crashWorker();
-    else if (dice < 970) this.#term++;
-    else if (dice < 978) this.#skewMs = this.#random.below(20_000) - 10_000;
-    else if (dice < 983) this.#nowMs += this.#random.below(60_000);
-    else if (dice < 987) this.#deleteShard();
-    else if (dice < 991) this.#control();
-    else if (dice < 999) this.#repeatAdd();
-    else if (this.#random.below(20) === 0) await this.#world.crash();
+    if (dice < 970) this.#crashWorker();
+    else if (dice < 975) this.#term++;
+    else if (dice < 980) this.#skewMs = this.#random.below(20_000) - 10_000;
+    else if (dice < 985) this.#nowMs += this.#random.below(60_000);
+    else if (dice < 988) this.#deleteShard();
+    else if (dice < 992) this.#control();
+    else if (dice < 998) this.#repeatAdd();
+    else await this.#world.crash();
   }
 
   /** Goes on with workers that do their work until everything is compacted as far as it goes. */
@@ -148,26 +157,25 @@ export class CompactionRun {
   // -- what happens -------------------------------------------------------------------------------------------------
 
   #addBlocks(): void {
-    const count = 1 + this.#random.below(3);
-    const blocks: BlockSpec[] = [];
+    const entries: Entry[] = [];
+    const count = 1 + this.#random.below(this.#addMax);
     for (let i = 0; i < count; i++) {
       const isOwned = this.#random.below(4) === 0;
       const tenant = isOwned ? this.#random.pick(TENANTS) : "";
       const spec = this.#newBlock(tenant, this.#random.below(SHARDS), isOwned ? 1 : 0);
-      blocks.push(spec);
+      this.#recent[this.#random.below(RECENT_MAX)] = spec;
       this.#index.set(placeOf(spec), spec.level ?? 0);
+      entries.push(entry.addBlocks(plainBlock(spec)));
     }
-    this.#apply(entry.addBlocks(...blocks));
+    this.steps += count;
+    this.#applyAll(entries);
   }
 
   /** A block that is there already changes nothing. */
   #repeatAdd(): void {
-    const places = [...this.#index.entries()];
-    if (places.length === 0) return;
-    const [place, level] = this.#random.pick(places);
-    const [tenant, shard, id] = place.split("/") as [string, string, string];
-    const outcome = this.#apply(entry.addBlocks({ id, tenant, shard: Number(shard), level }));
-    assert.equal(outcome, OUTCOME.unchanged);
+    const spec = this.#recent[this.#random.below(RECENT_MAX)];
+    if (spec === undefined || !this.#index.has(placeOf(spec))) return;
+    assert.equal(this.#apply(entry.addBlocks(plainBlock(spec))), OUTCOME.unchanged);
   }
 
   #pollRound(): void {
@@ -248,7 +256,7 @@ export class CompactionRun {
       else if (dice < 89) reports.push({ ...report, status: 77 });
       // Otherwise the job is not mentioned: a late report may follow.
     }
-    const capacity = this.#random.below(4);
+    const capacity = this.#random.below(5);
     return {
       worker: i,
       poll: { worker: worker.name, requestId: ++worker.requestId, capacity, reports },
@@ -455,7 +463,7 @@ export class CompactionRun {
     const { tenant, shard, sourceBlocks } = plan;
     return {
       source: { tenant, shard, blocks: sourceBlocks },
-      newBlocks: blocks.map(wireBlock),
+      newBlocks: blocks.map(plainBlock),
     };
   }
 
@@ -479,7 +487,11 @@ export class CompactionRun {
   }
 
   #apply(one: Entry): number {
+    return this.#applyAll([one])[0] as number;
+  }
+
+  #applyAll(entries: readonly Entry[]): Uint8Array {
     const appendedAtMs = this.#nowMs + this.#skewMs;
-    return this.#world.apply(one, { term: this.#term, appendedAtMs });
+    return this.#world.apply(entries, { term: this.#term, appendedAtMs });
   }
 }

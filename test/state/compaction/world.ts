@@ -28,11 +28,14 @@ export class CompactionWorld {
     return this.#state;
   }
 
-  /** Applies one entry; its outcome. */
-  apply(entry: Entry, place: { readonly term: number; readonly appendedAtMs: number }): number {
-    const batch = batchOf([entry], { ...place, firstIndex: this.#state.appliedIndex + 1 });
+  /** Applies entries as one batch; their outcomes. */
+  apply(
+    entries: readonly Entry[],
+    place: { readonly term: number; readonly appendedAtMs: number },
+  ): Uint8Array {
+    const batch = batchOf(entries, { ...place, firstIndex: this.#state.appliedIndex + 1 });
     this.#uncommitted.push(batch);
-    return this.#state.stage([batch]).outcomes[0] as number;
+    return this.#state.stage([batch]).outcomes;
   }
 
   /** Everything that was applied is there to be read. */
