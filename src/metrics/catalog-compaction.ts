@@ -4,7 +4,58 @@ import type { MetricSpec } from "./types.ts";
 const QUEUE = "pyroscope_metastore_compaction_global_queue";
 const SCHEDULER = "pyroscope_metastore_compaction_scheduler_queue";
 
+const BLOCK_QUEUE = "pyroscope_metastore_compaction_block_queue";
+const LARGEST = 'the largest queues by name, the others as tenant="other"';
+
+/** From a job that a waiting worker does at once to one that waited for its third worker: half an hour. */
+export const COMPACTION_JOB_BUCKETS: readonly number[] = [
+  0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800,
+];
+
 export const COMPACTION: readonly MetricSpec[] = [
+  {
+    kind: "gauge",
+    name: `${BLOCK_QUEUE}_blocks`,
+    help: `Blocks that wait for compaction, by owner (empty: segments of many tenants), shard and level: ${LARGEST}.`,
+    labels: ["tenant", "shard", "level"],
+  },
+  {
+    kind: "gauge",
+    name: `${BLOCK_QUEUE}_batches`,
+    help: `Flushed batches that wait for a job, by owner, shard and level: ${LARGEST}.`,
+    labels: ["tenant", "shard", "level"],
+  },
+  {
+    kind: "counter",
+    name: `${BLOCK_QUEUE}_push_rejected_total`,
+    help: "Always 0: a block is queued when it is new in the index, so none is ever queued twice. One series per level.",
+    labels: ["tenant", "shard", "level"],
+  },
+  {
+    kind: "counter",
+    name: `${BLOCK_QUEUE}_delete_missed_total`,
+    help: "Source blocks of new jobs that were not queued any more; moves when blocks are removed while a plan is made.",
+    labels: ["tenant", "shard", "level"],
+  },
+  {
+    kind: "gauge",
+    name: "pyroscope_metastore_index_tombstones",
+    help: 'Tombstones by owner and type (blocks, shard): the largest owners by name, the others as tenant="other". Absent while they are counted after a start.',
+    labels: ["tenant", "type"],
+  },
+  {
+    kind: "gauge",
+    name: "hearth_compaction_tenant_oldest_block_age_seconds",
+    help: "Age of the oldest batch that waits, by owner (empty: segments of many tenants) and level: of the largest queues.",
+    labels: ["tenant", "level"],
+  },
+  {
+    kind: "histogram",
+    name: "hearth_compaction_job_duration_seconds",
+    help: "Time from the creation of a compaction job to its result, by level.",
+    labels: ["level"],
+    buckets: COMPACTION_JOB_BUCKETS,
+  },
   {
     kind: "gauge",
     name: `${QUEUE}_blocks_current`,

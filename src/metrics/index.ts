@@ -7,6 +7,7 @@ export {
   MetricRegistry,
   type MetricRegistryOptions,
 } from "./registry.ts";
+export { COMPACTION_JOB_BUCKETS } from "./catalog-compaction.ts";
 export { Tally } from "./tally.ts";
 export {
   COUNT_BUCKETS,

@@ -25,6 +25,7 @@ import { type Rejection, StateMetrics } from "./metrics.ts";
 import type { StateOptions } from "./options.ts";
 import { SessionCommands } from "./sessions.ts";
 import { TombstoneStore } from "./tombstones/store.ts";
+import type { TombstoneCount } from "./tombstones/tally.ts";
 
 export interface StateModules {
   /** Opened with role "writer". */
@@ -96,6 +97,11 @@ export class StateMachine {
     });
     this.#commands = new SessionCommands({ db, commands, metrics });
     this.#load();
+  }
+
+  /** Tombstones by owner and kind; null while they are being counted, which goes on with every call. */
+  countTombstones(): TombstoneCount[] | null {
+    return this.#tombstones.countByOwner();
   }
 
   /** Log index of the last applied entry; 0: none. */

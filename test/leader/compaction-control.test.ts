@@ -255,6 +255,19 @@ describe("job control", () => {
     await client.ping();
   });
 
+  it("shows what waits by owner in the metrics, with the names of the reference", async () => {
+    await client.addBlock(blockMeta({ id: ulidAt(Date.now(), ++idCount), shard: 77 }));
+    const text = await (await fetch(`${server.httpUrl}/metrics`)).text();
+    for (const line of [
+      /^pyroscope_metastore_compaction_block_queue_blocks\{tenant="",shard="77",level="0"\} 1$/m,
+      /^pyroscope_metastore_compaction_block_queue_push_rejected_total\{tenant="other",shard="other",level="0"\} 0$/m,
+      /^hearth_compaction_tenant_oldest_block_age_seconds\{tenant="",level="0"\} [\d.]+$/m,
+      /^hearth_compaction_paused 0$/m,
+    ]) {
+      assert.match(text, line);
+    }
+  });
+
   it("keeps all of it over a restart", async () => {
     const name = await makeJob(9);
     await client.compaction.control("quarantine", [name], { reason: "wait" });

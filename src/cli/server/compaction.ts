@@ -8,6 +8,7 @@ import type { Replica } from "../../replica/index.ts";
 import type { PollPort } from "../../server/index.ts";
 import type { AddressBook } from "../../service/index.ts";
 import type { StateMachine } from "../../state/index.ts";
+import { collectBacklog } from "./collect-backlog.ts";
 import { collectCompaction } from "./collect-compaction.ts";
 import { initialPolicy } from "./server-options.ts";
 
@@ -50,6 +51,7 @@ export class NodeCompaction {
     const { compaction } = stateMachine;
     const nowMs = (): number => SYSTEM_CLOCK.nowMs();
     collectCompaction(metrics, { compaction, coordinator, nowMs });
+    collectBacklog(metrics, { stateMachine, nowMs });
   }
 
   stop(): Promise<void> {

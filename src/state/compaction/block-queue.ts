@@ -100,6 +100,12 @@ export class BlockQueue {
     }));
   }
 
+  /** Every key with blocks. */
+  keys(): QueueKey[] {
+    this.#load();
+    return this.#levels.flatMap((level) => [...level.all()]);
+  }
+
   /** Limits may have changed. */
   applyPolicy(policy: CompactionPolicy): void {
     this.#load();

@@ -8,6 +8,7 @@
 
 import { tryDecodeUlid, ULID_BYTES, ulidTimeMs } from "../../base/index.ts";
 import type { IndexDatabase } from "../../db/index.ts";
+import { COMPACTION_JOB_BUCKETS, Tally } from "../../metrics/index.ts";
 import {
   type BlockReader,
   type BlockRef,
@@ -23,6 +24,7 @@ import {
   type Tombstone,
 } from "../../protocol/index.ts";
 import type { BlockIndex } from "../index/block-index.ts";
+import { type BacklogRow, backlogRows } from "./backlog.ts";
 import { BlockQueue, type LevelTotals } from "./block-queue.ts";
 import { oldestBatchAtMs } from "./inspect.ts";
 import { type BlockTest, isOneOf } from "./block-test.ts";
@@ -54,12 +56,13 @@ export class CompactionState {
   readonly #meta = new CompactionMeta();
   readonly #queue: BlockQueue;
   readonly #jobs: JobStore;
+  readonly #jobDurations = new Map<number, Tally>();
   #isLoaded = false;
   #index64 = 0;
   #appendedAtMs = 0;
   readonly #id: { bytes: Uint8Array; offset: number } = { bytes: new Uint8Array(0), offset: 0 };
-  /** Source blocks of new jobs that were not queued, since the start. */
-  deleteMissed = 0;
+  /** Source blocks of new jobs that were not queued, since the start, by level. */
+  readonly deleteMissed: number[] = [];
   /** Plans that were refused, since the start. */
   plansRefused = 0;
   /** Blocks queued again after their job ended without a result, since the start. */
@@ -94,6 +97,16 @@ export class CompactionState {
   /** When the oldest batch of a level that waits for a job got its first block, Unix ms; null: nothing waits. */
   oldestAtMs(level: number): number | null {
     return oldestBatchAtMs(this.#db, level);
+  }
+
+  /** The `namedMax` largest queues, and the others together. Cost: backlog.ts. */
+  backlog(namedMax: number): BacklogRow[] {
+    return backlogRows(this.#db, this.#queue.keys(), namedMax);
+  }
+
+  /** How long jobs took from their creation to their result, s, by level, since somebody last took them. */
+  get jobDurations(): ReadonlyMap<number, Tally> {
+    return this.#jobDurations;
   }
 
   queueTotals(): LevelTotals[] {
@@ -206,7 +219,9 @@ export class CompactionState {
     const ids = decodeIds(plan.sourceBlocks);
     const place = { tenant, shard: plan.shard, level: plan.level };
     const taken = tenant < 0 || plan.level >= LEVELS_MAX ? 0 : this.#takeIds(place, ids);
-    this.deleteMissed += plan.sourceBlocks.length - taken;
+    if (plan.level >= LEVELS_MAX) return;
+    const missed = plan.sourceBlocks.length - taken;
+    this.deleteMissed[plan.level] = (this.deleteMissed[plan.level] ?? 0) + missed;
   }
 
   addJob({ state, plan }: NewJob): void {
@@ -225,7 +240,9 @@ export class CompactionState {
 
   /** Plan of a job that is done, or null when there is none of that name. */
   completeJob(state: JobState): JobPlan | null {
-    return this.#jobs.remove(state.name, "completed");
+    const plan = this.#jobs.remove(state.name, "completed");
+    if (plan !== null) this.#noteDuration(state);
+    return plan;
   }
 
   /** The job of that name ends without a result: its blocks wait, its tombstones are recorded again. */
@@ -324,6 +341,13 @@ export class CompactionState {
   #load(): void {
     this.#meta.load(this.#db);
     this.#isLoaded = true;
+  }
+
+  #noteDuration({ level, addedAtMs }: JobState): void {
+    if (level >= LEVELS_MAX) return;
+    const tally = this.#jobDurations.get(level) ?? new Tally(COMPACTION_JOB_BUCKETS);
+    this.#jobDurations.set(level, tally);
+    tally.add(Math.max(0, this.#appendedAtMs - addedAtMs) / 1_000);
   }
 
   #noteChange(): void {

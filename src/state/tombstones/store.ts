@@ -21,6 +21,8 @@ import {
   type TombstonePlace,
 } from "./rows.ts";
 
+import { type TombstoneCount, TombstoneTally } from "./tally.ts";
+
 /** Bits of deleted tombstones that the filter may carry before it is built anew. */
 const FILTER_STALE_MAX = 65_536;
 
@@ -44,6 +46,7 @@ export class TombstoneStore {
   readonly #metrics: StateMetrics;
   readonly #internTenant: (name: string) => number;
   readonly #filter = new IdFilter();
+  readonly #tally = new TombstoneTally();
   #isFilterBuilt = false;
 
   constructor(modules: TombstoneStoreModules) {
@@ -65,6 +68,7 @@ export class TombstoneStore {
     this.#db.put("tombstoneNames", tombstoneNameKey(name, place), EMPTY);
     if (tombstone.blocks !== null) this.#addReferences(tombstone.blocks, 1);
     this.#counters.tombstones++;
+    this.#tally.recorded(tombstone);
     this.#metrics.tombstonesRecorded++;
     return true;
   }
@@ -77,6 +81,7 @@ export class TombstoneStore {
     this.#db.remove("tombstoneNames", tombstoneNameKey(name, stored));
     if (stored.tombstone.blocks !== null) this.#addReferences(stored.tombstone.blocks, -1);
     this.#counters.tombstones--;
+    this.#tally.deleted(stored.tombstone, stored);
     this.#metrics.tombstonesDeleted++;
     return true;
   }
@@ -94,11 +99,22 @@ export class TombstoneStore {
   /** Between transactions. */
   trim(): void {
     const live = this.#counters.tombstoneIds;
-    if (live === 0 || this.#filter.added > 2 * live + FILTER_STALE_MAX) this.forget();
+    if (live === 0 || this.#filter.added > 2 * live + FILTER_STALE_MAX) this.#forgetFilter();
   }
 
   /** After a transaction that did not happen. The next look-up builds the filter anew. */
   forget(): void {
+    this.#forgetFilter();
+    this.#tally.forget();
+  }
+
+  /** By owner and kind; null while they are being counted, which goes on with every call. */
+  countByOwner(): TombstoneCount[] | null {
+    this.#tally.step(this.#db);
+    return this.#tally.isComplete ? this.#tally.list() : null;
+  }
+
+  #forgetFilter(): void {
     this.#filter.clear();
     this.#isFilterBuilt = false;
   }

@@ -9,10 +9,11 @@ import {
   type QueueView,
   type WorkerView,
 } from "../../../protocol/index.ts";
+import { firstBatchAtMs } from "../backlog.ts";
 import { oldestBatchAtMs } from "../inspect.ts";
 import { CompactionMeta } from "../meta.ts";
 import { type CompactionPolicy, levelsFor } from "../policy.ts";
-import { BATCH_HEAD, KEY_HEAD, type KeyPlace, queueBatchKey, tenantName } from "../rows.ts";
+import { KEY_HEAD, type KeyPlace, tenantName } from "../rows.ts";
 import { listWorkers } from "../workers.ts";
 import { workerOf } from "./job-views.ts";
 
@@ -185,17 +186,6 @@ function queueView(
     dueAtMs: maxAgeMs === 0 ? null : oldestAtMs + maxAgeMs,
     isPaused: pausedLevels.includes(key.level) || pausedTenants.includes(tenant),
   };
-}
-
-function firstBatchAtMs(db: IndexDatabase, key: KeyPlace): number | null {
-  let createdAtMs: number | null = null;
-  const start = queueBatchKey(key, 0).slice();
-  const end = queueBatchKey(key, 0xffff_ffff).slice();
-  db.scan("compactionBatches", start, end, () => {
-    createdAtMs = db.f64[BATCH_HEAD.createdAtMs64] as number;
-    return false;
-  });
-  return createdAtMs;
 }
 
 function sumOf(a: QueueView, b: QueueView): QueueView {

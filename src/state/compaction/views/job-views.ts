@@ -10,7 +10,7 @@ import {
   type JobView,
   type JobViewStatus,
 } from "../../../protocol/index.ts";
-import { decodeJobState, jobKey, readJobPlan, readJobState } from "../job-rows.ts";
+import { decodeJobState, jobKey, readJobPlan, readJobState, withLease } from "../job-rows.ts";
 import { tenantOfJob } from "../job-name.ts";
 import { LAST_NAME } from "../job-store.ts";
 import { CompactionMeta, readPolicy } from "../meta.ts";
@@ -38,7 +38,7 @@ export function listJobViews(db: IndexDatabase, filter: JobFilter, nowMs: number
   });
   const isAll = looked < SCAN_MAX && found.length < filter.limit;
   return {
-    jobs: found.map((state) => viewOf(db, state, policy, nowMs)),
+    jobs: found.map((state) => viewOf(db, withLease(db, state), policy, nowMs)),
     next: isAll ? null : next,
     total,
   };
