@@ -220,8 +220,9 @@ export class RaftCore implements Raft, Core {
     if (state.needsPump) {
       state.needsPump = false;
       if (state.leading !== null) {
-        replicate(this);
         beginRound(state);
+        // Behind the grants of rounds: who was granted an index is told that it is committed.
+        replicate(this);
       } else {
         requestReads(state);
       }

@@ -6,13 +6,15 @@ import { MESSAGE } from "./types.ts";
 /** Also carries the newest read round: a heartbeat that is sent after a round began confirms it. */
 export function sendHeartbeat(state: CoreState, peer: Progress): void {
   const leading = state.leading as LeaderState;
+  // What is above the match may be another entry there.
+  const commitIndex = Math.min(peer.matchIndex, state.commitIndex);
+  peer.sentCommitIndex = Math.max(peer.sentCommitIndex, commitIndex);
   send(state, {
     kind: MESSAGE.heartbeat,
     from: state.options.nodeId,
     to: peer.id,
     term: state.term,
-    // What is above the match may be another entry there.
-    commitIndex: Math.min(peer.matchIndex, state.commitIndex),
+    commitIndex,
     readRound: leading.readRound,
   });
 }

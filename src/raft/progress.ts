@@ -24,6 +24,7 @@ export function createProgress(id: NodeId, nextIndex: number): Progress {
     isProbeDue: true,
     isLoading: false,
     sentCommitIndex: 0,
+    isCommitDue: false,
     inflightIndexes: [],
     inflightSizes: [],
     inflightBytes: 0,

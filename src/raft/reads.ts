@@ -9,7 +9,7 @@ import { isMember, quorumIndex } from "./quorum.ts";
 import { currentMembership } from "./raft-log.ts";
 import { sendHeartbeat } from "./heartbeats.ts";
 import { type CoreState, drop, type LeaderState, type RemoteRead, send } from "./state.ts";
-import { MESSAGE, type ReadIndexReply, type ReadIndexRequest, ROLE } from "./types.ts";
+import { MESSAGE, type NodeId, type ReadIndexReply, type ReadIndexRequest, ROLE } from "./types.ts";
 
 /** Rounds under way at once: enough to hide a round trip; the reads of many turns then share the next one. */
 const ROUNDS_MAX = 4;
@@ -55,6 +55,7 @@ export function confirmRounds(state: CoreState): void {
     state.needsPump = true;
     grant(state, first.throughId, first.index);
     for (const { from, requestId } of first.requests) {
+      tellCommit(leading, from, first.index);
       send(state, {
         kind: MESSAGE.readIndexReply,
         from: nodeId,
@@ -65,6 +66,12 @@ export function confirmRounds(state: CoreState): void {
       });
     }
   }
+}
+
+/** Who asked is about to wait until it has applied that much. */
+function tellCommit(leading: LeaderState, id: NodeId, index: number): void {
+  const peer = leading.peers.get(id);
+  if (peer !== undefined && peer.sentCommitIndex < index) peer.isCommitDue = true;
 }
 
 function grant(state: CoreState, throughId: number, index: number): void {

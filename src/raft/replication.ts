@@ -56,7 +56,7 @@ function sendAppend(core: Core, peer: Progress): boolean {
     peer.inflightIndexes.length >= options.inflightMaxMessages ||
     peer.inflightBytes >= options.inflightMaxBytes;
   const hasEntries = peer.nextIndex <= log.lastIndex && !isFull;
-  const hasCommit = peer.sentCommitIndex < commitIndex && !isFull;
+  const hasCommit = peer.isCommitDue && peer.sentCommitIndex < commitIndex && !isFull;
   if (!hasEntries && !hasCommit && !peer.isProbeDue) return false;
   const previousIndex = peer.nextIndex - 1;
   const previousTerm = termAt(log, previousIndex);
@@ -68,6 +68,7 @@ function sendAppend(core: Core, peer: Progress): boolean {
   if (batches === null) return false;
   peer.isProbeDue = false;
   peer.sentCommitIndex = commitIndex;
+  peer.isCommitDue = false;
   send(state, {
     kind: MESSAGE.append,
     from: options.nodeId,
@@ -210,6 +211,9 @@ export function maybeCommit(core: Core): void {
   );
   if (index <= state.commitIndex || termAt(log, index) !== state.term) return;
   const isChangeCommitted = currentMembership(log).index > state.commitIndex;
+  // What others act upon is told at once; everything else goes with the next entries, or the next heartbeat.
+  const isAwaited = isChangeCommitted || state.commitIndex < leading.termStartIndex;
+  if (isAwaited) for (const peer of leading.peers.values()) peer.isCommitDue = true;
   const before = isChangeCommitted ? [...leading.peers.values()] : NO_PEERS;
   raiseCommit(state, index);
   tellRemoved(core, before);

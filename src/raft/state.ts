@@ -42,8 +42,10 @@ export interface Progress {
   isProbeDue: boolean;
   /** Entries are being read from the disk for this peer. */
   isLoading: boolean;
-  /** Highest commit index that an append has told this peer. */
+  /** Highest commit index that this peer was told. */
   sentCommitIndex: number;
+  /** Somebody waits for this peer to know what is committed: it is told without waiting for entries (DESIGN.md 22). */
+  isCommitDue: boolean;
   /** Last index and bytes of each append under way, oldest first; inflightBytes is the sum. */
   readonly inflightIndexes: number[];
   readonly inflightSizes: number[];

@@ -35,6 +35,9 @@ test("three members elect, replicate, commit and apply", () => {
   cluster.elect("a");
   cluster.propose("a", "x", "y");
   cluster.settle();
+  assert.deepEqual(cluster.node("a").values, ["x", "y"]);
+  // The next heartbeat tells the others.
+  cluster.run(3);
   for (const id of ["a", "b", "c"]) assert.deepEqual(cluster.node(id).values, ["x", "y"], id);
 });
 

@@ -56,6 +56,23 @@ test("a leader that was replaced grants nothing", () => {
   assert.equal(cluster.node("a").granted.length, 1, "it is answered in the end");
 });
 
+test("a follower that is granted an index hears at once that it is committed", () => {
+  const cluster = led();
+  // It has the entry, but the leader does not know that: heartbeats do not speak of it.
+  cluster.node("c").isDiskHeld = true;
+  cluster.propose("a", "x");
+  cluster.settle();
+  const { commitIndex } = cluster.node("a").core;
+  assert.equal(cluster.node("c").core.commitIndex, commitIndex - 1, "nobody had to tell it yet");
+  cluster.read("c");
+  cluster.settle();
+  assert.deepEqual(
+    cluster.node("c").granted.map(({ index }) => index),
+    [commitIndex],
+  );
+  assert.equal(cluster.node("c").core.commitIndex, commitIndex);
+});
+
 test("nothing is granted before the first commit of the term", () => {
   const cluster = new Cluster();
   for (const id of ["b", "c"]) cluster.node(id).isDiskHeld = false;

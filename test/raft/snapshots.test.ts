@@ -34,7 +34,7 @@ test("a member that needs what was cut gets a snapshot, and goes on behind it", 
   assert.equal(cluster.node("c").disk.installs, 1);
   assert.deepEqual(cluster.node("c").values, cluster.node("a").values);
   cluster.propose("a", "more");
-  cluster.settle();
+  cluster.run(3);
   assert.equal(cluster.node("c").values.at(-1), "more");
   const peer = cluster
     .node("a")

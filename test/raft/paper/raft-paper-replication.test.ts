@@ -78,6 +78,8 @@ test(
     isolate c
     propose a x
     run
+    tick a 2
+    run
     expect b commit 2
     expect c commit 1
     heal
