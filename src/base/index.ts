@@ -1,6 +1,7 @@
 export { assert, assertFailed, AssertionError, unreachable } from "./assert.ts";
 export { chunkLength } from "./chunks.ts";
 export { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+export { crc32cOf } from "./crc32c.ts";
 export {
   ERROR_CODES,
   type ErrorCode,

@@ -24,8 +24,7 @@
  * The head has a checksum of its own so that a length is believed before anything is allocated for it.
  */
 
-import { crc32c } from "@node-rs/crc32";
-import { assert } from "../../base/index.ts";
+import { assert, assertFailed, crc32cOf } from "../../base/index.ts";
 import { PEER_LIMITS } from "../limits.ts";
 
 export const FRAME = {
@@ -80,7 +79,7 @@ export function isFrameKind(kind: number): kind is FrameKind {
 export function readHead(bytes: Uint8Array): FrameHead | FrameFault {
   const view = new DataView(bytes.buffer, bytes.byteOffset, HEAD_BYTES);
   if (view.getUint32(0, true) !== MAGIC) return "not_a_peer";
-  if (view.getUint32(12, true) !== crc32c(bytes.subarray(0, 12))) return "bad_frame";
+  if (view.getUint32(12, true) !== crc32cOf(bytes, 0, 12)) return "bad_frame";
   const kind = view.getUint16(4, true);
   const totalBytes = view.getUint32(8, true);
   if (view.getUint16(6, true) !== 0 || totalBytes % 8 !== 0) return "bad_frame";
@@ -96,15 +95,13 @@ function writeHead(view: DataView, bytes: Uint8Array, kind: number, totalBytes: 
   view.setUint32(0, MAGIC, true);
   view.setUint16(4, kind, true);
   view.setUint32(8, totalBytes, true);
-  view.setUint32(12, crc32c(bytes.subarray(0, 12)), true);
+  view.setUint32(12, crc32cOf(bytes, 0, 12), true);
 }
 
 /** The head of a frame around a Raft message of `messageBytes`, which follows as it is. */
 export function encodeMessageHead(messageBytes: number): Uint8Array {
-  assert(
-    messageBytes % 8 === 0 && messageBytes <= PEER_LIMITS.messageMaxBytes,
-    `A message of ${messageBytes} bytes cannot be framed`,
-  );
+  if (messageBytes % 8 !== 0 || messageBytes > PEER_LIMITS.messageMaxBytes)
+    assertFailed(`A message of ${messageBytes} bytes cannot be framed`);
   const bytes = new Uint8Array(HEAD_BYTES);
   writeHead(new DataView(bytes.buffer), bytes, FRAME.message, HEAD_BYTES + messageBytes);
   return bytes;
@@ -130,8 +127,13 @@ export function encodeControl(
   view.setUint32(20, id, true);
   view.setUint32(24, tag, true);
   view.setUint32(28, body.length, true);
-  view.setUint32(16, crc32c(padding, crc32c(body, crc32c(head.subarray(20)))), true);
+  view.setUint32(16, controlCrc(head, body, padding), true);
   return [head, body, padding];
+}
+
+function controlCrc(head: Uint8Array, body: Uint8Array, padding: Uint8Array): number {
+  const before = crc32cOf(body, 0, body.length, crc32cOf(head, 20, head.length));
+  return crc32cOf(padding, 0, padding.length, before);
 }
 
 export interface ControlFrame {
@@ -146,7 +148,7 @@ export function decodeControl(frame: Uint8Array<ArrayBuffer>): ControlFrame | nu
   const view = new DataView(frame.buffer, frame.byteOffset, CONTROL_BYTES);
   const bodyBytes = view.getUint32(28, true);
   if (CONTROL_BYTES + bodyBytes + (-bodyBytes & 7) !== frame.length) return null;
-  if (view.getUint32(16, true) !== crc32c(frame.subarray(20))) return null;
+  if (view.getUint32(16, true) !== crc32cOf(frame, 20, frame.length)) return null;
   if (frame.subarray(CONTROL_BYTES + bodyBytes).some((byte) => byte !== 0)) return null;
   return {
     id: view.getUint32(20, true),

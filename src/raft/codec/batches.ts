@@ -8,7 +8,7 @@
  * ```
  */
 
-import { assert } from "../../base/index.ts";
+import { assert, assertFailed, type HearthError } from "../../base/index.ts";
 import { COMMAND, ENTRY_HEADER_BYTES, iterateEntries } from "../../protocol/index.ts";
 import { type Append, type Batch, BATCH_KIND } from "../types.ts";
 import { check, codecError, type RecordReader, RecordWriter } from "./bytes.ts";
@@ -24,7 +24,7 @@ export function encodeBatchHeaders(batches: readonly Batch[]): Uint8Array {
   );
   const writer = new RecordWriter(batches.length * BATCH_HEADER_BYTES);
   for (const batch of batches) {
-    assert(batch.bodyBytes % 8 === 0, `A body of ${batch.bodyBytes} bytes is not padded`);
+    if (batch.bodyBytes % 8 !== 0) assertFailed(`A body of ${batch.bodyBytes} bytes is not padded`);
     writer
       .u32(batch.kind)
       .u32(batch.count)
@@ -56,40 +56,44 @@ export function decodeBatches(reader: RecordReader, count: number, head: AppendH
   if (count * BATCH_HEADER_BYTES > reader.remaining) {
     throw codecError("bad_length", `${count} batches in ${reader.remaining} bytes`);
   }
-  const headers = Array.from({ length: count }, () => readHeader(reader));
   let nextIndex = head.previousIndex + 1;
-  let term = head.previousTerm;
-  return headers.map((header) => {
-    check(header.firstIndex === nextIndex, `entries from ${header.firstIndex}, not ${nextIndex}`);
-    check(header.term >= term, `term ${header.term} behind term ${term}`);
-    check(header.term <= head.term, `entries of term ${header.term} in term ${head.term}`);
-    nextIndex += header.count;
+  let { previousTerm } = head;
+  const batches: Batch[] = [];
+  // The bodies stand behind all headers.
+  const bodies = reader.ahead(count * BATCH_HEADER_BYTES);
+  for (let i = 0; i < count; i++) {
+    const batch = readBatch(reader, bodies);
+    const { firstIndex, term } = batch;
+    if (firstIndex !== nextIndex) throw bad(`entries from ${firstIndex}, not ${nextIndex}`);
+    if (term < previousTerm) throw bad(`term ${term} behind term ${previousTerm}`);
+    if (term > head.term) throw bad(`entries of term ${term} in term ${head.term}`);
+    nextIndex += batch.count;
     check(Number.isSafeInteger(nextIndex), "indexes that are too large");
-    term = header.term;
-    const batch = { ...header, body: reader.bytes(header.bodyBytes) };
+    previousTerm = term;
     checkBody(batch);
-    return batch;
-  });
+    batches.push(batch);
+  }
+  reader.skipTo(bodies);
+  return batches;
 }
 
-function readHeader(reader: RecordReader): Omit<Batch, "body"> {
+function readBatch(reader: RecordReader, bodies: RecordReader): Batch {
   const kind = reader.u32();
-  if (kind !== BATCH_KIND.entries && kind !== BATCH_KIND.membership) {
-    throw codecError("bad_content", `batch kind ${kind}`);
-  }
+  if (kind !== BATCH_KIND.entries && kind !== BATCH_KIND.membership) throw bad(`kind ${kind}`);
   const count = reader.u32();
   const bodyBytes = reader.u32();
   check(reader.u32() === 0, "reserved bytes of a batch are not zero");
-  check(bodyBytes % 8 === 0, `a body of ${bodyBytes} bytes`);
-  check(count > 0 && count * ENTRY_HEADER_BYTES <= bodyBytes, `${count} entries in ${bodyBytes} B`);
-  return {
-    kind,
-    firstIndex: reader.integer("first index"),
-    term: reader.integer("term of a batch"),
-    appendedAtMs: reader.integer("appended-at"),
-    count,
-    bodyBytes,
-  };
+  if (bodyBytes % 8 !== 0) throw bad(`a body of ${bodyBytes} bytes`);
+  if (count === 0 || count * ENTRY_HEADER_BYTES > bodyBytes)
+    throw bad(`${count} entries in ${bodyBytes} B`);
+  const firstIndex = reader.integer("first index");
+  const term = reader.integer("term of a batch");
+  const appendedAtMs = reader.integer("appended-at");
+  return { kind, firstIndex, term, appendedAtMs, count, body: bodies.bytes(bodyBytes), bodyBytes };
+}
+
+function bad(what: string): HearthError {
+  return codecError("bad_content", `a batch: ${what}`);
 }
 
 /** Cost: a walk over the entry headers. */
@@ -103,6 +107,6 @@ function checkBody(batch: Batch): void {
   const count = iterateEntries(batch.body, batch.bodyBytes, (command) => {
     hasMembership ||= command === COMMAND.membership;
   });
-  check(count === batch.count, `${count} entries in a batch of ${batch.count}`);
+  if (count !== batch.count) throw bad(`${count} entries instead of ${batch.count}`);
   check(!hasMembership, "a membership entry outside of a membership batch");
 }

@@ -5,7 +5,8 @@
  * Readers throw HearthError invalid_argument with one of REASONS, and nothing else, for any bytes.
  */
 
-import { assert, HearthError } from "../../base/index.ts";
+import { assert, assertFailed, HearthError } from "../../base/index.ts";
+import { isId, knownId, remember } from "./ids.ts";
 import { CODEC_LIMITS } from "./limits.ts";
 
 /** Why bytes were refused: labels of a counter. */
@@ -37,13 +38,6 @@ export function align8(bytes: number): number {
   return Math.ceil(bytes / 8) * 8;
 }
 
-/** Ids name files and keys, too: no separators, no leading dot, ASCII. */
-const ID_PATTERN = /^[0-9A-Za-z][0-9A-Za-z._:-]*$/;
-
-export function isId(text: string): boolean {
-  return text.length <= CODEC_LIMITS.idMaxBytes && ID_PATTERN.test(text);
-}
-
 /** Refuses what is not UTF-8, and keeps a leading byte order mark: a text has one encoding. */
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -68,6 +62,16 @@ export class RecordReader {
 
   get remaining(): number {
     return this.#end - this.#at;
+  }
+
+  /** Another reader of the same bytes, `bytes` ahead of this one. */
+  ahead(bytes: number): RecordReader {
+    return new RecordReader(this.#bytes, this.#at + bytes, this.#end);
+  }
+
+  /** Goes on where the other one stands. */
+  skipTo({ at }: RecordReader): void {
+    this.#at = at;
   }
 
   u8(): number {
@@ -110,18 +114,23 @@ export class RecordReader {
   }
 
   id(length: number, what: string): string {
+    if (length <= this.remaining) {
+      const id = knownId(this.#bytes, this.#at, length);
+      if (id !== null) {
+        this.#at += length;
+        return id;
+      }
+    }
     const text = this.text(length, CODEC_LIMITS.idMaxBytes, what);
     check(isId(text), `${what} ${JSON.stringify(text)} is not an id`);
+    remember(text);
     return text;
   }
 
   /** Skips to a multiple of 8 of the bytes; what lies between must be zero: one value, one encoding. */
   align(): void {
-    const padding = this.bytes(align8(this.#at) - this.#at);
-    check(
-      padding.every((byte) => byte === 0),
-      "padding is not zero",
-    );
+    const start = this.#take(align8(this.#at) - this.#at);
+    for (let i = start; i < this.#at; i++) check(this.#bytes[i] === 0, "padding is not zero");
   }
 
   expectEnd(): void {
@@ -160,21 +169,22 @@ export class RecordWriter {
   }
 
   u16(value: number): this {
-    assert(value <= 0xffff, `${value} does not fit into 16 bits`);
+    if (value > 0xffff) assertFailed(`${value} does not fit into 16 bits`);
     this.#view.setUint16(this.at, value, true);
     this.at += 2;
     return this;
   }
 
   u32(value: number): this {
-    assert(value <= 0xffff_ffff, `${value} does not fit into 32 bits`);
+    if (value > 0xffff_ffff) assertFailed(`${value} does not fit into 32 bits`);
     this.#view.setUint32(this.at, value, true);
     this.at += 4;
     return this;
   }
 
   integer(value: number): this {
-    assert(Number.isSafeInteger(value) && value >= 0, `${value} is not an index, term or size`);
+    if (!Number.isSafeInteger(value) || value < 0)
+      assertFailed(`${value} is not an index, term or size`);
     this.#view.setFloat64(this.at, value, true);
     this.at += 8;
     return this;
@@ -197,9 +207,4 @@ export function encodeText(text: string, maxBytes: number, what: string): Uint8A
   const bytes = encoder.encode(text);
   assert(bytes.length <= maxBytes, `${what} has ${bytes.length} bytes, limit is ${maxBytes}`);
   return bytes;
-}
-
-export function encodeId(id: string, what: string): Uint8Array {
-  assert(isId(id), `${what} ${JSON.stringify(id)} is not an id`);
-  return encodeText(id, CODEC_LIMITS.idMaxBytes, what);
 }

@@ -15,10 +15,10 @@
  * CRC covers the bodies: what a peer appends is what the leader has, also when memory or a middle box is broken.
  */
 
-import { crc32c } from "@node-rs/crc32";
-import { assert } from "../../base/index.ts";
+import { assertFailed, crc32cOf } from "../../base/index.ts";
 import { type Message, MESSAGE, type NodeId } from "../types.ts";
-import { align8, check, codecError, encodeId, RecordReader, RecordWriter } from "./bytes.ts";
+import { align8, check, codecError, RecordReader, RecordWriter } from "./bytes.ts";
+import { encodeId } from "./ids.ts";
 import { CODEC_LIMITS } from "./limits.ts";
 
 export const MESSAGE_MAGIC = 0x534d_5048;
@@ -26,7 +26,6 @@ export const MESSAGE_VERSION = 1;
 export const MESSAGE_HEADER_BYTES = 64;
 const LENGTH_OFFSET = 8;
 const CRC_OFFSET = 12;
-const NUMBERS = 3;
 
 export type MessageKind = Message["kind"];
 
@@ -42,7 +41,10 @@ export interface FrameHead {
   readonly term: number;
   readonly from: NodeId;
   readonly to: NodeId;
-  readonly numbers: readonly number[];
+  /** By kind; 0 where it has none. */
+  readonly first: number;
+  readonly second: number;
+  readonly third: number;
   readonly flag: boolean;
   readonly count: number;
 }
@@ -59,21 +61,22 @@ export function encodeFrame(
   const to = encodeId(head.to, "receiver");
   const headBytes =
     MESSAGE_HEADER_BYTES + align8(from.length + to.length) + (extra === null ? 0 : extra.length);
-  const totalBytes = bodies.reduce((sum, body) => sum + body.length, headBytes);
-  assert(totalBytes % 8 === 0, `A frame of ${totalBytes} bytes is not padded`);
-  assert(
-    totalBytes <= CODEC_LIMITS.messageMaxBytes,
-    `A message of ${totalBytes} bytes, limit is ${CODEC_LIMITS.messageMaxBytes}`,
-  );
+  let totalBytes = headBytes;
+  for (const body of bodies) totalBytes += body.length;
+  const { messageMaxBytes } = CODEC_LIMITS;
+  if (totalBytes % 8 !== 0) assertFailed(`A frame of ${totalBytes} bytes is not padded`);
+  if (totalBytes > messageMaxBytes)
+    assertFailed(`A message of ${totalBytes} bytes, limit is ${messageMaxBytes}`);
   const writer = new RecordWriter(headBytes)
     .u32(MESSAGE_MAGIC)
     .u16(MESSAGE_VERSION)
     .u16(head.kind)
     .u32(totalBytes)
     .u32(0)
-    .integer(head.term);
-  for (let i = 0; i < NUMBERS; i++) writer.integer(head.numbers[i] ?? 0);
-  writer
+    .integer(head.term)
+    .integer(head.first)
+    .integer(head.second)
+    .integer(head.third)
     .u32(head.flag ? 1 : 0)
     .u32(head.count)
     .u16(from.length)
@@ -96,8 +99,11 @@ export function sealFrame(pieces: readonly Uint8Array[]): void {
 
 function frameCrc(pieces: readonly Uint8Array[]): number {
   const head = pieces[0] as Uint8Array;
-  let crc = crc32c(head.subarray(CRC_OFFSET + 4), crc32c(head.subarray(0, CRC_OFFSET)));
-  for (let i = 1; i < pieces.length; i++) crc = crc32c(pieces[i] as Uint8Array, crc);
+  let crc = crc32cOf(head, CRC_OFFSET + 4, head.length, crc32cOf(head, 0, CRC_OFFSET));
+  for (let i = 1; i < pieces.length; i++) {
+    const piece = pieces[i] as Uint8Array;
+    crc = crc32cOf(piece, 0, piece.length, crc);
+  }
   return crc;
 }
 
@@ -116,13 +122,11 @@ export function decodeFrame(bytes: Uint8Array): {
   if (!KINDS.has(kind)) throw codecError("bad_content", `message kind ${kind}`);
   reader.bytes(LENGTH_OFFSET);
   const term = reader.integer("term");
-  const numbers = [
-    reader.integer("first number"),
-    reader.integer("second number"),
-    reader.integer("third number"),
-  ];
+  const first = reader.integer("first number");
+  const second = reader.integer("second number");
+  const third = reader.integer("third number");
   const flag = reader.u32();
-  check(flag <= 1, `flag ${flag}`);
+  if (flag > 1) throw codecError("bad_content", `flag ${flag}`);
   const count = reader.u32();
   const fromBytes = reader.u16();
   const toBytes = reader.u16();
@@ -130,8 +134,21 @@ export function decodeFrame(bytes: Uint8Array): {
   const from = reader.id(fromBytes, "sender");
   const to = reader.id(toBytes, "receiver");
   reader.align();
-  const head = { kind: kind as MessageKind, term, from, to, numbers, flag: flag === 1, count };
-  return { head, reader };
+  const isFlagged = flag === 1;
+  return {
+    head: {
+      kind: kind as MessageKind,
+      term,
+      from,
+      to,
+      first,
+      second,
+      third,
+      flag: isFlagged,
+      count,
+    },
+    reader,
+  };
 }
 
 function checkFrame(bytes: Uint8Array): void {
@@ -141,17 +158,20 @@ function checkFrame(bytes: Uint8Array): void {
       `a message of ${bytes.length} bytes, limit is ${CODEC_LIMITS.messageMaxBytes}`,
     );
   }
-  const reader = new RecordReader(bytes);
-  if (reader.u32() !== MESSAGE_MAGIC) throw codecError("bad_magic", "not a peer message");
-  const version = reader.u16();
+  if (bytes.length < MESSAGE_HEADER_BYTES) {
+    throw codecError("bad_length", `a message of ${bytes.length} bytes`);
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, MESSAGE_HEADER_BYTES);
+  if (view.getUint32(0, true) !== MESSAGE_MAGIC)
+    throw codecError("bad_magic", "not a peer message");
+  const version = view.getUint16(4, true);
   if (version !== MESSAGE_VERSION) {
     throw codecError("unsupported_version", `version ${version}, known is ${MESSAGE_VERSION}`);
   }
-  reader.u16();
-  const totalBytes = reader.u32();
-  if (totalBytes !== bytes.length || totalBytes % 8 !== 0 || totalBytes < MESSAGE_HEADER_BYTES) {
+  const totalBytes = view.getUint32(LENGTH_OFFSET, true);
+  if (totalBytes !== bytes.length || totalBytes % 8 !== 0) {
     throw codecError("bad_length", `${bytes.length} bytes of a message of ${totalBytes}`);
   }
-  const crc = reader.u32();
+  const crc = view.getUint32(CRC_OFFSET, true);
   if (frameCrc([bytes]) !== crc) throw codecError("bad_checksum", "the checksum does not match");
 }

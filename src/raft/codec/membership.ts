@@ -19,16 +19,8 @@ import {
   iterateEntries,
 } from "../../protocol/index.ts";
 import type { Batch, Member, Membership } from "../types.ts";
-import {
-  align8,
-  check,
-  codecError,
-  encodeId,
-  encodeText,
-  isId,
-  RecordReader,
-  RecordWriter,
-} from "./bytes.ts";
+import { align8, check, codecError, encodeText, RecordReader, RecordWriter } from "./bytes.ts";
+import { encodeId, isId } from "./ids.ts";
 import { CODEC_LIMITS } from "./limits.ts";
 
 const HEADER_BYTES = 8;

@@ -25,40 +25,42 @@
  */
 
 import { assert, chunkLength, unreachable } from "../../base/index.ts";
-import { type Message, MESSAGE, type SnapshotChunk, type SnapshotReply } from "../types.ts";
+import {
+  type Append,
+  type AppendReply,
+  type Message,
+  MESSAGE,
+  type SnapshotChunk,
+  type SnapshotReply,
+} from "../types.ts";
 import { bodiesOf, decodeBatches, encodeBatchHeaders } from "./batches.ts";
-import { align8, check, codecError, encodeId, type RecordReader, RecordWriter } from "./bytes.ts";
+import { align8, check, codecError, type RecordReader, RecordWriter } from "./bytes.ts";
 import { decodeFrame, type EncodedMessage, encodeFrame, type FrameHead } from "./frame.ts";
+import { encodeId } from "./ids.ts";
 import { CODEC_LIMITS } from "./limits.ts";
 import { decodeSnapshotMeta, encodeSnapshotMeta } from "./snapshot-meta.ts";
 
 const ZEROS = new Uint8Array(8);
+const NO_BODIES: readonly Uint8Array[] = [];
 
 /**
  * Shape: little-endian, `totalBytes` is a multiple of 8; all pieces but the first are borrowed from the message.
  * Errors: none for what a core makes; values outside of CODEC_LIMITS assert.
  */
 export function encodeMessage(message: Message): EncodedMessage {
-  const { kind, term, from, to } = message;
-  const head = { kind, term, from, to, flag: flagOf(message), count: 0 };
   switch (message.kind) {
     case MESSAGE.append: {
-      const { previousIndex, previousTerm, commitIndex, batches } = message;
-      const numbers = [previousIndex, previousTerm, commitIndex];
-      const bodies = bodiesOf(batches);
-      const headers = encodeBatchHeaders(batches);
-      return encodeFrame({ ...head, numbers, count: batches.length }, headers, bodies);
+      const { batches } = message;
+      return encodeFrame(headOf(message), encodeBatchHeaders(batches), bodiesOf(batches));
     }
     case MESSAGE.snapshotChunk:
-      return encodeChunk(head, message);
+      return encodeChunk(message);
     case MESSAGE.snapshotReply: {
       const id = encodeId(message.snapshotId, "snapshot id");
-      const numbers = [message.nextChunk];
-      const extra = new RecordWriter(align8(id.length)).raw(id).bytes;
-      return encodeFrame({ ...head, numbers, count: id.length }, extra, []);
+      return encodeFrame(headOf(message), new RecordWriter(align8(id.length)).raw(id).bytes, []);
     }
     default:
-      return encodeFrame({ ...head, numbers: numbersOf(message) }, null, []);
+      return encodeFrame(headOf(message), null, NO_BODIES);
   }
 }
 
@@ -73,52 +75,59 @@ export function joinPieces(encoded: EncodedMessage): Uint8Array {
   return bytes;
 }
 
-function flagOf(message: Message): boolean {
-  switch (message.kind) {
-    case MESSAGE.preVoteReply:
-    case MESSAGE.voteReply:
-      return message.isGranted;
-    case MESSAGE.vote:
-      return message.isTransfer;
-    case MESSAGE.appendReply:
-    case MESSAGE.snapshotReply:
-      return message.isRejected;
-    default:
-      return false;
-  }
-}
-
-type Plain = Exclude<
-  Message,
-  { kind: typeof MESSAGE.append | typeof MESSAGE.snapshotChunk | typeof MESSAGE.snapshotReply }
->;
-
-function numbersOf(message: Plain): readonly number[] {
+/** What of a message the head carries, by kind: the table above. */
+function headOf(message: Message): FrameHead {
   switch (message.kind) {
     case MESSAGE.preVote:
-    case MESSAGE.vote:
-      return [message.lastIndex, message.lastTerm];
+      return head(message, message.lastIndex, message.lastTerm);
     case MESSAGE.preVoteReply:
-      return [message.askedTerm];
-    case MESSAGE.appendReply:
-      return [message.index, message.hintIndex, message.hintTerm];
-    case MESSAGE.heartbeat:
-      return [message.commitIndex, message.readRound];
-    case MESSAGE.heartbeatReply:
-      return [message.readRound];
-    case MESSAGE.readIndex:
-      return [message.requestId];
-    case MESSAGE.readIndexReply:
-      return [message.requestId, message.index];
+      return head(message, message.askedTerm, 0, 0, message.isGranted);
+    case MESSAGE.vote:
+      return head(message, message.lastIndex, message.lastTerm, 0, message.isTransfer);
     case MESSAGE.voteReply:
+      return head(message, 0, 0, 0, message.isGranted);
+    case MESSAGE.append: {
+      const { previousIndex, previousTerm, commitIndex, batches } = message;
+      return head(message, previousIndex, previousTerm, commitIndex, false, batches.length);
+    }
+    case MESSAGE.appendReply: {
+      const { index, hintIndex, hintTerm, isRejected } = message;
+      return head(message, index, hintIndex, hintTerm, isRejected);
+    }
+    case MESSAGE.heartbeat:
+      return head(message, message.commitIndex, message.readRound);
+    case MESSAGE.heartbeatReply:
+      return head(message, message.readRound);
+    case MESSAGE.readIndex:
+      return head(message, message.requestId);
+    case MESSAGE.readIndexReply:
+      return head(message, message.requestId, message.index);
+    case MESSAGE.snapshotChunk:
+      return head(message, message.chunk, 0, 0, false, message.bytes.length);
+    case MESSAGE.snapshotReply: {
+      const { nextChunk, isRejected, snapshotId } = message;
+      return head(message, nextChunk, 0, 0, isRejected, snapshotId.length);
+    }
     case MESSAGE.timeoutNow:
-      return [];
+      return head(message);
     default:
       return unreachable(message);
   }
 }
 
-function encodeChunk(head: Omit<FrameHead, "numbers">, message: SnapshotChunk): EncodedMessage {
+/** One place that makes heads, so that all of them are alike to whoever reads their fields. */
+function head(
+  { kind, term, from, to }: Message,
+  first = 0,
+  second = 0,
+  third = 0,
+  flag = false,
+  count = 0,
+): FrameHead {
+  return { kind, term, from, to, first, second, third, flag, count };
+}
+
+function encodeChunk(message: SnapshotChunk): EncodedMessage {
   const { meta, chunk, bytes } = message;
   assert(
     chunk < meta.chunkCount && bytes.length === chunkLength(meta, chunk),
@@ -128,7 +137,7 @@ function encodeChunk(head: Omit<FrameHead, "numbers">, message: SnapshotChunk): 
   const extra = new RecordWriter(8 + record.length).u32(record.length).u32(0).raw(record).bytes;
   const padding = ZEROS.subarray(0, align8(bytes.length) - bytes.length);
   const bodies = padding.length === 0 ? [bytes] : [bytes, padding];
-  return encodeFrame({ ...head, numbers: [chunk], count: bytes.length }, extra, bodies);
+  return encodeFrame(headOf(message), extra, bodies);
 }
 
 /**
@@ -165,77 +174,95 @@ const USES: Readonly<
   [MESSAGE.timeoutNow]: [0, 0, 0],
 };
 
-function checkUnused({ kind, numbers, flag, count }: FrameHead): void {
+function checkUnused({ kind, first, second, third, flag, count }: FrameHead): void {
   const [used, hasFlag, hasCount] = USES[kind];
-  check(
-    numbers.every((number, i) => i < used || number === 0),
-    "a number that its kind does not have",
-  );
+  const isUnusedZero =
+    (used > 0 || first === 0) && (used > 1 || second === 0) && (used > 2 || third === 0);
+  check(isUnusedZero, "a number that its kind does not have");
   check(hasFlag === 1 || !flag, "a flag that its kind does not have");
   check(hasCount === 1 || count === 0, "a count that its kind does not have");
 }
 
+/** Written out field by field: copying an envelope into each costs more than all the rest. */
 function readMessage(head: FrameHead, reader: RecordReader): Message {
-  const { kind, term, from, to, flag, count } = head;
-  const [first, second, third] = head.numbers as readonly [number, number, number];
-  const envelope = { from, to, term };
+  const { kind, term, from, to, first, second, flag } = head;
   switch (kind) {
     case MESSAGE.preVote:
-      checkLast(head, first, second);
-      return { kind, ...envelope, lastIndex: first, lastTerm: second };
+      checkLast(head);
+      return { kind, from, to, term, lastIndex: first, lastTerm: second };
     case MESSAGE.preVoteReply:
-      return { kind, ...envelope, askedTerm: first, isGranted: flag };
+      return { kind, from, to, term, askedTerm: first, isGranted: flag };
     case MESSAGE.vote:
-      checkLast(head, first, second);
-      return { kind, ...envelope, lastIndex: first, lastTerm: second, isTransfer: flag };
+      checkLast(head);
+      return { kind, from, to, term, lastIndex: first, lastTerm: second, isTransfer: flag };
     case MESSAGE.voteReply:
-      return { kind, ...envelope, isGranted: flag };
-    case MESSAGE.append: {
-      check(first > 0 || second === 0, `term ${second} of the entry before the first`);
-      check(second <= term, `previous term ${second} in term ${term}`);
-      const place = { previousIndex: first, previousTerm: second };
-      const batches = decodeBatches(reader, count, { term, ...place });
-      return { kind, ...envelope, ...place, batches, commitIndex: third };
-    }
+      return { kind, from, to, term, isGranted: flag };
+    case MESSAGE.append:
+      return readAppend(head, reader);
     case MESSAGE.appendReply:
-      check(third <= term, `hint of term ${third} in term ${term}`);
-      check(flag || (second === 0 && third === 0), "a hint without a rejection");
-      return {
-        kind,
-        ...envelope,
-        isRejected: flag,
-        index: first,
-        hintIndex: second,
-        hintTerm: third,
-      };
+      return readAppendReply(head);
     case MESSAGE.heartbeat:
-      return { kind, ...envelope, commitIndex: first, readRound: second };
+      return { kind, from, to, term, commitIndex: first, readRound: second };
     case MESSAGE.heartbeatReply:
-      return { kind, ...envelope, readRound: first };
+      return { kind, from, to, term, readRound: first };
     case MESSAGE.readIndex:
-      return { kind, ...envelope, requestId: first };
+      return { kind, from, to, term, requestId: first };
     case MESSAGE.readIndexReply:
-      return { kind, ...envelope, requestId: first, index: second };
+      return { kind, from, to, term, requestId: first, index: second };
     case MESSAGE.snapshotChunk:
       return readChunk(head, reader);
     case MESSAGE.snapshotReply:
       return readSnapshotReply(head, reader);
     case MESSAGE.timeoutNow:
-      return { kind, ...envelope };
+      return { kind, from, to, term };
     default:
       return unreachable(kind);
   }
 }
 
+function readAppend(head: FrameHead, reader: RecordReader): Append {
+  const { term, from, to, count, first: previousIndex, second: previousTerm, third } = head;
+  if (previousIndex === 0 && previousTerm !== 0)
+    throw codecError("bad_content", `term ${previousTerm} of the entry before the first`);
+  if (previousTerm > term)
+    throw codecError("bad_content", `previous term ${previousTerm} in term ${term}`);
+  const batches = decodeBatches(reader, count, { term, previousIndex, previousTerm });
+  return {
+    kind: MESSAGE.append,
+    from,
+    to,
+    term,
+    previousIndex,
+    previousTerm,
+    batches,
+    commitIndex: third,
+  };
+}
+
+function readAppendReply(head: FrameHead): AppendReply {
+  const { term, from, to, first: index, second: hintIndex, third: hintTerm, flag } = head;
+  if (hintTerm > term) throw codecError("bad_content", `hint of term ${hintTerm} in term ${term}`);
+  check(flag || (hintIndex === 0 && hintTerm === 0), "a hint without a rejection");
+  return {
+    kind: MESSAGE.appendReply,
+    from,
+    to,
+    term,
+    isRejected: flag,
+    index,
+    hintIndex,
+    hintTerm,
+  };
+}
+
 /** A candidate campaigns in a term above all that it has entries of. */
-function checkLast(head: FrameHead, lastIndex: number, lastTerm: number): void {
+function checkLast({ term, first: lastIndex, second: lastTerm }: FrameHead): void {
   check(lastIndex > 0 || lastTerm === 0, `term ${lastTerm} of an empty log`);
-  check(lastTerm < head.term, `a candidate of term ${head.term} with entries of ${lastTerm}`);
+  check(lastTerm < term, `a candidate of term ${term} with entries of ${lastTerm}`);
 }
 
 function readChunk(head: FrameHead, reader: RecordReader): SnapshotChunk {
-  const { term, from, to, count } = head;
-  const chunk = head.numbers[0] as number;
+  const { term, from, to, count, first: chunk } = head;
   if (count > CODEC_LIMITS.chunkMaxBytes) {
     throw codecError("too_large", `a chunk of ${count} bytes`);
   }
@@ -251,9 +278,8 @@ function readChunk(head: FrameHead, reader: RecordReader): SnapshotChunk {
 }
 
 function readSnapshotReply(head: FrameHead, reader: RecordReader): SnapshotReply {
-  const { term, from, to, flag, count } = head;
+  const { term, from, to, flag, count, first: nextChunk } = head;
   const snapshotId = reader.id(count, "snapshot id");
   reader.align();
-  const nextChunk = head.numbers[0] as number;
   return { kind: MESSAGE.snapshotReply, from, to, term, snapshotId, nextChunk, isRejected: flag };
 }

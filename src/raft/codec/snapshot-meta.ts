@@ -11,7 +11,8 @@
 
 import { assert } from "../../base/index.ts";
 import type { SnapshotMeta } from "../types.ts";
-import { align8, check, codecError, encodeId, RecordReader, RecordWriter } from "./bytes.ts";
+import { align8, check, codecError, RecordReader, RecordWriter } from "./bytes.ts";
+import { encodeId } from "./ids.ts";
 import { CODEC_LIMITS } from "./limits.ts";
 import { decodeMembership, encodeMembership } from "./membership.ts";
 
