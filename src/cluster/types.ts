@@ -87,6 +87,8 @@ export interface PeerHandler {
   onMessage(message: Message): void;
   /** The connection to a peer was lost, or its queue overflowed and was closed: messages may be missing. */
   onUnreachable(peer: NodeId): void;
+  /** What arrived together from one peer was handed over, message by message. */
+  onArrived?(): void;
   onRequest(request: PeerRequest, answer: AnswerPeer): void;
   /**
    * A node has made its connection to this one, or said something new of itself. It meant this very node: whoever looks
@@ -110,6 +112,8 @@ export interface PeerNetwork {
   setMembers(members: readonly Member[]): void;
   /** Queues a Raft message; in order per peer while the connection lasts. Bodies are borrowed until they are sent. */
   send(message: Message): void;
+  /** Gives the system what was queued; without it that happens at the end of the callback of the event loop. */
+  flush(): void;
   /**
    * Asks a peer. The result is an error with `sent: "no"` (never left), `"maybe"` (left, no answer) or what the peer
    * answered (`sent: "yes"`). Bounded by `timeoutMs`.

@@ -56,7 +56,7 @@ function sendAppend(core: Core, peer: Progress): boolean {
     peer.inflightIndexes.length >= options.inflightMaxMessages ||
     peer.inflightBytes >= options.inflightMaxBytes;
   const hasEntries = peer.nextIndex <= log.lastIndex && !isFull;
-  const hasCommit = peer.isCommitDue && peer.sentCommitIndex < commitIndex && !isFull;
+  const hasCommit = peer.isCommitDue && !isFull;
   if (!hasEntries && !hasCommit && !peer.isProbeDue) return false;
   const previousIndex = peer.nextIndex - 1;
   const previousTerm = termAt(log, previousIndex);

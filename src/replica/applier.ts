@@ -201,6 +201,8 @@ export class Applier {
     stats.appliedEntries += result.outcomes.length;
     core.applied(this.#position.index);
     this.#modules.onApplied(batches, result);
+    // On a follower nobody waits for anything that a turn in between would bring forward.
+    if (!core.isLeader) this.writeStaged();
     if (this.#isPutOff || core.applicableIndex > this.#position.index) this.#modules.onMore();
     return true;
   }

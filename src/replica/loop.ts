@@ -6,14 +6,7 @@
  * the way of a write is a promise, so that the simulator can run this very code event by event.
  */
 
-import {
-  type Clock,
-  type HearthError,
-  type Logger,
-  type Scheduler,
-  toHearthError,
-} from "../base/index.ts";
-import type { DurableLog } from "../log/index.ts";
+import { type HearthError, toHearthError } from "../base/index.ts";
 import {
   type AppendWork,
   type Batch,
@@ -24,63 +17,25 @@ import {
   type ProposeOutcome,
   type Raft,
   RaftCore,
-  type RandomU32,
   type SnapshotMeta,
 } from "../raft/index.ts";
 import { Answers } from "./answers.ts";
 import { Applier } from "./applier.ts";
 import { Campaigns } from "./campaigns.ts";
 import { noSnapshots, outcomeUnknown, refused } from "./errors.ts";
-import type { InstallProgress } from "./install.ts";
-import { Intake, type ProposeRefused } from "./intake.ts";
+import { Intake } from "./intake.ts";
 import { LogCache } from "./log-cache.ts";
 import { LogWriter } from "./log-writer.ts";
 import { MemberView } from "./member-view.ts";
+import type { LoopModules } from "./modules.ts";
 import { raftOptionsOf, type ReplicaOptions } from "./options.ts";
-import type { PeerTransport, SnapshotStore } from "./ports.ts";
 import { ProposalQueue } from "./proposal-queue.ts";
 import { ReadQueue } from "./read-queue.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { Found } from "./start.ts";
+import { Sweeper } from "./sweeper.ts";
 import { Ticker } from "./ticker.ts";
-import type {
-  ApplyOutcome,
-  ProposeDone,
-  PublishedState,
-  ReadIndexDone,
-  ReplicaStats,
-  StateMachine,
-} from "./types.ts";
-
-/** What a member is made of; the simulator swaps the clock, the scheduler, the network and what the others stand on. */
-export interface MemberModules {
-  /** Opened; the replica closes it in `stop`. */
-  readonly log: DurableLog;
-  readonly stateMachine: StateMachine;
-  readonly transport: PeerTransport;
-  /** Null: this member takes and receives no snapshots, and its log is never cut. */
-  readonly snapshots: SnapshotStore | null;
-  readonly clock: Clock;
-  readonly scheduler: Scheduler;
-  /** For the election timeouts. */
-  readonly random: RandomU32;
-  readonly logger: Logger;
-  /** Called after every change of what reader threads may see, on the main thread. */
-  readonly publish: (state: PublishedState) => void;
-  /** Role, term, leader or members changed; before anything of the change leaves this member. */
-  readonly onChanged?: () => void;
-}
-
-export interface LoopModules extends MemberModules {
-  readonly stats: ReplicaStats;
-  readonly progress: InstallProgress;
-  /** Called after every piece that was applied. */
-  readonly onProgress: () => void;
-  /** A proposal that the core has not taken: nothing of it is logged. */
-  readonly onRefused: (outcome: ProposeRefused, done: ProposeDone) => void;
-  /** Final. */
-  readonly onFailed: (error: HearthError) => void;
-}
+import type { ApplyOutcome, ProposeDone, ReadIndexDone } from "./types.ts";
 
 /** Election timeouts after which a write of a former leader, or a campaign, is given up. */
 const GIVE_UP_TIMEOUTS = 2;
@@ -94,6 +49,8 @@ export class MemberLoop {
   readonly #writer: LogWriter;
   readonly #cache: LogCache;
   readonly #snapshots: Snapshots | null;
+  /** Null: this state has nothing to clean up. */
+  readonly #sweeper: Sweeper | null;
   readonly #ticker: Ticker;
   readonly #output: Output = createOutput();
   readonly #intake: Intake;
@@ -104,7 +61,8 @@ export class MemberLoop {
   /** Wall clock of this turn; 0: not read yet. Proposals of one turn share it, and so one frame. */
   #turnAtMs = 0;
   #isTurnScheduled = false;
-  #isSweepScheduled = false;
+  /** Messages came whose turn begins when all that arrived with them are here. */
+  #hasArrivals = false;
   #isRunning = false;
   /** Ticks since this member stopped leading while writes of its own were under way. */
   #ticksWithoutLead = 0;
@@ -143,7 +101,7 @@ export class MemberLoop {
         onApplied: (batches, result) => this.#onApplied(batches, result),
         onCommitted: () => {
           this.announce();
-          this.scheduleSweep();
+          this.#sweeper?.schedule();
         },
         onVisible: (head) => this.#snapshots?.noteVisible(head),
         onMore: () => this.#scheduleTurn(),
@@ -156,6 +114,7 @@ export class MemberLoop {
       onLoaded: (peer, isGone) => this.#input(() => core.logLoaded(peer, isGone)),
     });
     this.#snapshots = this.#createSnapshots();
+    this.#sweeper = stateMachine.sweep === undefined ? null : this.#createSweeper();
     this.#ticker = new Ticker(scheduler, options.tickMs, () => this.#onTick());
   }
 
@@ -167,6 +126,7 @@ export class MemberLoop {
     this.#modules.transport.setReceiver({
       onMessage: (message) => this.#onMessage(message),
       onUnreachable: (peer) => this.#input(() => this.core.unreachable(peer)),
+      onArrived: () => this.#onArrived(),
     });
     this.view.update(this.core);
     this.#modules.onChanged?.();
@@ -212,8 +172,8 @@ export class MemberLoop {
     this.#scheduleTurn();
   }
 
-  readIndex(done: ReadIndexDone): void {
-    this.core.read(this.#reads.push(done));
+  readIndex(done: ReadIndexDone, looksAtState: boolean): void {
+    this.core.read(this.#reads.push({ done, looksAtState }));
     this.#scheduleTurn();
   }
 
@@ -247,7 +207,19 @@ export class MemberLoop {
     if (this.#hasStopped) return;
     this.#modules.stats.receivedMessages += 1;
     this.core.step(message);
-    this.#scheduleTurn();
+    if (this.#modules.transport.saysArrived === true) this.#hasArrivals = true;
+    else this.#scheduleTurn();
+  }
+
+  /**
+   * A follower has one peer that sends: what arrived together is all there is, so its turn is now. A leader waits for the
+   * end of the turn, which others share.
+   */
+  #onArrived(): void {
+    if (!this.#hasArrivals) return;
+    this.#hasArrivals = false;
+    if (this.core.isLeader) this.#scheduleTurn();
+    else this.#turn();
   }
 
   /** Step 4; the log has started the next write (step 3). In this very turn: callers wait for nothing else. */
@@ -299,9 +271,13 @@ export class MemberLoop {
     this.#isTurnScheduled = true;
     this.#modules.scheduler.defer(() => {
       this.#isTurnScheduled = false;
-      this.#turnAtMs = 0;
-      if (!this.#hasStopped) this.#run();
+      this.#turn();
     });
+  }
+
+  #turn(): void {
+    this.#turnAtMs = 0;
+    if (!this.#hasStopped) this.#run();
   }
 
   #run(): void {
@@ -336,11 +312,13 @@ export class MemberLoop {
   #handle(output: Output): void {
     if (output.hasChanged) this.#onChanged();
     for (const message of output.send) this.#send(message);
+    // Peers before the disk: they write while this member does, and theirs is the longer way.
+    if (output.send.length > 0) this.#modules.transport.flush?.();
     for (const work of output.append) this.#write(work);
+    // A reader is about to look: it shall find what it was granted.
+    const beforeLooks = (): void => this.applier.demandCommit();
     for (const grant of output.reads) {
-      // A reader is about to look: it shall find what it was granted.
-      this.applier.demandCommit();
-      const count = this.#reads.grant(grant);
+      const count = this.#reads.grant(grant, beforeLooks);
       if (count > 0) this.#modules.stats.readsPerRound.add(count);
     }
     for (const chunk of output.chunks) this.#snapshots?.send(chunk);
@@ -386,7 +364,7 @@ export class MemberLoop {
     if (this.core.isLeader) this.#campaigns.onApplied(batches, this.core.term);
     const bytes = batches.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
     this.#snapshots?.noteApplied(result.outcomes.length, bytes);
-    this.scheduleSweep();
+    this.#sweeper?.schedule();
     this.#modules.onProgress();
   }
 
@@ -402,15 +380,15 @@ export class MemberLoop {
     });
   }
 
-  scheduleSweep(): void {
-    const { stateMachine, scheduler } = this.#modules;
-    if (stateMachine.sweep === undefined || this.#isSweepScheduled) return;
-    if (this.pendingProposals > 0) return;
-    this.#isSweepScheduled = true;
-    scheduler.defer(() => {
-      this.#isSweepScheduled = false;
-      if (this.#hasStopped || this.pendingProposals > 0) return;
-      if (this.applier.sweep()) this.scheduleSweep();
+  #createSweeper(): Sweeper {
+    const { applier } = this;
+    return new Sweeper({
+      scheduler: this.#modules.scheduler,
+      isBusy: () =>
+        this.#hasStopped ||
+        this.pendingProposals > 0 ||
+        applier.visibleIndex !== applier.appliedIndex,
+      sweep: () => applier.sweep(),
     });
   }
 

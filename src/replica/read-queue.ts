@@ -4,8 +4,14 @@ import { assert, type HearthError } from "../base/index.ts";
 import type { ReadGrant } from "../raft/index.ts";
 import type { ReadIndexDone } from "./types.ts";
 
+interface WaitingRead {
+  readonly done: ReadIndexDone;
+  /** Whoever asked is about to look at the state. */
+  readonly looksAtState: boolean;
+}
+
 export class ReadQueue {
-  #waiting: ReadIndexDone[] = [];
+  #waiting: WaitingRead[] = [];
   /** Id of the first one that waits. */
   #firstId = 1;
 
@@ -14,19 +20,22 @@ export class ReadQueue {
   }
 
   /** Returns the local id under which the core knows the read. */
-  push(done: ReadIndexDone): number {
-    this.#waiting.push(done);
+  push(read: WaitingRead): number {
+    this.#waiting.push(read);
     return this.#firstId + this.#waiting.length - 1;
   }
 
-  /** Returns how many were waiting for it. */
-  grant(grant: ReadGrant): number {
+  /**
+   * Returns how many were waiting for it. `beforeLooks` runs first, if one of them is about to look at the state.
+   */
+  grant(grant: ReadGrant, beforeLooks: () => void): number {
     const count = grant.throughId - this.#firstId + 1;
     assert(count <= this.#waiting.length, `Read ${grant.throughId} was granted, but never asked`);
     if (count <= 0) return 0;
     const granted = this.#waiting.splice(0, count);
     this.#firstId += count;
-    for (const done of granted) done({ ok: true, index: grant.index, term: grant.term });
+    if (granted.some(({ looksAtState }) => looksAtState)) beforeLooks();
+    for (const { done } of granted) done({ ok: true, index: grant.index, term: grant.term });
     return count;
   }
 
@@ -34,6 +43,6 @@ export class ReadQueue {
     const failed = this.#waiting;
     this.#firstId += failed.length;
     this.#waiting = [];
-    for (const done of failed) done({ ok: false, error });
+    for (const { done } of failed) done({ ok: false, error });
   }
 }

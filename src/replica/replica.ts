@@ -19,7 +19,8 @@ import {
 import { NO_REJECTIONS } from "./answers.ts";
 import { refused } from "./errors.ts";
 import { InstallProgress } from "./install.ts";
-import { type MemberModules, MemberLoop } from "./loop.ts";
+import { MemberLoop } from "./loop.ts";
+import type { MemberModules } from "./modules.ts";
 import { assertReplicaOptions, type ReplicaOptions } from "./options.ts";
 import { findStart } from "./start.ts";
 import {
@@ -126,6 +127,15 @@ export class Replica {
 
   /** Answers with the index that a linearizable read has to wait for, in a later turn unless it is refused. */
   readIndex(done: ReadIndexDone): void {
+    this.#readIndex(done, true);
+  }
+
+  /** As `readIndex`, for whoever does not look at the state: nothing is made visible for it. */
+  confirmIndex(done: ReadIndexDone): void {
+    this.#readIndex(done, false);
+  }
+
+  #readIndex(done: ReadIndexDone, looksAtState: boolean): void {
     const error = this.#readRefusal();
     if (error !== null) {
       this.stats.refused[error.reason as RefusalReason] += 1;
@@ -133,7 +143,7 @@ export class Replica {
       return;
     }
     this.stats.reads += 1;
-    this.#running.readIndex(done);
+    this.#running.readIndex(done, looksAtState);
   }
 
   /** A reader waits for what was acknowledged: it becomes visible now, and at once for a while. */

@@ -138,7 +138,7 @@ class FakeReplica {
     return { appliedIndex: this.applied } as never;
   }
 
-  readIndex(done: ReadIndexDone): void {
+  confirmIndex(done: ReadIndexDone): void {
     this.asked.push(done);
   }
 }

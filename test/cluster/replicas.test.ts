@@ -59,9 +59,12 @@ function transportOver(network: TcpPeerNetwork): PeerTransport {
         ...receiver,
         onMessage: (message) => receiver.onMessage(message),
         onUnreachable: (peer) => receiver.onUnreachable(peer),
+        onArrived: () => receiver.onArrived(),
         onRequest: (request, answer) => answer({ ok: true, body: request.body }),
       }),
     send: (message) => network.send(message),
+    flush: () => network.flush(),
+    saysArrived: true,
   };
 }
 

@@ -12,7 +12,13 @@ import { IndexDatabase } from "../../src/db/index.ts";
 import { DurableLog } from "../../src/log/index.ts";
 import type { CommittedBatch } from "../../src/protocol/index.ts";
 import { SharedState } from "../../src/read/index.ts";
-import { type ApplyOutcome, NO_PEERS, REPLICA_DEFAULTS, Replica } from "../../src/replica/index.ts";
+import {
+  type ApplyOutcome,
+  NO_PEERS,
+  type ReadIndexResult,
+  REPLICA_DEFAULTS,
+  Replica,
+} from "../../src/replica/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
 import { addBlocksBody } from "../crash/blocks.ts";
 import { MemoryDisk } from "../log/support/memory-disk.ts";
@@ -140,6 +146,18 @@ test("a read index that was asked for here is granted for what is visible alread
   assert.ok(state.committedIndex < state.appliedIndex);
   const read = await rig.readIndex();
   assert.ok(read.ok && read.index <= state.committedIndex, JSON.stringify(read));
+  await rig.replica.stop();
+});
+
+test("nothing is committed for whoever asks for an index and does not look at the state", async () => {
+  const { rig, state } = await lazyRig({ commitMaxDelayMs: 10_000 });
+  await rig.propose();
+  const { commits } = state;
+  const confirmed = await new Promise<ReadIndexResult>((resolve) =>
+    rig.replica.confirmIndex(resolve),
+  );
+  assert.ok(confirmed.ok && confirmed.index === state.appliedIndex, JSON.stringify(confirmed));
+  assert.equal(state.commits, commits);
   await rig.replica.stop();
 });
 

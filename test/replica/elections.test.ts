@@ -29,9 +29,18 @@ describe("campaigns", () => {
 describe("reads that wait", () => {
   it("say how many one grant answered", () => {
     const queue = new ReadQueue();
-    for (let i = 0; i < 3; i++) queue.push(() => {});
-    assert.equal(queue.grant({ throughId: 2, index: 5, term: 1 }), 2);
-    assert.equal(queue.grant({ throughId: 2, index: 5, term: 1 }), 0);
-    assert.equal(queue.grant({ throughId: 3, index: 6, term: 1 }), 1);
+    const grant = (throughId: number): number =>
+      queue.grant({ throughId, index: 5, term: 1 }, () => assert.fail("nobody looks"));
+    for (let i = 0; i < 3; i++) queue.push({ done: () => {}, looksAtState: false });
+    assert.deepEqual([grant(2), grant(2), grant(3)], [2, 0, 1]);
+  });
+
+  it("are answered when what they are about to look at is there", () => {
+    const queue = new ReadQueue();
+    const events: string[] = [];
+    queue.push({ done: () => events.push("index"), looksAtState: false });
+    queue.push({ done: () => events.push("read"), looksAtState: true });
+    queue.grant({ throughId: 2, index: 5, term: 1 }, () => events.push("visible"));
+    assert.deepEqual(events, ["visible", "index", "read"]);
   });
 });

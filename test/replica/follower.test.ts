@@ -65,6 +65,25 @@ test("the log hears of a commit only after it has all work of the turn: a trunca
   await rig.replica.stop();
 });
 
+test("what arrived together is one turn, which begins when all of it was handed over", async () => {
+  const transport = new HandTransport(true);
+  const options = { bootstrap: BOOTSTRAP, tickMs: 3_600_000 };
+  const rig = await Rig.start({ transport, options });
+  // The start has a turn and a write of its own.
+  await new Promise((resolve) => setImmediate(resolve));
+  await until(() => rig.log.isIdle, 2_000);
+  const { writes } = rig.log.stats;
+  transport.deliver(append({ batches: [entries(2, 2, 1)] }));
+  transport.deliver(append({ previousIndex: 2, previousTerm: 2, batches: [entries(3, 2, 1)] }));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(rig.log.isIdle, "more may come");
+  transport.arrived();
+  assert.ok(!rig.log.isIdle, "the disk has both at once");
+  await until(() => transport.sent.some((m) => m.kind === MESSAGE.appendReply), 2_000);
+  assert.equal(rig.log.stats.writes, writes + 1);
+  await rig.replica.stop();
+});
+
 test("reads that wait for a leader are bounded, and those within are granted in the end", async () => {
   const { rig, transport } = await following({ readsMax: 3 });
   const reads = Array.from({ length: 3 }, () => rig.readIndex());

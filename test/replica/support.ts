@@ -166,7 +166,12 @@ export function reasonOf(result: ProposeResult | ReadIndexResult): string {
 /** The peers of one member, played by a test: what it sends is kept, `deliver` hands it messages. */
 export class HandTransport implements PeerTransport {
   readonly sent: Message[] = [];
+  readonly saysArrived: boolean;
   #receiver: PeerReceiver | null = null;
+
+  constructor(saysArrived = false) {
+    this.saysArrived = saysArrived;
+  }
 
   setReceiver(receiver: PeerReceiver): void {
     this.#receiver = receiver;
@@ -179,5 +184,10 @@ export class HandTransport implements PeerTransport {
   deliver(message: Message): void {
     assert.ok(this.#receiver !== null, "The member has not been started");
     this.#receiver.onMessage(message);
+  }
+
+  /** What was delivered came together. */
+  arrived(): void {
+    this.#receiver?.onArrived();
   }
 }

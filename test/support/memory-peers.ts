@@ -60,6 +60,9 @@ export class MemoryPeerNetwork implements PeerNetwork {
     this.#meetMembers();
   }
 
+  /** Nothing is queued. */
+  flush(): void {}
+
   send(message: Message): void {
     const target = this.#reach(message.to);
     if (target === null || target.own.clusterId !== this.own.clusterId) {

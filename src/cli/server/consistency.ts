@@ -21,7 +21,7 @@ export interface Lag {
 }
 
 export class ConsistencyWatch {
-  readonly #replica: Pick<Replica, "readIndex" | "status" | "isServing" | "membership">;
+  readonly #replica: Pick<Replica, "confirmIndex" | "status" | "isServing" | "membership">;
   readonly #scheduler: Scheduler;
   #cancel: () => void = () => {};
   #isAsking = false;
@@ -31,7 +31,7 @@ export class ConsistencyWatch {
   #entriesPerSec = 0;
 
   constructor(
-    replica: Pick<Replica, "readIndex" | "status" | "isServing" | "membership">,
+    replica: Pick<Replica, "confirmIndex" | "status" | "isServing" | "membership">,
     scheduler: Scheduler,
   ) {
     this.#replica = replica;
@@ -82,7 +82,7 @@ export class ConsistencyWatch {
   #ask(): void {
     if (this.#isAsking) return;
     this.#isAsking = true;
-    this.#replica.readIndex((result) => {
+    this.#replica.confirmIndex((result) => {
       this.#isAsking = false;
       if (!result.ok) return;
       this.#grantedIndex = result.index;

@@ -50,6 +50,8 @@ const PROMOTE_TIMEOUT_MS = 10_000;
 const PROMOTE_AGAIN_MS = 500;
 
 export class Peers implements PeerTransport {
+  /** As the network does. */
+  readonly saysArrived = true;
   readonly network: TcpPeerNetwork;
   readonly control: Control;
   readonly book: AddressBook;
@@ -120,6 +122,7 @@ export class Peers implements PeerTransport {
     network.setHandler({
       onMessage: (message) => this.#receiver?.onMessage(message),
       onUnreachable: (peer) => this.#receiver?.onUnreachable(peer),
+      onArrived: () => this.#receiver?.onArrived(),
       onRequest: (request, answer) => requests.handle(request, answer),
       onIntroduced: () => this.#addresses?.check(),
     });
@@ -281,6 +284,10 @@ export class Peers implements PeerTransport {
 
   send(message: Message): void {
     this.network.send(message);
+  }
+
+  flush(): void {
+    this.network.flush();
   }
 
   /** Ends a search that is under way. */

@@ -133,6 +133,8 @@ class AddressCall implements ConnectionOwner {
     this.#waiters.askAll(connection);
   }
 
+  onArrived(): void {}
+
   onMessage(_message: Message): void {
     // The connection itself refuses Raft messages on a call.
   }

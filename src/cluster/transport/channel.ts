@@ -21,6 +21,8 @@ const STRANGER_FRAME_MAX_BYTES = CONTROL_BYTES + PEER_LIMITS.introductionMaxByte
 export interface ChannelOwner {
   /** A whole frame, which is the owner's. */
   onFrame(kind: number, frame: Uint8Array<ArrayBuffer>): void;
+  /** The frames that arrived together were handed over. */
+  onArrived?(): void;
   /** Once; nothing comes after it. */
   onEnd(problem: Problem): void;
 }
@@ -101,7 +103,13 @@ export class Channel {
     }
     if (this.#isFlushScheduled) return;
     this.#isFlushScheduled = true;
-    queueMicrotask(() => this.#flush());
+    queueMicrotask(() => this.flush());
+  }
+
+  /** Gives the system what was queued, before the end of this callback. */
+  flush(): void {
+    this.#isFlushScheduled = false;
+    if (this.#pieces.length > 0) this.#write();
   }
 
   /** Ends at once; what waits is lost. */
@@ -115,7 +123,7 @@ export class Channel {
   /** Ends after what waits has been handed to the system, or after a short time. */
   endWithLastWords(problem: Problem): void {
     if (this.#hasEnded) return;
-    this.#flush();
+    this.flush();
     this.#stop();
     const socket = this.#socket;
     const cancel = this.#scheduler.after(PEER_LIMITS.lastWordsMs, () => socket.destroy());
@@ -138,11 +146,10 @@ export class Channel {
     this.#stats.receivedBytes += chunk.length;
     const fault = this.#reader.push(chunk);
     if (fault !== null) this.end({ reason: fault, text: FAULT_TEXT[fault] });
+    this.#owner.onArrived?.();
   }
 
-  #flush(): void {
-    this.#isFlushScheduled = false;
-    if (this.#pieces.length === 0) return;
+  #write(): void {
     const pieces = gather(this.#pieces);
     this.#pieces = [];
     this.#piecesBytes = 0;

@@ -35,6 +35,8 @@ import { Requests } from "./requests.ts";
 export interface ConnectionOwner {
   /** From the node of this connection, to this node, of the same cluster. */
   onMessage(message: Message): void;
+  /** What arrived together was handed over. */
+  onArrived(): void;
   onRequest(request: PeerRequest, answer: AnswerPeer): void;
   /** The peer introduced itself anew. */
   onIntroduced(connection: PeerConnection): void;
@@ -139,6 +141,10 @@ export class PeerConnection implements ChannelOwner {
     this.#channel.send([encodeMessageHead(totalBytes), ...pieces]);
   }
 
+  flush(): void {
+    this.#channel.flush();
+  }
+
   ask(exchange: Exchange): void {
     this.lastUsedAtMs = this.#context.scheduler.monotonicMs();
     this.#requests.ask(exchange);
@@ -200,6 +206,10 @@ export class PeerConnection implements ChannelOwner {
       return;
     }
     this.#onControl(kind, control);
+  }
+
+  onArrived(): void {
+    this.#owner.onArrived();
   }
 
   onEnd(problem: Problem): void {

@@ -109,6 +109,10 @@ export class PeerLink implements ConnectionOwner {
     this.#unreachable();
   }
 
+  flush(): void {
+    this.#connection?.flush();
+  }
+
   ask(exchange: Exchange): void {
     if (this.#connection !== null) {
       this.#connection.ask(exchange);
@@ -299,6 +303,10 @@ export class PeerLink implements ConnectionOwner {
 
   onMessage(message: Message): void {
     this.#owner.onMessage(message);
+  }
+
+  onArrived(): void {
+    this.#owner.onArrived();
   }
 
   onRequest(...request: Parameters<ConnectionOwner["onRequest"]>): void {

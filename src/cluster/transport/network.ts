@@ -152,6 +152,10 @@ export class TcpPeerNetwork implements PeerNetwork {
     queueMicrotask(() => this.#handler?.onUnreachable(to));
   }
 
+  flush(): void {
+    for (const link of this.#links.values()) link.flush();
+  }
+
   request(
     target: PeerTarget,
     call: PeerCall,
@@ -214,6 +218,7 @@ export class TcpPeerNetwork implements PeerNetwork {
     if (known !== undefined) return known;
     const link = new PeerLink(nodeId, this.#context, {
       onMessage: (message) => this.#handler?.onMessage(message),
+      onArrived: () => this.#handler?.onArrived?.(),
       onRequest: (request, answer) => this.#answer(request, answer),
       onUnreachable: (id) => {
         if (this.#closing === null) this.#handler?.onUnreachable(id);
@@ -264,6 +269,7 @@ export class TcpPeerNetwork implements PeerNetwork {
     return {
       // The connection itself refuses Raft messages on a call.
       onMessage: () => {},
+      onArrived: () => {},
       onRequest: (request, answer) => this.#answer(request, answer),
       onIntroduced: () => {},
       onRoundTrip: () => {},

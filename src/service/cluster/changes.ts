@@ -36,7 +36,7 @@ export type MemberPort = Pick<
   | "term"
   | "changeMembership"
   | "transfer"
-  | "readIndex"
+  | "confirmIndex"
 >;
 
 export interface ChangeOptions {
@@ -125,7 +125,7 @@ export class MemberChanges {
       const cancel = this.#modules.scheduler.after(applyTimeoutMs, () => {
         reject(this.#notLeader(member));
       });
-      member.readIndex((result) => {
+      member.confirmIndex((result) => {
         cancel();
         if (result.ok) resolve();
         else reject(result.error);
