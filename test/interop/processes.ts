@@ -1,5 +1,6 @@
 /** What the checks ask for: nodes of a cluster that start, stop and stand still at their word. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import type { TestCluster } from "../support/cluster/index.ts";
 import type { TestNode } from "../support/cluster/test-node.ts";
 
@@ -9,6 +10,7 @@ export interface Wish {
 }
 
 const READY_LIMIT_MS = 60_000;
+const POLL_MS = 50;
 
 /** Names of nodes as the checks know them. */
 export class Processes {
@@ -57,6 +59,11 @@ export class Processes {
     node.flags = [...node.flags, `-metastore.raft.server-id=${id}`];
     this.#nodes.set(id, node);
     node.start();
+    // Until it can be asked who it is; it stays not ready before it is added.
+    while ((await node.whyNotReady())?.startsWith("not ready: waiting to be added") !== true) {
+      if (!node.isRunning) throw new Error(`The new node has ended:\n${node.output}`);
+      await sleep(POLL_MS);
+    }
     return { id, address: node.grpcAddress };
   }
 
