@@ -40,7 +40,7 @@ const REQUESTS: readonly MetricSpec[] = [
   {
     kind: "gauge",
     name: "hearth_in_flight_requests",
-    help: "gRPC calls without an answer now.",
+    help: "Calls of gRPC that have no answer now.",
     labels: ["protocol"],
   },
   {

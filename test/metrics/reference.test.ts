@@ -28,6 +28,19 @@ const PRESENT: readonly Row[] = [
   [`${METASTORE}boltdb_persist_snapshot_duration_seconds`, "histogram", []],
   [`${METASTORE}boltdb_persist_snapshot_size_bytes`, "gauge", []],
   [`${METASTORE}boltdb_restore_snapshot_duration_seconds`, "histogram", []],
+  [`${METASTORE}index_tombstones`, "gauge", ["tenant", "type"]],
+  [`${METASTORE}compaction_block_queue_blocks`, "gauge", ["tenant", "shard", "level"]],
+  [`${METASTORE}compaction_block_queue_batches`, "gauge", ["tenant", "shard", "level"]],
+  [
+    `${METASTORE}compaction_block_queue_push_rejected_total`,
+    "counter",
+    ["tenant", "shard", "level"],
+  ],
+  [
+    `${METASTORE}compaction_block_queue_delete_missed_total`,
+    "counter",
+    ["tenant", "shard", "level"],
+  ],
   [`${METASTORE}compaction_global_queue_blocks_current`, "gauge", ["level"]],
   [`${METASTORE}compaction_global_queue_queues_current`, "gauge", ["level"]],
   [`${METASTORE}compaction_global_queue_batches_current`, "gauge", ["level"]],
@@ -61,8 +74,6 @@ const PRESENT: readonly Row[] = [
 const ABSENT = [
   "raft_log_store_write_timeouts_total",
   "index_cache_requests_total",
-  "index_tombstones",
-  "compaction_block_queue_",
   "context_registry_size",
   "pyroscope_grpc_client_request_duration_seconds",
   "pyroscope_metastore_client_dns_",

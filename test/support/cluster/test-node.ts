@@ -154,6 +154,8 @@ export class TestNode {
         `-metastore.data-dir=${this.dataDirectory}`,
         `-metastore.raft.dir=${this.logDirectory}`,
         `-metastore.raft.server-id=${this.serverId}`,
+        // One for the cluster, beside its nodes.
+        `-storage.filesystem.dir=${join(this.directory, "..", "bucket")}`,
         "-metastore.min-ready-duration=0s",
         ...this.flags,
       ],
