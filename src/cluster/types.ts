@@ -72,6 +72,8 @@ export const PEER_CALL = {
   control: 5,
   /** Status of the asked node, for overviews. JSON. */
   status: 6,
+  /** A poll of a compaction worker at a follower, for the leader to plan. Binary. */
+  poll: 7,
 } as const;
 export type PeerCall = (typeof PEER_CALL)[keyof typeof PEER_CALL];
 

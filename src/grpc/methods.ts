@@ -3,7 +3,7 @@
  * protocol uses. A method throws what refuses a call at once; everything else comes through the call.
  */
 
-import { invalidArgument } from "../base/index.ts";
+import { HearthError, invalidArgument } from "../base/index.ts";
 import {
   type ByteSink,
   decodeAddBlockProto,
@@ -205,11 +205,9 @@ function raftNodeMethods({ services }: MethodModules): Method[] {
       handle: (message, call) => {
         decodeEmptyProto(message);
         main.memberCall({ kind: "info" }, (result) => {
-          if (!result.ok) call.fail(result.error);
-          else if (result.node !== null) {
-            const { node } = result;
-            call.reply((sink) => putNodeInfo(sink, node));
-          }
+          const node = result.ok ? result.node : null;
+          if (node !== null) call.reply((sink) => putNodeInfo(sink, node));
+          else call.fail(result.ok ? noNodeInfo() : result.error);
         });
       },
     },
@@ -222,6 +220,10 @@ function raftNodeMethods({ services }: MethodModules): Method[] {
 
 /** Of an answer without fields. */
 function nothing(): void {}
+
+function noNodeInfo(): HearthError {
+  return new HearthError("internal", "The node has nothing to say about itself");
+}
 
 function missing(what: string): Error {
   return invalidArgument("missing_field", `The request has no ${what}`);

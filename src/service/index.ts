@@ -5,6 +5,7 @@ export type { MemberPort } from "./cluster/changes.ts";
 export { Control } from "./cluster/control.ts";
 export { FORWARD_DEFAULTS, WriteForwarder } from "./cluster/forward.ts";
 export { MEMBER_CALL_DEFAULTS, MemberCalls } from "./cluster/member-calls.ts";
+export { POLL_FORWARD_DEFAULTS, PollForwarder } from "./cluster/poll-forward.ts";
 export { PeerRequests } from "./cluster/peer-requests.ts";
 export type {
   ChangeGuard,

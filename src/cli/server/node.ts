@@ -419,7 +419,7 @@ export class HearthNode {
       replica,
       stateMachine,
       db,
-      book: peers.book,
+      peers,
       metrics: this.#modules.metrics,
       logger: this.#logger.child("compaction"),
     });

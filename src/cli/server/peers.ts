@@ -26,6 +26,9 @@ import {
   Control,
   FORWARD_DEFAULTS,
   PeerRequests,
+  POLL_FORWARD_DEFAULTS,
+  PollForwarder,
+  type PollResult,
   WriteForwarder,
 } from "../../service/index.ts";
 import { countedResolver } from "./counted-resolver.ts";
@@ -45,6 +48,9 @@ export interface PeersModules {
   readonly onProgress: (text: string) => void;
 }
 
+/** Plans a poll of a compaction worker on this member. */
+type PlanPoll = (payload: Uint8Array<ArrayBuffer>, done: (result: PollResult) => void) => void;
+
 /** Of one try to become a voter; a member that needs a long time to catch up tries again. */
 const PROMOTE_TIMEOUT_MS = 10_000;
 const PROMOTE_AGAIN_MS = 500;
@@ -55,6 +61,8 @@ export class Peers implements PeerTransport {
   readonly network: TcpPeerNetwork;
   readonly control: Control;
   readonly book: AddressBook;
+  /** For polls that another member has to plan. */
+  readonly polls: PollForwarder;
   readonly #config: Config;
   readonly #modules: PeersModules;
   readonly #forwarder: WriteForwarder;
@@ -62,6 +70,7 @@ export class Peers implements PeerTransport {
   #receiver: PeerReceiver | null = null;
   #replica: Replica | null = null;
   #proposer: ReplicaProposer | null = null;
+  #planPoll: PlanPoll | null = null;
   #formation: Formation | null = null;
   #adoption: Adoption | null = null;
   #addresses: AddressKeeper | null = null;
@@ -107,6 +116,10 @@ export class Peers implements PeerTransport {
       { ...FORWARD_DEFAULTS, timeoutMs: applyTimeoutMs },
       { network, scheduler: SYSTEM_SCHEDULER },
     );
+    this.polls = new PollForwarder(
+      { ...POLL_FORWARD_DEFAULTS, timeoutMs: applyTimeoutMs },
+      network,
+    );
     const requests = new PeerRequests({
       self,
       replica,
@@ -115,6 +128,10 @@ export class Peers implements PeerTransport {
       propose: (proposal, done) => {
         if (this.#proposer === null) done({ ok: false, error: notOpen() });
         else this.#proposer.proposeHere(proposal, done);
+      },
+      poll: (payload, done) => {
+        if (this.#planPoll === null) done({ ok: false, error: notOpen() });
+        else this.#planPoll(payload, done);
       },
       status: modules.status,
       logger: modules.logger,
@@ -234,6 +251,11 @@ export class Peers implements PeerTransport {
       scheduler: SYSTEM_SCHEDULER,
       logger: this.#modules.logger,
     });
+  }
+
+  /** What plans the polls that other members pass on. */
+  attachPlanner(plan: PlanPoll): void {
+    this.#planPoll = plan;
   }
 
   /** Role, leader or members changed. */

@@ -13,7 +13,8 @@ import {
   type PeerRequest,
   type ProbeAnswer,
 } from "../../cluster/index.ts";
-import type { Proposal, ProposalResult } from "../main-link.ts";
+import { checkPoll, decodePollRequest } from "../../protocol/index.ts";
+import type { PollResult, Proposal, ProposalResult } from "../main-link.ts";
 import type { ControlCall, MemberPort } from "./changes.ts";
 import type { Control } from "./control.ts";
 import { decodeForwarded, encodeOutcome } from "./forward.ts";
@@ -26,6 +27,8 @@ export interface PeerRequestModules {
   readonly join: (notice: FoundNotice) => void;
   /** Proposes here and nowhere else. */
   readonly propose: (proposal: Proposal, done: (result: ProposalResult) => void) => void;
+  /** Plans a poll that has passed the door, here and nowhere else. */
+  readonly poll: (payload: Uint8Array<ArrayBuffer>, done: (result: PollResult) => void) => void;
   readonly status: () => object;
   readonly logger: Logger;
 }
@@ -35,6 +38,7 @@ const MEMBERS_ONLY: ReadonlySet<number> = new Set([
   PEER_CALL.propose,
   PEER_CALL.control,
   PEER_CALL.status,
+  PEER_CALL.poll,
 ]);
 
 export class PeerRequests {
@@ -74,6 +78,8 @@ export class PeerRequests {
         return reply(await this.#modules.control.perform(decodeControl(body)));
       case PEER_CALL.propose:
         return this.#propose(body, answer);
+      case PEER_CALL.poll:
+        return this.#poll(body, answer);
       default:
         unreachable(call);
     }
@@ -112,6 +118,14 @@ export class PeerRequests {
       return done({ ok: false, error: toHearthError(error) });
     }
     this.#modules.propose({ ...entries, termAtLeast: 0, appendedAtMs: 0 }, done);
+  }
+
+  /** Looked at once more: what is planned here must not depend on who passed it on. */
+  #poll(body: Uint8Array<ArrayBuffer>, answer: AnswerPeer): void {
+    checkPoll(decodePollRequest(body));
+    this.#modules.poll(body, (result) =>
+      answer(result.ok ? { ok: true, body: new Uint8Array(result.reply) } : result),
+    );
   }
 
   /** Strangers may ask who this is, and to be taken in. */

@@ -1,0 +1,117 @@
+/** Three real nodes: what only the leader can do is done through any of them, and the hint leads to it when it is not. */
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { encodeBlockMetaProto } from "../../src/protocol/index.ts";
+import { blockOf } from "../protocol/support.ts";
+import { TestCluster } from "../support/cluster/test-cluster.ts";
+import type { TestNode } from "../support/cluster/test-node.ts";
+import { CallError, GrpcClient } from "../support/grpc/client.ts";
+import { decodeMessage, type Message } from "../support/grpc/schema.ts";
+
+const ADD = "/metastore.v1.IndexService/AddBlock";
+const GET = "/metastore.v1.IndexService/GetBlockMetadata";
+const POLL = "/metastore.v1.CompactionService/PollCompactionJobs";
+const RAFT = "/raft_node.RaftNodeService/";
+
+describe("three nodes over gRPC", { timeout: 120_000 }, () => {
+  const directory = mkdtempSync(join(tmpdir(), "hearth-grpc-cluster-"));
+  let cluster: TestCluster;
+  const clients = new Map<string, GrpcClient>();
+
+  before(async () => {
+    const flags = ["-hearth.reader-threads=1", "-log.level=warn"];
+    cluster = await TestCluster.create({ directory, nodeCount: 3, flags });
+    await cluster.start();
+    for (const node of cluster.nodes) clients.set(node.serverId, new GrpcClient(node.grpcAddress));
+  });
+
+  after(async () => {
+    for (const client of clients.values()) client.close();
+    await cluster.killAll();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  function clientOf(node: TestNode): GrpcClient {
+    return clients.get(node.serverId) as GrpcClient;
+  }
+
+  async function leaderAndFollower(): Promise<[TestNode, TestNode]> {
+    const leader = await cluster.waitForLeader();
+    const follower = cluster.nodes.find((node) => node !== leader && node.isRunning);
+    assert.ok(follower !== undefined);
+    return [leader, follower];
+  }
+
+  it("a follower passes on what only the leader does", async () => {
+    const [leader, follower] = await leaderAndFollower();
+    const client = clientOf(follower);
+    const block = decodeMessage("metastore.v1.BlockMeta", encodeBlockMetaProto(blockOf()));
+    assert.deepEqual(await client.call(ADD, { block }), {});
+    const list = { tenant: "", shard: blockOf().shard, blocks: [blockOf().id] };
+    for (const node of cluster.nodes) {
+      const { blocks } = await clientOf(node).call(GET, { blocks: list });
+      assert.equal((blocks as unknown[]).length, 1, node.serverId);
+    }
+    const poll = await client.call(POLL, { job_capacity: 1 });
+    assert.deepEqual(Object.keys(poll).sort(), ["assignments", "compaction_jobs"]);
+    const { node } = (await client.call(`${RAFT}NodeInfo`)) as { node: Message };
+    assert.equal(node.state, "Follower");
+    assert.equal(node.leader_id, leader.serverId);
+    assert.equal((node.peers as unknown[]).length, 3);
+    const read = await client.call(`${RAFT}ReadIndex`);
+    assert.ok(Number(read.commit_index) > 0);
+  });
+
+  it("leadership and members change through any node", async () => {
+    const [leader, follower] = await leaderAndFollower();
+    const other = cluster.nodes.find((node) => node !== leader && node !== follower) as TestNode;
+    const term = "18446744073709551615";
+    await clientOf(follower).call(`${RAFT}PromoteToLeader`, {
+      server_id: follower.serverId,
+      current_term: term,
+    });
+    const next = await cluster.waitForLeader();
+    assert.equal(next.serverId, follower.serverId);
+    await clientOf(other).call(`${RAFT}DemoteLeader`, {
+      server_id: follower.serverId,
+      current_term: term,
+    });
+    const third = await cluster.waitForLeader(10_000, (node) => node !== follower);
+    assert.notEqual(third.serverId, follower.serverId);
+    const unknown = await clientOf(other)
+      .call(`${RAFT}PromoteToLeader`, { server_id: "nobody", current_term: term })
+      .catch((error: unknown) => error);
+    assert.ok(unknown instanceof CallError);
+    assert.equal(unknown.code, 2);
+  });
+
+  it("a member that cannot reach the leader names it, and without any leader nobody is named", async () => {
+    const [leader, follower] = await leaderAndFollower();
+    // Stopped, not gone: connections stay, answers do not come.
+    leader.pause();
+    const refused = await clientOf(follower)
+      .call(POLL, { job_capacity: 1 }, { timeoutMs: 15_000 })
+      .catch((error: unknown) => error);
+    // Either the old leader is named, or another one was elected and has answered.
+    if (refused instanceof CallError) {
+      assert.equal(refused.code, 14);
+      const names = cluster.nodes.map(({ serverId }) => serverId);
+      if (refused.hint !== null) assert.ok(names.includes(String(refused.hint.id)));
+    }
+    for (const node of cluster.nodes) if (node !== follower) await node.kill();
+    const endAtMs = performance.now() + 20_000;
+    for (;;) {
+      const block = decodeMessage("metastore.v1.BlockMeta", encodeBlockMetaProto(blockOf()));
+      const lost = await clientOf(follower)
+        .call(ADD, { block }, { timeoutMs: 10_000 })
+        .catch((error: unknown) => error);
+      assert.ok(lost instanceof CallError, "a write without a quorum was answered");
+      if (lost.code === 14 && lost.hint === null) break;
+      assert.ok(performance.now() < endAtMs, `still ${lost.message}`);
+    }
+  });
+});
