@@ -132,6 +132,16 @@ export const COMPACTION: readonly MetricSpec[] = [
     help: "Polls of compaction workers that wait on this member, for a plan or for a job.",
   },
   {
+    kind: "gauge",
+    name: "hearth_compaction_workers",
+    help: "Compaction workers that asked this member within the last minute; workers ask the leader.",
+  },
+  {
+    kind: "counter",
+    name: "hearth_compaction_stale_reports_total",
+    help: "Reports of workers on jobs that were gone or somebody else's; moves when workers are slower than their leases.",
+  },
+  {
     kind: "counter",
     name: "hearth_compaction_polls_total",
     help: "Polls of compaction workers that this member took, by result: taken, refused, failed, gone.",

@@ -109,7 +109,7 @@ export class CompactionControl {
       const found = names.map((name) => ({ name, job: readJobDetails(db, name, nowMs) }));
       const jobs = found.flatMap(({ job }) => {
         if (job === null) return [];
-        const { sourceBlocks, tombstoneNames, ...view } = job;
+        const { sourceBlocks, tombstoneNames, reasons, ...view } = job;
         return [view];
       });
       const missing = found.filter(({ job }) => job === null).map(({ name }) => name);

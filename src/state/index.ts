@@ -13,6 +13,7 @@ export { jobName } from "./compaction/job-name.ts";
 export { readJobPlan, readJobState } from "./compaction/job-rows.ts";
 export type { JobTotals } from "./compaction/job-store.ts";
 export { readPolicy, readPolicyText } from "./compaction/meta.ts";
+export { workerOf } from "./compaction/owners.ts";
 export { listOrphans, listParked } from "./compaction/parked.ts";
 export {
   COMPACTION_DEFAULTS,

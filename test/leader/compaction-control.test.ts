@@ -164,7 +164,7 @@ describe("job control", () => {
     for (const worker of ["first", "second"]) {
       assert.ok((await poll(100, worker)).includes(name), worker);
       const { token } = await client.compaction.job(name);
-      const report = { name, token, status: 3, reason: `${worker}: disk full`, compacted: null };
+      const report = { name, token, status: 3, reason: "disk full", compacted: null };
       await client.pollCompactionJobs({
         worker,
         requestId: 2,
@@ -174,7 +174,8 @@ describe("job control", () => {
       });
     }
     const job = await client.compaction.job(name);
-    assert.deepEqual([job.status, job.failures, job.reason], ["exhausted", 1, "second: disk full"]);
+    assert.deepEqual([job.status, job.failures], ["exhausted", 1]);
+    assert.deepEqual(job.reasons, ["1. first: disk full", "2. second: disk full"]);
     const retried = await cliJson("job", "retry", "--status", "exhausted");
     assert.ok((retried.jobs as unknown as { name: string }[]).some((one) => one.name === name));
     assert.equal((await client.compaction.job(name)).status, "unassigned");
@@ -263,6 +264,9 @@ describe("job control", () => {
       /^pyroscope_metastore_compaction_block_queue_push_rejected_total\{tenant="other",shard="other",level="0"\} 0$/m,
       /^hearth_compaction_tenant_oldest_block_age_seconds\{tenant="",level="0"\} [\d.]+$/m,
       /^hearth_compaction_paused 0$/m,
+      /^hearth_compaction_workers [1-9]\d*$/m,
+      // Of the worker whose job was retried under it.
+      /^hearth_compaction_stale_reports_total 1$/m,
     ]) {
       assert.match(text, line);
     }

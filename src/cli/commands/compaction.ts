@@ -223,7 +223,7 @@ export const COMPACTION_COMMANDS: readonly CommandSpec[] = [
     operandCount: [0, 100],
     details:
       "Settings are those that show prints: level.0.max-blocks, level.0.max-age, lease, failures-max, jobs-max and so on. With " +
-      "--tenant the levels of that tenant alone; unset goes back to the general value, or for a general one to the flags of " +
+      "--tenant the levels and jobs-max of that tenant alone; unset goes back to the general value, or for a general one to the flags of " +
       "the node that is asked. A change is one log entry: members agree from that log index on.",
     flags: [{ ...TENANT, help: "Settings of this tenant" }],
     usesNode: true,

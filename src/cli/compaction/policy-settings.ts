@@ -82,9 +82,14 @@ export function tenantLines(
   tenant: string,
 ): { name: string; value: string; help: string }[] {
   const own = Object.hasOwn(policy.tenants, tenant) ? policy.tenants[tenant] : undefined;
-  return (own?.levels ?? []).flatMap((limits, level) =>
+  const levels = (own?.levels ?? []).flatMap((limits, level) =>
     limits === null ? [] : levelLines(`level.${level}`, limits.maxBlocks, limits.maxAgeMs),
   );
+  if (own?.jobsMax === undefined) return levels;
+  return [
+    ...levels,
+    { name: "jobs-max", value: formatCount(own.jobsMax), help: "jobs of this tenant; 0: no limit" },
+  ];
 }
 
 function levelLines(
@@ -154,10 +159,13 @@ function levelsOf(patch: Patch): Patch {
 
 function forTenant(patch: Patch, tenant: string | null): Patch {
   if (tenant === null) return patch;
-  const other = Object.keys(patch).find((field) => field !== "levels");
+  const other = Object.keys(patch).find((field) => field !== "levels" && field !== "jobsMax");
   if (other !== undefined) {
     const { name } = SETTINGS.find(({ field }) => field === other) as PolicySetting;
-    throw new UsageError(`${name} is one for all tenants`, "A tenant has levels of its own only");
+    throw new UsageError(
+      `${name} is one for all tenants`,
+      "A tenant has levels and jobs-max of its own",
+    );
   }
   return { tenants: { [tenant]: patch } };
 }

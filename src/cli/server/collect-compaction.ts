@@ -9,7 +9,7 @@ const SCHEDULER = "pyroscope_metastore_compaction_scheduler_queue";
 
 export interface CompactionSources {
   readonly compaction: CompactionState;
-  readonly coordinator: Pick<CompactionCoordinator, "stats" | "waitingCount">;
+  readonly coordinator: Pick<CompactionCoordinator, "stats" | "waitingCount" | "workerCount">;
   readonly nowMs: () => number;
 }
 
@@ -20,6 +20,8 @@ export function collectCompaction(metrics: MetricRegistry, sources: CompactionSo
     collectJobs(metrics, increases, sources.compaction);
     const { stats, waitingCount } = sources.coordinator;
     metrics.set("hearth_compaction_waiting_polls", waitingCount);
+    metrics.set("hearth_compaction_workers", sources.coordinator.workerCount);
+    increases.take("hearth_compaction_stale_reports_total", stats.staleReports);
     const polls = { refused: stats.refusedPolls, failed: stats.failedPolls, gone: stats.gonePolls };
     for (const [result, total] of Object.entries({ taken: stats.polls, ...polls })) {
       increases.take("hearth_compaction_polls_total", total, { result });

@@ -30,6 +30,7 @@ import {
 } from "../../protocol/index.ts";
 import type { ProposeResult, ReadIndexResult, Replica } from "../../replica/index.ts";
 import { type CompactionState, OUTCOME, type StrayCursor } from "../../state/index.ts";
+import { KnownWorkers } from "./known-workers.ts";
 import type { DatabasePlace, PlannedAnswers, PlannerResult } from "./messages.ts";
 import type { CoordinatorOptions } from "./options.ts";
 import type { Planner } from "./planner.ts";
@@ -65,6 +66,8 @@ export interface CoordinatorStats {
   failedPolls: number;
   gonePolls: number;
   lastPlanMs: number;
+  /** Reports on jobs that were gone, or somebody else's. */
+  staleReports: number;
 }
 
 interface WaitingPoll {
@@ -91,6 +94,7 @@ export class CompactionCoordinator {
     failedPolls: 0,
     gonePolls: 0,
     lastPlanMs: 0,
+    staleReports: 0,
   };
   readonly #options: CoordinatorOptions;
   readonly #modules: CoordinatorModules;
@@ -103,6 +107,7 @@ export class CompactionCoordinator {
   #cancelLook: (() => void) | null = null;
   #lookedAtMs = 0;
   #seenWork = 0;
+  readonly #workers = new KnownWorkers();
   #strays: StrayCursor | null | undefined = null;
   #strayTerm = 0;
   #straysAtMs = 0;
@@ -133,6 +138,11 @@ export class CompactionCoordinator {
     return () => {
       poll.isGone = true;
     };
+  }
+
+  /** Workers that asked within the last minute. */
+  get workerCount(): number {
+    return this.#workers.count(this.#modules.scheduler.monotonicMs());
   }
 
   /** Polls that wait, for a plan or for a job. */
@@ -186,16 +196,17 @@ export class CompactionCoordinator {
       this.#waiting.unshift(...polls.slice(planned.answers.areEmpty.length));
       polls = polls.slice(0, planned.answers.areEmpty.length);
       this.stats.lastPlanMs = this.#modules.scheduler.monotonicMs() - startedAtMs;
+      this.#workers.heard(planned.workers, this.#modules.scheduler.monotonicMs());
       if (planned.entry === null) {
         this.stats.emptyPlans++;
-        this.#answer(polls, planned.answers);
+        this.#settle(polls, planned);
         return;
       }
       this.stats.plans++;
       const result = await this.#propose(planned.entry);
       if (!result.ok) throw result.error;
       if (result.outcomes[0] === OUTCOME.rejected) this.#planAgain(polls);
-      else this.#answer(polls, planned.answers);
+      else this.#settle(polls, planned);
     } catch (error) {
       this.#fail(polls, toHearthError(error));
     }
@@ -264,6 +275,12 @@ export class CompactionCoordinator {
     );
     if (!result.ok) throw result.error;
     this.#modules.logger.info("compaction is on", { logIndex: result.firstIndex });
+  }
+
+  /** The plan holds. */
+  #settle(polls: readonly WaitingPoll[], { answers, staleReports }: PlannedResult): void {
+    this.stats.staleReports += staleReports;
+    this.#answer(polls, answers);
   }
 
   #answer(polls: readonly WaitingPoll[], answers: PlannedAnswers): void {

@@ -39,6 +39,10 @@ export type PlannerResult =
       /** Of the first so many polls: the others did not fit into the plan. At least one. */
       readonly answers: PlannedAnswers;
       readonly strays: StrayCursor | null | undefined;
+      /** Names of the workers that asked, without those that have none. */
+      readonly workers: readonly string[];
+      /** Reports on jobs that are gone, or somebody else's. */
+      readonly staleReports: number;
       /** Jobs that the plan creates: another plan can hand them out. */
       readonly newJobs: number;
     }

@@ -15,7 +15,7 @@ import {
   LIMITS,
   type PollRequest,
 } from "../../protocol/index.ts";
-import { findStrays, prepare, readPolicy, type StrayCursor } from "../../state/index.ts";
+import { findStrays, prepare, readPolicy, type StrayCursor, workerOf } from "../../state/index.ts";
 import type { DatabasePlace, PlannerRequest, PlannerResult } from "./messages.ts";
 
 let open: { readonly place: DatabasePlace; readonly db: IndexDatabase } | null = null;
@@ -78,7 +78,15 @@ function plan(db: IndexDatabase, request: PlanRequest): PlannerResult {
     refusals: prepared.refusals,
   };
   const entry = prepared.isEmpty ? null : encodeEntry(encodePlanUpdate(prepared.plan));
-  return { kind: "planned", entry, answers, strays, newJobs: prepared.plan.newJobs.length };
+  return {
+    kind: "planned",
+    entry,
+    answers,
+    strays,
+    workers: [...new Set(polls.flatMap(({ worker }) => workerOf(worker) ?? []))],
+    staleReports: prepared.staleReports,
+    newJobs: prepared.plan.newJobs.length,
+  };
 }
 
 /** As many of the polls as one plan can hold the reports of; at least one. */

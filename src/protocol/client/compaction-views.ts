@@ -34,12 +34,14 @@ export interface JobView {
   readonly failures: number;
   /** Who has it, or had it last; null: nobody yet. */
   readonly worker: string | null;
-  /** Why it failed last, or was set aside; null: nothing was said. */
+  /** The last line of why it failed, or was set aside; null: nothing was said. */
   readonly reason: string | null;
   readonly addedAtMs: number;
 }
 
 export interface JobDetails extends JobView {
+  /** Why it failed each time, numbered, and what operators said: the last four lines, oldest first. */
+  readonly reasons: readonly string[];
   readonly sourceBlocks: readonly string[];
   /** Tombstones that it carries out, by name. */
   readonly tombstoneNames: readonly string[];

@@ -37,4 +37,6 @@ export interface CompactionPolicy {
 export interface TenantPolicy {
   /** Levels that are null, or not there, are the general ones. */
   readonly levels?: readonly (LevelPolicy | null)[];
+  /** Jobs of the tenant in any state; 0, or not there: no limit of its own. */
+  readonly jobsMax?: number;
 }

@@ -34,6 +34,7 @@ import { addOrphan, park, unpark, unparkWhere } from "./parked.ts";
 import { type CompactionPolicy, parsePolicy } from "./policy.ts";
 import { changePolicy } from "./policy-change.ts";
 import { placedIds } from "./placed.ts";
+import { withNote } from "./reasons.ts";
 import { putWorker } from "./workers.ts";
 
 export interface CompactionModules {
@@ -204,7 +205,8 @@ export class CompactionState {
         failures: isRetry ? 0 : state.failures,
         leaseExpiresAtMs: 0,
         owner: "",
-        reason: reason === "" ? state.reason : reason,
+        // A job that begins anew has not failed.
+        reason: withNote(isRetry ? "" : state.reason, reason),
       });
     }
     if (changes > 0) this.#noteChange();

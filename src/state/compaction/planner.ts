@@ -53,6 +53,7 @@ export class Planner {
   readonly #db: IndexDatabase;
   readonly #policy: CompactionPolicy;
   readonly #nowMs: number;
+  readonly #hasRoom: (tenant: string) => boolean;
   readonly #used = new Set<string>();
   readonly #names = new Map<number, string>();
   #level = 0;
@@ -67,7 +68,18 @@ export class Planner {
   #again: BatchPlace | null = null;
   #passedOver = 0;
 
-  constructor(db: IndexDatabase, policy: CompactionPolicy, nowMs: number) {
+  constructor(
+    db: IndexDatabase,
+    policy: CompactionPolicy,
+    options: {
+      /** Log time of the preparation, Unix ms. */
+      readonly nowMs: number;
+      /** Whether an owner may have another job. */
+      readonly hasRoom: (tenant: string) => boolean;
+    },
+  ) {
+    const { nowMs, hasRoom } = options;
+    this.#hasRoom = hasRoom;
     this.#db = db;
     this.#policy = policy;
     this.#nowMs = nowMs;
@@ -158,7 +170,7 @@ export class Planner {
   #tryJob(place: BatchPlace): JobDraft | null {
     const { key } = place;
     const tenant = this.#nameOf(key.tenant);
-    if (this.#policy.pausedTenants.includes(tenant)) return null;
+    if (this.#policy.pausedTenants.includes(tenant) || !this.#hasRoom(tenant)) return null;
     const limits = levelsFor(this.#policy, tenant)[key.level] as LevelPolicy;
     const first = this.#batchAt(key, place.seq, limits);
     if (first === null) return null;

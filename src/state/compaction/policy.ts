@@ -126,7 +126,11 @@ function checkTenants(tenants: unknown, problems: string[]): void {
 
 function checkTenant(own: Record<string, unknown>, where: string, problems: string[]): void {
   for (const name of Object.keys(own)) {
-    if (name !== "levels") problems.push(`${where}: "${name}" is not a setting of a tenant`);
+    if (name !== "levels" && name !== "jobsMax")
+      problems.push(`${where}: "${name}" is not a setting of a tenant`);
+  }
+  if (own.jobsMax !== undefined) {
+    checkNumber(own.jobsMax, `${where}.jobsMax`, 0, JOBS_MAX, problems);
   }
   if (own.levels === undefined) return;
   checkLevels(own.levels, `${where}.levels`, problems, true);

@@ -24,6 +24,7 @@ import type { CompactionPolicy } from "./policy.ts";
 import { findOrphans } from "./orphans.ts";
 import { tenantName } from "./rows.ts";
 import { Schedule } from "./schedule.ts";
+import { TenantRoom } from "./tenant-room.ts";
 import { TombstoneCursor } from "./tombstone-cursor.ts";
 import { readAnswer } from "./workers.ts";
 
@@ -69,6 +70,8 @@ export interface Prepared {
   readonly answers: readonly PollAnswer[];
   /** By position of the polls: why nothing that a poll says counts, or null. */
   readonly refusals: readonly (string | null)[];
+  /** Reports on jobs that are gone, or somebody else's. */
+  readonly staleReports: number;
 }
 
 /** Jobs that one plan creates or assigns at most: bounds the entry, whatever capacity workers claim. */
@@ -112,6 +115,7 @@ class Preparation {
   readonly #options: PrepareOptions;
   readonly #schedule: Schedule;
   readonly #planner: Planner;
+  readonly #room: TenantRoom;
   readonly #tombstones: TombstoneCursor;
   readonly #newJobs: NewJob[] = [];
   readonly #assigned: JobState[] = [];
@@ -121,6 +125,7 @@ class Preparation {
   readonly #completed: FinishedJob[] = [];
   readonly #evicted: JobState[] = [];
   readonly #orphans: BlockRef[] = [];
+  #staleReports = 0;
 
   constructor(
     db: IndexDatabase,
@@ -134,7 +139,9 @@ class Preparation {
     this.#options = options;
     const { nowMs, token } = options;
     this.#schedule = new Schedule(db, { policy, nowMs, token, jobs: meta.jobs });
-    this.#planner = new Planner(db, policy, nowMs);
+    const hasRoom = (tenant: string): boolean => this.#room.has(tenant);
+    this.#room = new TenantRoom(db, policy);
+    this.#planner = new Planner(db, policy, { nowMs, hasRoom });
     this.#tombstones = new TombstoneCursor(db, policy, nowMs);
   }
 
@@ -151,6 +158,7 @@ class Preparation {
       isEmpty: isEmptyPlan(plan),
       answers: states.map((state) => this.#answer(state)),
       refusals: states.map(({ refusal }) => refusal),
+      staleReports: this.#staleReports,
     };
   }
 
@@ -183,6 +191,7 @@ class Preparation {
     const outcome = this.#schedule.report(name, token, status, reason);
     switch (outcome.kind) {
       case "revoked":
+        this.#staleReports++;
         poll.slots++;
         if (compacted !== null) this.#orphans.push(...findOrphans(this.#db, name, compacted));
         return;
@@ -220,7 +229,9 @@ class Preparation {
       if (!this.#schedule.hasRoom && !this.#evict()) return;
       const tombstones = this.#tombstones.take(draft.level);
       const job = this.#schedule.admit(draft, tombstones);
-      if (job !== null) this.#newJobs.push(job);
+      if (job === null) continue;
+      this.#newJobs.push(job);
+      this.#room.admitted(draft.tenant);
     }
   }
 

@@ -16,6 +16,7 @@ import {
 import type { CompactionPolicy } from "./policy.ts";
 import type { JobDraft } from "./planner.ts";
 import { jobName, tenantOfJob } from "./job-name.ts";
+import { withReason, withSilence } from "./reasons.ts";
 
 export interface ScheduleOptions {
   readonly policy: CompactionPolicy;
@@ -82,7 +83,15 @@ export class Schedule {
         // Its lease ends here, so that the next poll hands it to somebody and counts the failure.
         return {
           kind: "failed",
-          state: { ...state, leaseExpiresAtMs: this.#options.nowMs, reason },
+          state: {
+            ...state,
+            leaseExpiresAtMs: this.#options.nowMs,
+            reason: withReason(state.reason, {
+              number: state.failures + 1,
+              owner: state.owner,
+              reason,
+            }),
+          },
         };
       default:
         return REVOKED;
@@ -99,12 +108,14 @@ export class Schedule {
       if (before === null || plan === null) continue;
       this.#handled.add(name);
       const isNew = before.status === JOB_STATUS.unassigned;
+      const failures = isNew ? before.failures : before.failures + 1;
       const state: JobState = {
         ...before,
         status: JOB_STATUS.inProgress,
         token,
         leaseExpiresAtMs: this.leasesUntilMs,
-        failures: isNew ? before.failures : before.failures + 1,
+        failures,
+        reason: isNew ? before.reason : withSilence(before.reason, failures, before.owner),
         owner,
       };
       return { state, plan };

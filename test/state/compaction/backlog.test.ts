@@ -2,8 +2,14 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { COMMAND, encodePolicyCommand, type Tombstone } from "../../../src/protocol/index.ts";
-import { COMPACTION_DEFAULTS } from "../../../src/state/index.ts";
+import {
+  COMMAND,
+  encodeControlJobs,
+  encodePlanUpdate,
+  encodePolicyCommand,
+  type Tombstone,
+} from "../../../src/protocol/index.ts";
+import { COMPACTION_DEFAULTS, listJobs, prepare } from "../../../src/state/index.ts";
 import {
   entry,
   shardTombstone,
@@ -70,6 +76,34 @@ describe("backlog by owner", () => {
         const sizes = named.map(({ blocks }) => blocks).sort((a, b) => b - a);
         assert.deepEqual(sizes, largest, `${namedMax}`);
       }
+    }));
+});
+
+describe("jobs of one tenant", () => {
+  it("are made up to its own limit; the others have room, and so has it once one is gone", () =>
+    withState((fixture) => {
+      const levels = COMPACTION_DEFAULTS.levels.map((level) => ({ ...level, maxBlocks: 1 }));
+      turnOn(fixture, { levels, tenants: { t0: { jobsMax: 2 } } });
+      fill(fixture, [5, 3]);
+      const made = (): string[] => {
+        const nowMs = WINDOW_MS + 60_000;
+        const token = fixture.state.appliedIndex + 1;
+        const polls = [{ worker: "", requestId: 0, capacity: 100, reports: [] }];
+        const prepared = fixture.read((db) => prepare(db, polls, { nowMs, token, term: 1 }));
+        assert.ok(prepared !== null);
+        const payload = encodePlanUpdate(prepared.plan);
+        assert.equal(fixture.applyOne({ command: COMMAND.updateCompactionPlan, payload }), 0);
+        return prepared.plan.newJobs.map(({ plan }) => plan.tenant).sort();
+      };
+      assert.deepEqual(made(), ["t0", "t0", "t1", "t1", "t1"]);
+      assert.deepEqual(made(), []);
+      const [name] = fixture
+        .read((db) => listJobs(db, 10))
+        .map((job) => job.name)
+        .filter((job) => job.includes("-Tt0-"));
+      const payload = encodeControlJobs({ action: "cancel", names: [name ?? ""], reason: "" });
+      assert.equal(fixture.applyOne({ command: COMMAND.controlJobs, payload }), 0);
+      assert.deepEqual(made(), ["t0"]);
     }));
 });
 

@@ -70,6 +70,14 @@ describe("a change of the compaction policy", () => {
     assert.deepEqual(tenants.acme?.levels, [null, { maxBlocks: 10, maxAgeMs: 9_000 }]);
   });
 
+  it("gives a tenant a number of jobs of its own, and takes it back", () => {
+    const own = after({ set: { tenants: { acme: { jobsMax: 3 } } } });
+    assert.deepEqual(own.tenants, { acme: { jobsMax: 3 } });
+    const set = { tenants: { acme: { jobsMax: null } } };
+    assert.deepEqual(after({ set }, JSON.stringify(own)).tenants, {});
+    assert.match(problems({ set: { tenants: { acme: { jobsMax: -1 } } } }), /jobsMax" is -1/);
+  });
+
   it("forgets a tenant that has nothing of its own any more", () => {
     const set = { tenants: { acme: { levels: { 0: { maxAgeMs: 9_000 } } } } };
     const own = JSON.stringify(after({ set }));

@@ -32,13 +32,17 @@ function jobLines(job: JobAnswer): string[] {
     ["lease", lease],
     ["token", formatCount(job.token)],
     ["failures", formatCount(job.failures)],
-    ["reason", job.reason ?? "-"],
   ];
   return [
     ...facts.map(([name, value]) => `${name.padEnd(8)}  ${value}`),
+    ...(job.reasons.length === 0 ? ["reason    -"] : job.reasons.map(reasonLine)),
     `blocks    ${formatCount(sourceBlocks.length)}`,
     ...sourceBlocks.map((id) => `  ${id}`),
     ...(tombstoneNames.length === 0 ? [] : [`carries out ${tombstoneNames.length} tombstones`]),
     ...tombstoneNames.map((name) => `  ${name}`),
   ];
+}
+
+function reasonLine(line: string, position: number): string {
+  return `${position === 0 ? "reason" : ""}`.padEnd(8) + `  ${line}`;
 }

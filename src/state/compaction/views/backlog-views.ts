@@ -15,7 +15,7 @@ import { CompactionMeta } from "../meta.ts";
 import { type CompactionPolicy, levelsFor } from "../policy.ts";
 import { KEY_HEAD, type KeyPlace, tenantName } from "../rows.ts";
 import { listWorkers } from "../workers.ts";
-import { workerOf } from "./job-views.ts";
+import { workerOf } from "../owners.ts";
 
 /** Rows looked at: a scan of so many takes some tens of milliseconds. */
 const KEYS_MAX = 20_000;

@@ -14,12 +14,12 @@ import { decodeJobState, jobKey, readJobPlan, readJobState, withLease } from "..
 import { tenantOfJob } from "../job-name.ts";
 import { LAST_NAME } from "../job-store.ts";
 import { CompactionMeta, readPolicy } from "../meta.ts";
+import { workerOf } from "../owners.ts";
 import type { CompactionPolicy } from "../policy.ts";
+import { linesOf } from "../reasons.ts";
 
 /** Rows looked at per page, whatever the filter leaves of them: about 20 ms. */
 const SCAN_MAX = 10_000;
-/** The client takes jobs in a loop of its own under this suffix; for people it is the same worker. */
-const TAKE_SUFFIX = "/take";
 
 export function listJobViews(db: IndexDatabase, filter: JobFilter, nowMs: number): JobPage {
   const { policy, jobs: total } = readMeta(db);
@@ -58,6 +58,7 @@ export function readJobDetails(db: IndexDatabase, name: string, nowMs: number): 
   const tombstones = plan?.tombstones ?? [];
   return {
     ...viewOf(db, state, readPolicy(db), nowMs),
+    reasons: linesOf(state.reason),
     sourceBlocks: plan?.sourceBlocks ?? [],
     tombstoneNames: tombstones.map(({ blocks, shard }) => blocks?.name ?? shard?.name ?? ""),
   };
@@ -69,12 +70,6 @@ export function statusOf(state: JobState, policy: CompactionPolicy | null): JobV
   const failuresMax = policy?.failuresMax ?? 0;
   if (failuresMax > 0 && state.failures >= failuresMax) return "exhausted";
   return state.failures > 0 ? "reassigned" : "assigned";
-}
-
-/** Who has a job, as people know them; null: nobody. */
-export function workerOf(owner: string): string | null {
-  if (owner === "") return null;
-  return owner.endsWith(TAKE_SUFFIX) ? owner.slice(0, -TAKE_SUFFIX.length) : owner;
 }
 
 function isWanted(
@@ -107,7 +102,7 @@ function viewOf(
     leaseMs: leaseExpiresAtMs === 0 ? null : Math.max(0, Math.round(leaseExpiresAtMs - nowMs)),
     failures,
     worker: workerOf(state.owner),
-    reason: reason === "" ? null : reason,
+    reason: linesOf(reason).at(-1) ?? null,
     addedAtMs,
   };
 }

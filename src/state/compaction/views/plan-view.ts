@@ -14,7 +14,7 @@ import type {
 import { tenantOfJob } from "../job-name.ts";
 import { readJobState } from "../job-rows.ts";
 import { prepare } from "../prepare.ts";
-import { workerOf } from "./job-views.ts";
+import { workerOf } from "../owners.ts";
 
 /** null: compaction is off. `capacity`: jobs that the worker would take. */
 export function planView(
