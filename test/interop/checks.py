@@ -8,6 +8,7 @@ not started yet.
 
 import concurrent.futures
 import json
+import os
 import sys
 import threading
 import time
@@ -46,6 +47,7 @@ class World:
         self.nodes = [Node(self.protos, node["id"], node["address"]) for node in plan["nodes"]]
         self.peers = {node["id"]: node["peer"] for node in plan["nodes"]}
         self.client = Client(self.protos, self.nodes, plan["seed"])
+        self.bucket = plan["bucket"]
         self.now_ms = int(time.time() * 1000)
         self.blocks_made = 0
 
@@ -299,6 +301,26 @@ def check_a_large_block_goes_both_ways(world):
     world.add(block)
     answer = world.nodes[1].call(GET, {"blocks": {"tenant": "large", "shard": 1, "blocks": [block["id"]]}})
     equal(len(answer.blocks[0].datasets), len(names), "datasets")
+
+
+# -- the bucket ----------------------------------------------------------------------------------------------------
+
+
+def check_a_dead_letter_is_brought_home(world):
+    """What a segment writer does when the metastore does not answer: the bare message, in a place of its own."""
+    block = world.block(tenant="late", shard=3)
+    folder = os.path.join(world.bucket, "dlq", "3", "late", block["id"])
+    os.makedirs(folder)
+    path = os.path.join(folder, "meta.pb")
+    with open(path + ".part", "wb") as letter:
+        letter.write(world.protos.message("metastore.v1.BlockMeta")(**block).SerializeToString())
+    os.rename(path + ".part", path)
+
+    def found():
+        return [block.id for block in world.nodes[0].call(QUERY, world.query(["late"])).blocks]
+
+    until(found, lambda ids: ids == [block["id"]])
+    until(lambda: os.path.exists(path), lambda is_there: not is_there)
 
 
 # -- compaction ----------------------------------------------------------------------------------------------------

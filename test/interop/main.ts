@@ -16,7 +16,11 @@ import { findPython } from "./python.ts";
 /** What takes longer hangs. */
 const LIMIT_MS = 300_000;
 /** The time that a stopping node says so, and that one must have been consistent to be ready. */
-const FLAGS = ["-metastore.min-ready-duration=1s", "-log.level=warn"];
+const FLAGS = [
+  "-metastore.min-ready-duration=1s",
+  "-metastore.index.dlq-recovery-check-interval=1s",
+  "-log.level=warn",
+];
 const OUTPUT_SHOWN_CHARS = 2_000;
 
 interface Result {
@@ -49,7 +53,7 @@ async function runChecks(path: string, results: Counts): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "hearth-interop-"));
   const cluster = await TestCluster.create({ directory, nodeCount: 3, flags: FLAGS });
   try {
-    const code = await drive(path, cluster, results);
+    const code = await drive(path, { cluster, bucket: join(directory, "bucket") }, results);
     if (code === 0 && results.passed + results.failed > 0) return;
     results.failed += 1;
     say(`the checks ended with ${code ?? "a signal"}`);
@@ -61,9 +65,14 @@ async function runChecks(path: string, results: Counts): Promise<void> {
 }
 
 /** Resolves with the status of the checks once they have ended. */
-async function drive(path: string, cluster: TestCluster, results: Counts): Promise<number | null> {
+async function drive(
+  path: string,
+  { cluster, bucket }: { readonly cluster: TestCluster; readonly bucket: string },
+  results: Counts,
+): Promise<number | null> {
   const plan = {
     schemas: inRoot("schemas"),
+    bucket,
     seed: 1,
     nodes: cluster.nodes.map(({ serverId: id, grpcAddress: address, peerAddress: peer }) => ({
       id,

@@ -53,6 +53,12 @@ const PRESENT: readonly Row[] = [
   [`${METASTORE}dns_lookups_total`, "counter", []],
   [`${METASTORE}dns_failures_total`, "counter", []],
   [`${METASTORE}dns_provider_results`, "gauge", ["addr"]],
+  [`${METASTORE}dlq_recovery_attempts_total`, "counter", ["status"]],
+  [
+    "pyroscope_adaptive_placement_dataset_shard_limit",
+    "gauge",
+    ["tenant", "dataset", "load_balancing"],
+  ],
   ["pyroscope_adaptive_placement_rules", "gauge", []],
   ["pyroscope_adaptive_placement_stats", "gauge", []],
   ["pyroscope_adaptive_placement_rules_last_update_time", "gauge", []],
