@@ -207,6 +207,17 @@ function objectStore(read: ValueReader): StorageOptions {
     backend: read.text("storage.backend") as StorageOptions["backend"],
     prefix: read.text("storage.prefix"),
     filesystem: { directory: read.text("storage.filesystem.dir") },
+    s3: {
+      endpoint: read.text("storage.s3.endpoint"),
+      region: read.text("storage.s3.region"),
+      bucket: read.text("storage.s3.bucket-name"),
+      accessKeyId: read.text("storage.s3.access-key-id"),
+      secretAccessKey: read.text("storage.s3.secret-access-key"),
+      isInsecure: read.boolean("storage.s3.insecure"),
+      lookup: read.text("storage.s3.bucket-lookup-type") as StorageOptions["s3"]["lookup"],
+      caPath: read.text("hearth.storage-s3-ca-file"),
+      skipVerify: read.boolean("storage.s3.http.insecure-skip-verify"),
+    },
     timeoutMs: read.number("hearth.storage-timeout"),
   };
 }

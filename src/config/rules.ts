@@ -113,6 +113,15 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
+    settings: ["storage.backend", "storage.s3.bucket-name"],
+    severity: "error",
+    check: (view) => {
+      if (view.get("storage.backend") !== "s3" || view.get("storage.s3.bucket-name") !== "")
+        return null;
+      return "storage.backend is s3, but storage.s3.bucket-name is empty. Name the bucket";
+    },
+  },
+  {
     settings: ["metastore.data-dir", "metastore.raft.dir"],
     severity: "error",
     check: (view) => {

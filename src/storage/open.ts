@@ -1,5 +1,5 @@
 /** The configured object store. Only the code of the configured kind is loaded. */
-import { SYSTEM_SCHEDULER } from "../base/index.ts";
+import { SYSTEM_CLOCK, SYSTEM_SCHEDULER } from "../base/index.ts";
 import { GuardedStore, type StorageOutcome } from "./guarded-store.ts";
 import type { StorageOptions } from "./options.ts";
 import type { ObjectStore } from "./types.ts";
@@ -16,8 +16,7 @@ export async function openObjectStore(
   options: StorageOptions,
   modules: StorageModules = {},
 ): Promise<ObjectStore> {
-  const { FileObjectStore } = await import("./file/file-store.ts");
-  const store = new FileObjectStore(options.filesystem);
+  const store = await openBackend(options);
   return new GuardedStore(
     {
       prefix: options.prefix,
@@ -27,4 +26,18 @@ export async function openObjectStore(
     },
     store,
   );
+}
+
+async function openBackend(options: StorageOptions): Promise<ObjectStore> {
+  if (options.backend === "filesystem") {
+    const { FileObjectStore } = await import("./file/file-store.ts");
+    return new FileObjectStore(options.filesystem);
+  }
+  const { S3ObjectStore } = await import("./s3/s3-store.ts");
+  return new S3ObjectStore(options.s3, {
+    environment: process.env,
+    monotonicMs: SYSTEM_SCHEDULER.monotonicMs,
+    nowMs: () => SYSTEM_CLOCK.nowMs(),
+    random: () => Math.random(),
+  });
 }

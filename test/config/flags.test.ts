@@ -100,7 +100,7 @@ describe("flags of other components", () => {
       "-query-backend.address",
       "host:9095",
       "-self-profiling.disable-push",
-      "-storage.s3.bucket-name=b",
+      "-storage.gcs.bucket-name=b",
       "-metastore.grpc-client-config.tls-enabled=true",
     ];
     const result = parseFlags(argv);
@@ -109,7 +109,7 @@ describe("flags of other components", () => {
       "-memberlist.cluster-label",
       "-query-backend.address",
       "-self-profiling.disable-push",
-      "-storage.s3.bucket-name",
+      "-storage.gcs.bucket-name",
       "-metastore.grpc-client-config.tls-enabled",
     ]);
   });
