@@ -28,6 +28,7 @@ export {
 export { type CompactionClient, compactionRoutes } from "./compaction-routes.ts";
 export { type DlqControl, dlqRoutes } from "./dlq-routes.ts";
 export { ACTION_HEADER } from "./foreign-page.ts";
+export { indexRoutes } from "./index-routes.ts";
 export { landingRoute } from "./landing.ts";
 export { metadataRoutes, type MetadataClientSource } from "./metadata-routes.ts";
 export { metricsRoute } from "./metrics-route.ts";

@@ -1,3 +1,12 @@
+export {
+  ASKED_IDS_MAX,
+  BlockListing,
+  type BlockState,
+  LISTED_BLOCKS_MAX,
+  type ListedBlock,
+  type OwnerShard,
+  type OwnerShardPage,
+} from "./block-listing.ts";
 export { AddressBook } from "./cluster/address-book.ts";
 export { AddressKeeper } from "./cluster/address-keeper.ts";
 export { Adoption } from "./cluster/adoption.ts";

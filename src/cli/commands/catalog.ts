@@ -3,6 +3,7 @@ import type { CommandSpec } from "../command.ts";
 import type { HelpSection } from "../help.ts";
 import { BLOCK_COMMANDS } from "./block.ts";
 import { COMPACTION_COMMANDS } from "./compaction.ts";
+import { INDEX_COMMANDS } from "./index-data.ts";
 import { MEMBER_COMMANDS } from "./member.ts";
 import { NODE_COMMANDS } from "./node.ts";
 import { PLACEMENT_COMMANDS } from "./placement.ts";
@@ -20,6 +21,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...RECOVER_COMMANDS,
   ...BLOCK_COMMANDS,
   ...QUERY_COMMANDS,
+  ...INDEX_COMMANDS,
   ...RETENTION_COMMANDS,
   ...PLACEMENT_COMMANDS,
   ...COMPACTION_COMMANDS,
@@ -30,7 +32,10 @@ export const COMMANDS: readonly CommandSpec[] = [
 export const HELP_SECTIONS: readonly HelpSection[] = [
   { title: "node", groups: ["server", "dev", "status", "health"] },
   { title: "cluster", groups: ["member", "leader", "snapshot", "recover"] },
-  { title: "data", groups: ["block", "query", "tenant", "retention", "dlq", "placement"] },
+  {
+    title: "data",
+    groups: ["block", "query", "tenant", "index", "retention", "dlq", "placement"],
+  },
   { title: "compaction", groups: ["job", "compaction"] },
   {
     title: "configuration and tools",

@@ -11,6 +11,7 @@ import {
   Health,
   healthRoutes,
   type HttpRequestRecord,
+  indexRoutes,
   landingRoute,
   type MetadataClient,
   metadataRoutes,
@@ -34,7 +35,7 @@ import {
   runtimeYaml,
 } from "../../config/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
-import type { ClusterControl, SnapshotControl } from "../../service/index.ts";
+import type { BlockListing, ClusterControl, SnapshotControl } from "../../service/index.ts";
 import type { NodeDuties } from "./duties.ts";
 import type { NodeState } from "./node-state.ts";
 
@@ -47,6 +48,8 @@ export interface AdminServerModules {
   readonly state: NodeState;
   /** An error with the addresses that HTTP clients use. */
   readonly translate: (error: HearthError) => HearthError;
+  /** Null until the index is open. */
+  readonly listing: () => BlockListing | null;
   /** Null until reader threads serve. */
   readonly client: () => MetadataClient | null;
   /** Null until the node knows which cluster it belongs to. */
@@ -127,6 +130,7 @@ export class AdminServer {
       ...changeRoutes({ control: cluster, snapshots, logger, nowMs }),
       ...placementRoutes({ placement: () => duties()?.placementControl ?? null, logger, nowMs }),
       ...compactionRoutes({ client, logger, nowMs }),
+      ...indexRoutes({ listing: () => this.#modules.listing() }),
       ...metadataRoutes({ defaultTimeoutMs: config.listener.defaultTimeoutMs }, client),
     );
     return routes;

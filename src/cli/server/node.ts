@@ -32,6 +32,7 @@ import { QUERY_ENGINE_DEFAULTS } from "../../read/index.ts";
 import type { Member } from "../../raft/index.ts";
 import { REPLICA_DEFAULTS, Replica } from "../../replica/index.ts";
 import { type ListeningAddress, ReaderPool } from "../../server/index.ts";
+import { BlockListing } from "../../service/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../state/index.ts";
 import { AdminServer } from "./admin-server.ts";
 import {
@@ -190,6 +191,7 @@ export class HearthNode {
       client: () => this.#parts.client ?? null,
       cluster: () => this.#parts.cluster ?? null,
       snapshots: () => this.#parts.snapshotControl ?? null,
+      listing: () => this.#parts.listing ?? null,
       duties: () => this.#parts.duties ?? null,
     });
     this.#parts.admin = admin;
@@ -246,6 +248,7 @@ export class HearthNode {
       role: "writer",
     });
     this.#parts.db = db;
+    this.#parts.listing = new BlockListing(db);
     const logger = this.#logger.child("state");
     const stateMachine = new StateMachine(STATE_DEFAULTS, {
       db,

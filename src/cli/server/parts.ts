@@ -4,7 +4,7 @@ import type { IndexDatabase } from "../../db/index.ts";
 import type { DirectoryLock, DurableLog } from "../../log/index.ts";
 import type { Replica } from "../../replica/index.ts";
 import type { ReaderPool } from "../../server/index.ts";
-import type { ClusterControl, SnapshotControl } from "../../service/index.ts";
+import type { BlockListing, ClusterControl, SnapshotControl } from "../../service/index.ts";
 import type { StateMachine } from "../../state/index.ts";
 import type { AdminServer } from "./admin-server.ts";
 import type { NodeCompaction } from "./compaction.ts";
@@ -26,6 +26,7 @@ export interface Parts {
   peers?: Peers;
   consistency?: ConsistencyWatch;
   db?: IndexDatabase;
+  listing?: BlockListing;
   stateMachine?: StateMachine;
   logTime?: LogTime;
   log?: DurableLog;

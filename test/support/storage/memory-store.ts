@@ -31,12 +31,12 @@ export class MemoryStore implements ObjectStore {
     this.#check(key);
     const bytes = this.objects.get(key);
     if (bytes === undefined) return null;
-    return range === undefined ? bytes.slice() : bytes.slice(range.start, range.end);
+    return Uint8Array.from(range === undefined ? bytes : bytes.subarray(range.start, range.end));
   }
 
   async put(key: string, bytes: Uint8Array): Promise<void> {
     this.#check(key);
-    this.objects.set(key, bytes.slice());
+    this.objects.set(key, Uint8Array.from(bytes));
     this.puts.push(key);
   }
 
