@@ -65,7 +65,7 @@ export const PLACEMENT_COMMANDS: readonly CommandSpec[] = [
         name: "load-balancing",
         value: "KIND",
         whenAbsent: "by the load",
-        help: "fingerprint keeps series together, round-robin spreads evenly",
+        help: "How keys go to shards: fingerprint keeps series together, round-robin spreads evenly",
       },
     ],
     usesNode: true,
