@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { LOAD_DEFAULTS, LoadGenerator } from "../../../src/cli/load/index.ts";
 import { rebuildIndex } from "../../../src/cli/reconcile/rebuild.ts";
-import { openObjectStore, STORAGE_DEFAULTS } from "../../../src/storage/index.ts";
+import { FileObjectStore, GuardedStore, STORAGE_DEFAULTS } from "../../../src/storage/index.ts";
 import { blockObject } from "../../../test/support/storage/block-objects.ts";
 import type { BenchCase, PreparedCase, Sample } from "../../harness/index.ts";
 
@@ -23,13 +23,10 @@ async function prepare(directory: string): Promise<PreparedCase> {
     mkdirSync(dirname(join(bucket, key)), { recursive: true });
     writeFileSync(join(bucket, key), bytes);
   }
-  const { backend, prefix, timeoutMs } = STORAGE_DEFAULTS;
-  const store = await openObjectStore({
-    backend,
-    prefix,
-    timeoutMs,
-    filesystem: { directory: bucket },
-  });
+  const { prefix, timeoutMs } = STORAGE_DEFAULTS;
+  const monotonicMs = (): number => performance.now();
+  const options = { prefix, timeoutMs, monotonicMs };
+  const store = new GuardedStore(options, new FileObjectStore({ directory: bucket }));
   const rebuild = async (): Promise<Sample> => {
     const cpu = process.cpuUsage();
     const startedAt = performance.now();
