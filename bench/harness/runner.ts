@@ -117,8 +117,9 @@ async function measurePairs(
   const sampleMs = benchCase.sampleMs ?? SAMPLE_MS_DEFAULT;
   const { ours, limit } = prepared;
   // One unrecorded pair: compiles the code, fills caches, opens what opens lazily.
-  await ours.sample(sampleMs);
-  await limit?.sample(sampleMs);
+  const warmUpMs = benchCase.warmUpMs ?? sampleMs;
+  await ours.sample(warmUpMs);
+  await limit?.sample(warmUpMs);
   const oursSamples: Sample[] = [];
   const limitSamples: Sample[] = [];
   for (let pair = 0; pair < count; pair++) {

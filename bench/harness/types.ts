@@ -77,6 +77,8 @@ export interface BenchCase {
   readonly pairs?: number;
   /** Length of each of the two halves of a pair. Default 120 ms. */
   readonly sampleMs?: number;
+  /** Length of the unrecorded halves before the first pair. Default: as the others. Every process compiles for itself. */
+  readonly warmUpMs?: number;
   /** Left out of a plain `npm run bench`: chosen by a pattern only. For setups of more than ten seconds. */
   readonly isLong?: boolean;
   /** Builds the data and checks that it means what the case claims, before anything is timed. */

@@ -11,8 +11,11 @@ import { sendHeartbeat } from "./heartbeats.ts";
 import { type CoreState, drop, type LeaderState, type RemoteRead, send } from "./state.ts";
 import { MESSAGE, type NodeId, type ReadIndexReply, type ReadIndexRequest, ROLE } from "./types.ts";
 
-/** Rounds under way at once: enough to hide a round trip; the reads of many turns then share the next one. */
-const ROUNDS_MAX = 4;
+/**
+ * Rounds under way at once. Who comes meanwhile shares the next one: that is half a round trip more, and under load one
+ * round, which costs every member a turn, serves the reads of all members.
+ */
+const ROUNDS_MAX = 1;
 
 /** Everything that waits rides on a new round, unless this leader may not answer yet. */
 export function beginRound(state: CoreState): void {
