@@ -155,6 +155,12 @@ export const COMPACTION: readonly MetricSpec[] = [
   },
   {
     kind: "counter",
+    name: "hearth_compaction_reports_total",
+    help: "What workers said about their jobs, by what became of it: refreshed, completed, failed; unknown_job, wrong_token and unknown_status changed nothing.",
+    labels: ["result"],
+  },
+  {
+    kind: "counter",
     name: "hearth_compaction_requeued_blocks_total",
     help: "Blocks queued again after their job ended without a result, or found in no queue.",
   },

@@ -27,6 +27,7 @@ export {
   type PollAnswer,
   prepare,
   type Prepared,
+  type ReportCounts,
   type PrepareOptions,
 } from "./compaction/prepare.ts";
 export { changePolicy, type PolicyChangeResult } from "./compaction/policy-change.ts";

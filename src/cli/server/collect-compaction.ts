@@ -21,7 +21,8 @@ export function collectCompaction(metrics: MetricRegistry, sources: CompactionSo
     const { stats, waitingCount } = sources.coordinator;
     metrics.set("hearth_compaction_waiting_polls", waitingCount);
     metrics.set("hearth_compaction_workers", sources.coordinator.workerCount);
-    increases.take("hearth_compaction_stale_reports_total", stats.staleReports);
+    const { unknown_job: unknown, wrong_token: wrong } = stats.reports;
+    increases.take("hearth_compaction_stale_reports_total", unknown + wrong);
     const polls = { refused: stats.refusedPolls, failed: stats.failedPolls, gone: stats.gonePolls };
     for (const [result, total] of Object.entries({ taken: stats.polls, ...polls })) {
       increases.take("hearth_compaction_polls_total", total, { result });
@@ -29,6 +30,9 @@ export function collectCompaction(metrics: MetricRegistry, sources: CompactionSo
     const plans = { logged: stats.plans, empty: stats.emptyPlans, overtaken: stats.overtakenPlans };
     for (const [result, total] of Object.entries(plans)) {
       increases.take("hearth_compaction_plans_total", total, { result });
+    }
+    for (const [result, total] of Object.entries(stats.reports)) {
+      increases.take("hearth_compaction_reports_total", total, { result });
     }
     increases.take("hearth_compaction_requeued_blocks_total", sources.compaction.requeued);
   });

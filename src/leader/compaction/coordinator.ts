@@ -29,7 +29,12 @@ import {
   foreignResultError,
 } from "../../protocol/index.ts";
 import type { ProposeResult, ReadIndexResult, Replica } from "../../replica/index.ts";
-import { type CompactionState, OUTCOME, type StrayCursor } from "../../state/index.ts";
+import {
+  type CompactionState,
+  OUTCOME,
+  type ReportCounts,
+  type StrayCursor,
+} from "../../state/index.ts";
 import { KnownWorkers } from "./known-workers.ts";
 import type { DatabasePlace, PlannedAnswers, PlannerResult } from "./messages.ts";
 import type { CoordinatorOptions } from "./options.ts";
@@ -66,8 +71,8 @@ export interface CoordinatorStats {
   failedPolls: number;
   gonePolls: number;
   lastPlanMs: number;
-  /** Reports on jobs that were gone, or somebody else's. */
-  staleReports: number;
+  /** What became of what workers said about their jobs. */
+  readonly reports: ReportCounts;
 }
 
 interface WaitingPoll {
@@ -94,7 +99,14 @@ export class CompactionCoordinator {
     failedPolls: 0,
     gonePolls: 0,
     lastPlanMs: 0,
-    staleReports: 0,
+    reports: {
+      refreshed: 0,
+      completed: 0,
+      failed: 0,
+      unknown_job: 0,
+      wrong_token: 0,
+      unknown_status: 0,
+    },
   };
   readonly #options: CoordinatorOptions;
   readonly #modules: CoordinatorModules;
@@ -278,14 +290,17 @@ export class CompactionCoordinator {
   }
 
   /** The plan holds. */
-  #settle(polls: readonly WaitingPoll[], { answers, staleReports }: PlannedResult): void {
-    this.stats.staleReports += staleReports;
+  #settle(polls: readonly WaitingPoll[], { answers }: PlannedResult): void {
     this.#answer(polls, answers);
   }
 
   #answer(polls: readonly WaitingPoll[], answers: PlannedAnswers): void {
     const nowMs = this.#modules.scheduler.monotonicMs();
     const replies = unpackBytes(answers.replies);
+    const { reports } = this.stats;
+    for (const result of Object.keys(reports) as (keyof ReportCounts)[]) {
+      reports[result] += answers.reports[result];
+    }
     for (const [i, poll] of polls.entries()) {
       const refusal = answers.refusals[i] ?? null;
       if (refusal !== null) {

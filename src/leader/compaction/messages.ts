@@ -1,7 +1,7 @@
 /** What main and the planner's thread say to each other: one request, one result, plain data. */
 
 import type { PackedBytes } from "../../base/index.ts";
-import type { StrayCursor } from "../../state/index.ts";
+import type { ReportCounts, StrayCursor } from "../../state/index.ts";
 
 export interface DatabasePlace {
   readonly directory: string;
@@ -41,8 +41,6 @@ export type PlannerResult =
       readonly strays: StrayCursor | null | undefined;
       /** Names of the workers that asked, without those that have none. */
       readonly workers: readonly string[];
-      /** Reports on jobs that are gone, or somebody else's. */
-      readonly staleReports: number;
       /** Jobs that the plan creates: another plan can hand them out. */
       readonly newJobs: number;
     }
@@ -56,4 +54,6 @@ export interface PlannedAnswers {
   readonly areEmpty: readonly boolean[];
   /** Why a poll is refused instead; null: it is not. */
   readonly refusals: readonly (string | null)[];
+  /** Of all polls together. */
+  readonly reports: Readonly<ReportCounts>;
 }

@@ -76,6 +76,7 @@ function plan(db: IndexDatabase, request: PlanRequest): PlannerResult {
     replies: packBytes(replies),
     areEmpty: prepared.answers.map(({ assignments }) => assignments.length === 0),
     refusals: prepared.refusals,
+    reports: prepared.reports,
   };
   const entry = prepared.isEmpty ? null : encodeEntry(encodePlanUpdate(prepared.plan));
   return {
@@ -84,7 +85,6 @@ function plan(db: IndexDatabase, request: PlanRequest): PlannerResult {
     answers,
     strays,
     workers: [...new Set(polls.flatMap(({ worker }) => workerOf(worker) ?? []))],
-    staleReports: prepared.staleReports,
     newJobs: prepared.plan.newJobs.length,
   };
 }

@@ -98,7 +98,7 @@ function readFinished(table: FlatReader): FinishedJob {
 
 function readState(table: FlatReader): JobState {
   return {
-    name: table.text(0, LIMITS.jobNameMaxBytes, "job name"),
+    name: readName(table),
     level: table.u32(1),
     status: table.u8(2),
     token: table.f64(3),
@@ -112,13 +112,20 @@ function readState(table: FlatReader): JobState {
 
 export function readPlan(table: FlatReader): JobPlan {
   return {
-    name: table.text(0, LIMITS.jobNameMaxBytes, "job name"),
+    name: readName(table),
     tenant: table.text(1, LIMITS.tenantMaxBytes, "job tenant"),
     shard: table.u32(2),
     level: table.u32(3),
     sourceBlocks: table.texts(4, LIMITS.sourcesPerJobMax, LIMITS.idMaxBytes, "source blocks"),
     tombstones: readTombstones(table, 5),
   };
+}
+
+/** A name is a key of the database, which must not be empty. */
+function readName(table: FlatReader): string {
+  const name = table.text(0, LIMITS.jobNameMaxBytes, "job name");
+  if (name === "") throw structureError("a job has no name");
+  return name;
 }
 
 function readBlockRef(table: FlatReader): BlockRef {

@@ -54,6 +54,15 @@ export function jobOrderKey(state: JobState): Uint8Array | null {
   return state.status > JOB_STATUS.inProgress ? null : orderKeyOf(state, jobKey(state.name));
 }
 
+/** Bytes of the job's row, or -1. Workers may name anything, and a key must not be empty. */
+function findJob(
+  db: IndexDatabase,
+  table: "compactionJobs" | "compactionJobPlans",
+  name: string,
+): number {
+  return name === "" ? -1 : db.get(table, jobKey(name));
+}
+
 function orderKeyOf(place: OrderPlace, name: Uint8Array): Uint8Array {
   const length = JOB_ORDER_HEAD_BYTES + name.length;
   const key = length > orderKey.bytes.length ? new KeyBuffer(length) : orderKey;
@@ -116,7 +125,7 @@ export function renewLease(
   slackMs: number,
 ): void {
   const key = jobKey(name);
-  const length = db.get("compactionJobs", key);
+  const length = findJob(db, "compactionJobs", name);
   if (length < 0 || db.u32[STATE_HEAD.status32] !== JOB_STATUS.inProgress) return;
   const behindMs = leaseExpiresAtMs - (db.f64[STATE_HEAD.leaseExpiresAtMs64] as number);
   if (behindMs >= 0 && behindMs <= slackMs) {
@@ -154,7 +163,7 @@ export function leaseOf(db: IndexDatabase, name: string, placedMs: number): numb
 /** Whether a job is in progress under that token. Inside a transaction. */
 export function isHeld(db: IndexDatabase, name: string, token: number): boolean {
   return (
-    db.get("compactionJobs", jobKey(name)) >= 0 &&
+    findJob(db, "compactionJobs", name) >= 0 &&
     db.u32[STATE_HEAD.status32] === JOB_STATUS.inProgress &&
     db.f64[STATE_HEAD.token64] === token
   );
@@ -168,7 +177,7 @@ export function readJobState(db: IndexDatabase, name: string): JobState | null {
 
 /** The same as it stands in the order in which jobs are handed out: its lease may have been renewed since. */
 export function readPlacedState(db: IndexDatabase, name: string): JobState | null {
-  const length = db.get("compactionJobs", jobKey(name));
+  const length = findJob(db, "compactionJobs", name);
   return length < 0 ? null : decodeJobState(db, name, length);
 }
 
@@ -197,7 +206,7 @@ export function decodeJobState(db: IndexDatabase, name: string, length: number):
 
 /** The plan of a job, or null. Inside a transaction. */
 export function readJobPlan(db: IndexDatabase, name: string): JobPlan | null {
-  const length = db.get("compactionJobPlans", jobKey(name));
+  const length = findJob(db, "compactionJobPlans", name);
   return length < 0 ? null : decodeJobPlan(db.u8, 0, length);
 }
 

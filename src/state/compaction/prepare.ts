@@ -23,7 +23,7 @@ import { Planner } from "./planner.ts";
 import type { CompactionPolicy } from "./policy.ts";
 import { findOrphans } from "./orphans.ts";
 import { tenantName } from "./rows.ts";
-import { Schedule } from "./schedule.ts";
+import { type RevokedReason, Schedule } from "./schedule.ts";
 import { TenantRoom } from "./tenant-room.ts";
 import { TombstoneCursor } from "./tombstone-cursor.ts";
 import { readAnswer } from "./workers.ts";
@@ -70,12 +70,17 @@ export interface Prepared {
   readonly answers: readonly PollAnswer[];
   /** By position of the polls: why nothing that a poll says counts, or null. */
   readonly refusals: readonly (string | null)[];
-  /** Reports on jobs that are gone, or somebody else's. */
-  readonly staleReports: number;
+  /** What became of the reports of all polls; those of repeated and refused polls are not counted. */
+  readonly reports: Readonly<ReportCounts>;
 }
+
+/** Reports by what became of them; the last three changed nothing. */
+export type ReportCounts = Record<"refreshed" | "completed" | "failed" | RevokedReason, number>;
 
 /** Jobs that one plan creates or assigns at most: bounds the entry, whatever capacity workers claim. */
 export const PLAN_JOBS_MAX = 1_024;
+/** Source blocks of the jobs that one plan creates at most, and of those it assigns: bounds entry and answer as well. */
+const PLAN_SOURCES_MAX = 32_768;
 /** Blocks that one plan queues again at most. */
 const REQUEUE_MAX = 256;
 /** Exhausted jobs that one plan gives up because nobody has wanted them for long. */
@@ -125,7 +130,16 @@ class Preparation {
   readonly #completed: FinishedJob[] = [];
   readonly #evicted: JobState[] = [];
   readonly #orphans: BlockRef[] = [];
-  #staleReports = 0;
+  #sourcesCreated = 0;
+  #sourcesAssigned = 0;
+  readonly #reports: ReportCounts = {
+    refreshed: 0,
+    completed: 0,
+    failed: 0,
+    unknown_job: 0,
+    wrong_token: 0,
+    unknown_status: 0,
+  };
 
   constructor(
     db: IndexDatabase,
@@ -158,7 +172,7 @@ class Preparation {
       isEmpty: isEmptyPlan(plan),
       answers: states.map((state) => this.#answer(state)),
       refusals: states.map(({ refusal }) => refusal),
-      staleReports: this.#staleReports,
+      reports: this.#reports,
     };
   }
 
@@ -189,9 +203,9 @@ class Preparation {
   #report(report: JobReport, poll: PollState): void {
     const { name, token, status, reason, compacted } = report;
     const outcome = this.#schedule.report(name, token, status, reason);
+    this.#reports[outcome.kind === "revoked" ? outcome.reason : outcome.kind]++;
     switch (outcome.kind) {
       case "revoked":
-        this.#staleReports++;
         poll.slots++;
         if (compacted !== null) this.#orphans.push(...findOrphans(this.#db, name, compacted));
         return;
@@ -211,8 +225,10 @@ class Preparation {
 
   #assign(poll: Poll, state: PollState): void {
     for (let slot = 0; slot < state.slots && this.#assigned.length < PLAN_JOBS_MAX; slot++) {
+      if (this.#sourcesAssigned >= PLAN_SOURCES_MAX) return;
       const next = this.#schedule.nextAssignment(poll.worker);
       if (next === null) return;
+      this.#sourcesAssigned += next.plan.sourceBlocks.length;
       state.assigned.push(this.#assigned.length);
       this.#assigned.push(next.state);
       state.jobs.push(next.plan);
@@ -222,6 +238,7 @@ class Preparation {
   /** Spec 5.3: evictions and creations take turns. */
   #create(slots: number): void {
     for (let slot = 0; slot < slots && this.#newJobs.length < PLAN_JOBS_MAX; slot++) {
+      if (this.#sourcesCreated >= PLAN_SOURCES_MAX) return;
       if (this.#schedule.isOverfull) this.#evict();
       if (!this.#schedule.hasRoom && !this.#canEvict()) return;
       const draft = this.#planner.next();
@@ -232,6 +249,7 @@ class Preparation {
       if (job === null) continue;
       this.#newJobs.push(job);
       this.#room.admitted(draft.tenant);
+      this.#sourcesCreated += draft.sourceBlocks.length;
     }
   }
 

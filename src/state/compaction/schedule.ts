@@ -12,6 +12,7 @@ import {
   leaseOf,
   readJobPlan,
   readJobState,
+  readPlacedState,
 } from "./job-rows.ts";
 import type { CompactionPolicy } from "./policy.ts";
 import type { JobDraft } from "./planner.ts";
@@ -33,8 +34,10 @@ export type ReportOutcome =
   /** Its lease goes on until `refreshedUntilMs`. */
   | { readonly kind: "refreshed" }
   | { readonly kind: "failed" | "completed"; readonly state: JobState }
-  /** No such job, or somebody else has it. */
-  | { readonly kind: "revoked" };
+  /** Nothing of it counts. */
+  | { readonly kind: "revoked"; readonly reason: RevokedReason };
+
+export type RevokedReason = "unknown_job" | "wrong_token" | "unknown_status";
 
 interface OrderPlace {
   readonly failures: number;
@@ -45,7 +48,9 @@ interface OrderPlace {
 }
 
 const REFRESHED: ReportOutcome = { kind: "refreshed" };
-const REVOKED: ReportOutcome = { kind: "revoked" };
+const UNKNOWN_JOB: ReportOutcome = { kind: "revoked", reason: "unknown_job" };
+const WRONG_TOKEN: ReportOutcome = { kind: "revoked", reason: "wrong_token" };
+const UNKNOWN_STATUS: ReportOutcome = { kind: "revoked", reason: "unknown_status" };
 
 /** Names read at a time. */
 const PAGE = 64;
@@ -67,13 +72,15 @@ export class Schedule {
 
   /** Spec 11.3, with tokens that must be the same (16, no. 18). Judged against the state before. */
   report(name: string, token: number, status: number, reason: string): ReportOutcome {
-    if (!isHeld(this.#db, name, token)) return REVOKED;
+    if (!isHeld(this.#db, name, token)) {
+      return readPlacedState(this.#db, name) === null ? UNKNOWN_JOB : WRONG_TOKEN;
+    }
     if (status === REPORT_STATUS.inProgress) {
       this.#handled.add(name);
       return REFRESHED;
     }
     const state = readJobState(this.#db, name);
-    if (state === null) return REVOKED;
+    if (state === null) return UNKNOWN_JOB;
     switch (status) {
       case REPORT_STATUS.success:
         this.#handled.add(name);
@@ -94,7 +101,7 @@ export class Schedule {
           },
         };
       default:
-        return REVOKED;
+        return UNKNOWN_STATUS;
     }
   }
 
