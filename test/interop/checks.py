@@ -428,14 +428,7 @@ def check_the_leader_is_found_with_one_refused_attempt_at_most(world):
 
 
 def check_a_refusal_names_the_leader_in_its_trailer(world):
-    leader, _ = world.leader()
-    asked = world.follower()
-    # What is forwarded to a leader that stands still is refused; by then there may be another one.
-    ask("pause", node=leader.server_id)
-    try:
-        error = until(lambda: refusal(asked, world), lambda found: trailer_of(found) != [], pause_s=0)
-    finally:
-        ask("resume", node=leader.server_id)
+    error = until(lambda: refusal(world), lambda found: trailer_of(found) != [], limit_s=60)
     equal(error.code(), CODE.UNAVAILABLE, "code")
     hinted = world.node(hint_of(world.protos, error))
     wanted = encoded_hint(error.details(), hinted.server_id, world.peers[hinted.server_id])
@@ -445,11 +438,17 @@ def check_a_refusal_names_the_leader_in_its_trailer(world):
     true(len(attempts.refused) <= 1, "refused after the hint: %s" % attempts.refused)
 
 
-def refusal(node, world):
+def refusal(world):
+    """What is forwarded to a leader that stands still is refused. By then there may be another one, or none that is known."""
+    asked = world.follower()
+    leader, _ = world.leader()
+    ask("pause", node=leader.server_id)
     try:
-        node.call(ADD, {"block": world.block(tenant="refused")}, timeout=8)
+        asked.call(ADD, {"block": world.block(tenant="refused")}, timeout=8)
     except grpc.RpcError as error:
         return error
+    finally:
+        ask("resume", node=leader.server_id)
     raise AssertionError("nothing was refused")
 
 
