@@ -17,6 +17,11 @@ export function writePrefix(target: Uint8Array, length: number, isPacked: boolea
   target[4] = length & 255;
 }
 
+function readLength(prefix: Uint8Array): number {
+  const high = ((prefix[1] as number) << 8) | (prefix[2] as number);
+  return high * 0x1_0000 + (((prefix[3] as number) << 8) | (prefix[4] as number));
+}
+
 export interface RequestMessage {
   readonly isPacked: boolean;
   readonly message: Uint8Array;
@@ -65,7 +70,7 @@ export class MessageReader {
     const flag = prefix[0] as number;
     if (flag > 1) return invalidArgument("bad_message", `A message has flags ${flag}`);
     this.#isPacked = flag === 1;
-    this.#length = new DataView(prefix.buffer, prefix.byteOffset).getUint32(1);
+    this.#length = readLength(prefix);
     return this.#length > this.#maxBytes ? tooLarge(this.#maxBytes) : null;
   }
 

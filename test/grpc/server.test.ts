@@ -136,6 +136,23 @@ describe("a server over gRPC", { timeout: 60_000 }, () => {
     assert.equal((await refusal("/metastore.v1.IndexService/AddBlock", { block: {} })).code, 3);
   });
 
+  it("counts calls by method and code, under the names of the reference", async () => {
+    const wanted = [
+      'pyroscope_request_duration_seconds_count{method="gRPC",route="/metastore.v1.IndexService/AddBlock",status_code="success",ws="false"}',
+      'hearth_requests_total{protocol="grpc",route="/metastore.v1.IndexService/AddBlock",code="invalid_argument"}',
+      'hearth_connections{protocol="grpc"}',
+    ];
+    // The node asks its threads every two seconds.
+    const endAtMs = performance.now() + 15_000;
+    for (;;) {
+      const text = await (await fetch(`${server.httpUrl}/metrics`)).text();
+      const missing = wanted.filter((line) => !text.includes(line));
+      if (missing.length === 0) return;
+      assert.ok(performance.now() < endAtMs, `missing: ${missing.join("\n")}`);
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  });
+
   it("does not know other methods", async () => {
     const call = client.callBytes("/metastore.v1.IndexService/Nothing", new Uint8Array(0));
     await assert.rejects(call, (error: CallError) => error.code === 12);
