@@ -8,6 +8,7 @@
  * A run that outlives a stop is waited for by nobody: its result only counts when no other start came meanwhile. The next
  * run begins when it has ended, so that in one process there are never two.
  */
+import { setMaxListeners } from "node:events";
 import {
   type Clock,
   HearthError,
@@ -76,7 +77,10 @@ export class PeriodicActivity implements LeaderActivity {
   start(term: number): void {
     if (this.#office?.term === term) return;
     this.stop();
-    this.#office = { term, abort: new AbortController() };
+    const abort = new AbortController();
+    // Each of many lanes listens while it waits for the bucket; that is no leak.
+    setMaxListeners(0, abort.signal);
+    this.#office = { term, abort };
     this.#wait(this.#options.firstAfterMs);
   }
 

@@ -27,10 +27,13 @@ const BLOCK_OFFSET = ENTRY_HEADER_BYTES + 2 * BATCH_WORDS_BYTES;
 export class EntryReader {
   readonly #transcoder = new BlockTranscoder();
   readonly #block = new BlockReader();
+  /** One for all entries: a new one for each would cost more than the entry. */
+  readonly #sink = new ByteSink();
 
   /** Errors: none for any content of the bytes. */
   read(bytes: Uint8Array, key: EntryKey): ReadEntry {
-    const sink = new ByteSink();
+    const sink = this.#sink;
+    sink.reset();
     const start = beginEntry(sink, COMMAND.addBlocks);
     sink.appendWords(1, 0);
     sink.appendWords(0, 0);
