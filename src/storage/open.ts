@@ -6,6 +6,8 @@ import type { ObjectStore } from "./types.ts";
 
 export interface StorageModules {
   readonly onOutcome?: ((outcome: StorageOutcome) => void) | undefined;
+  /** For a command that does nothing else: see FileStoreOptions. */
+  readonly isBlocking?: boolean;
 }
 
 /**
@@ -16,7 +18,7 @@ export async function openObjectStore(
   options: StorageOptions,
   modules: StorageModules = {},
 ): Promise<ObjectStore> {
-  const store = await openBackend(options);
+  const store = await openBackend(options, modules);
   return new GuardedStore(
     {
       prefix: options.prefix,
@@ -28,10 +30,13 @@ export async function openObjectStore(
   );
 }
 
-async function openBackend(options: StorageOptions): Promise<ObjectStore> {
+async function openBackend(
+  options: StorageOptions,
+  { isBlocking = false }: StorageModules,
+): Promise<ObjectStore> {
   if (options.backend === "filesystem") {
     const { FileObjectStore } = await import("./file/file-store.ts");
-    return new FileObjectStore(options.filesystem);
+    return new FileObjectStore({ ...options.filesystem, isBlocking });
   }
   const { S3ObjectStore } = await import("./s3/s3-store.ts");
   return new S3ObjectStore(options.s3, {

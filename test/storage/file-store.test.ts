@@ -45,6 +45,25 @@ describe("directory", () => {
   describeContract(async () => new FileObjectStore({ directory: join(newDirectory(), "bucket") }));
 });
 
+describe("a file store that reads on its own thread", () => {
+  describeContract(
+    async () =>
+      new FileObjectStore({ directory: join(newDirectory(), "bucket"), isBlocking: true }),
+  );
+
+  it("follows no links out of its root", async () => {
+    const directory = newDirectory();
+    const outside = newDirectory();
+    writeFileSync(join(outside, "secret"), "secret");
+    symlinkSync(outside, join(directory, "link"));
+    symlinkSync(join(outside, "secret"), join(directory, "file"));
+    const store = new FileObjectStore({ directory, isBlocking: true });
+    assert.equal(await reasonOf(store.get("link/secret")), "storage_link");
+    assert.equal(await reasonOf(store.get("file")), "storage_link");
+    assert.deepEqual(await keysOf(store, { prefix: "" }), []);
+  });
+});
+
 describe("directory behind a prefix", () => {
   describeContract(async () => guarded(newDirectory(), "team/a"));
 });

@@ -26,7 +26,10 @@ async function prepare(directory: string): Promise<PreparedCase> {
   const { prefix, timeoutMs } = STORAGE_DEFAULTS;
   const monotonicMs = (): number => performance.now();
   const options = { prefix, timeoutMs, monotonicMs };
-  const store = new GuardedStore(options, new FileObjectStore({ directory: bucket }));
+  const store = new GuardedStore(
+    options,
+    new FileObjectStore({ directory: bucket, isBlocking: true }),
+  );
   const rebuild = async (): Promise<Sample> => {
     const cpu = process.cpuUsage();
     const startedAt = performance.now();

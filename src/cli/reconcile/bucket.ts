@@ -28,7 +28,7 @@ export function openBucket({ flags, environment }: CommandContext): Promise<Obje
   if (directory !== null)
     argv.push("-storage.backend=filesystem", `-storage.filesystem.dir=${directory}`);
   const loaded = loadConfig({ argv, environment, checkMachine: false });
-  if (loaded.config !== null) return openObjectStore(loaded.config.objects);
+  if (loaded.config !== null) return openObjectStore(loaded.config.objects, { isBlocking: true });
   throw new UsageError(formatProblems(loaded).join("\n"), "hearth config check");
 }
 

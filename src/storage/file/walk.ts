@@ -5,7 +5,7 @@
  * Links are neither files nor directories here and are passed over, as sockets and pipes are; so are the directory for
  * half-written objects and whatever vanishes meanwhile.
  */
-import { type Dirent, promises as fs } from "node:fs";
+import { type Dirent, promises as fs, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fromSystem } from "../errors.ts";
 import { compareKeys } from "../keys.ts";
@@ -20,6 +20,8 @@ export interface WalkOptions {
   readonly prefix: string;
   readonly after: string;
   readonly signal: AbortSignal | undefined;
+  /** Reads without leaving the thread. */
+  readonly isBlocking: boolean;
 }
 
 /** Keys of files below the root, ascending. A root that does not exist is an empty bucket. */
@@ -32,7 +34,7 @@ export async function* walkKeys(options: WalkOptions): AsyncGenerator<string> {
       yield next;
       continue;
     }
-    const entries = await entriesOf(options.root, next.directory);
+    const entries = await entriesOf(options, next.directory);
     for (let i = entries.length - 1; i >= 0; i--) {
       const { key, isDirectory } = entries[i] as Entry;
       if (isDirectory && mayHold(key, options)) waiting.push({ directory: key });
@@ -47,10 +49,16 @@ interface Entry {
   readonly isDirectory: boolean;
 }
 
-async function entriesOf(root: string, directory: string): Promise<Entry[]> {
+async function entriesOf(
+  { root, isBlocking }: Pick<WalkOptions, "root" | "isBlocking">,
+  directory: string,
+): Promise<Entry[]> {
   let found: Dirent[];
   try {
-    found = await fs.readdir(join(root, directory), { withFileTypes: true });
+    const path = join(root, directory);
+    found = isBlocking
+      ? readdirSync(path, { withFileTypes: true })
+      : await fs.readdir(path, { withFileTypes: true });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || (code === "ENOTDIR" && directory !== "")) return [];
@@ -82,9 +90,14 @@ function mayHold(directory: string, { prefix, after }: WalkOptions): boolean {
 }
 
 /** Size and time of a file; null when it is gone, or not a file any more. */
-export async function infoOf(root: string, key: string): Promise<ObjectInfo | null> {
+export async function infoOf(
+  root: string,
+  key: string,
+  isBlocking: boolean,
+): Promise<ObjectInfo | null> {
   try {
-    const found = await fs.lstat(join(root, key));
+    const path = join(root, key);
+    const found = isBlocking ? lstatSync(path) : await fs.lstat(path);
     if (!found.isFile()) return null;
     return { key, sizeBytes: found.size, modifiedAtMs: Math.floor(found.mtimeMs) };
   } catch (error) {
