@@ -15,7 +15,7 @@ import { ensureReady } from "./lib/ensure.mjs";
 import { fail, inRoot, ROOT, say } from "./lib/project.mjs";
 
 /** Files matching this run after all others: they work for minutes, and a quick failure should come first. */
-const SLOW = /(^|\/)model\/|(crash|fuzz|soak|slow)[^/]*\.test\.ts$/;
+const SLOW = /(^|\/)(model|crash)\/|(crash|fuzz|soak|slow)[^/]*\.test\.ts$/;
 
 /** Two cores are what CI has; a slow file may start a server of its own beside its load. */
 const CONCURRENCY = 2;

@@ -138,6 +138,18 @@ describe("periodic activity", () => {
     assert.equal(await asked, DONE);
   });
 
+  it("runAfresh waits for the run under way and begins another one", async () => {
+    const { activity, scheduler, runs } = rig();
+    activity.start(1);
+    scheduler.advance(100);
+    const asked = activity.runAfresh();
+    runs[0]?.end({ ...DONE, text: "began before" });
+    await settle();
+    assert.equal(runs.length, 2);
+    runs[1]?.end(DONE);
+    assert.equal(await asked, DONE);
+  });
+
   it("more to do runs again sooner", async () => {
     const { activity, scheduler, runs } = rig();
     activity.start(1);

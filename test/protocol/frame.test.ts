@@ -60,5 +60,5 @@ test("operations are numbered without gaps and found by number", () => {
   assert.deepEqual(Object.keys(OP).sort(), OPCODES.map((opcode) => opcode.name).sort());
   assert.equal(opcodeOf(0), undefined);
   assert.equal(opcodeOf(255), undefined);
-  assert.equal(OPCODES.length, 20);
+  assert.equal(OPCODES.length, 27);
 });

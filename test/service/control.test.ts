@@ -65,7 +65,7 @@ class FakeMember {
     return this.transferProblem;
   }
 
-  readIndex(done: (result: object) => void): void {
+  confirmIndex(done: (result: object) => void): void {
     done({ ok: true, index: 110, term: 7 });
   }
 }

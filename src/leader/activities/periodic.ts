@@ -103,6 +103,12 @@ export class PeriodicActivity implements LeaderActivity {
     }
   }
 
+  /** As `runNow`, but with a run that began after the call: one under way may have read what was changed since. */
+  async runAfresh(): Promise<ActivityResult> {
+    await this.#running;
+    return this.runNow();
+  }
+
   status(): ActivityStatus {
     const { intervalMs } = this.#options;
     const last = this.#last;

@@ -172,7 +172,7 @@ export class PlacementManager implements LeaderActivity {
   async changePins(change: PinChange, signal: AbortSignal): Promise<boolean> {
     this.#leadingTerm();
     const isChanged = await this.#pins.change(change, { signal });
-    if (isChanged) await this.#periodic.runNow();
+    if (isChanged) await this.#periodic.runAfresh();
     return isChanged;
   }
 
