@@ -259,6 +259,21 @@ export {
   type ShardStats,
 } from "./proto/placement-types.ts";
 export {
+  decodeReferenceLogEntry,
+  decodeReferencePrepareRequest,
+  decodeReferenceQueueEntry,
+  decodeReferenceTombstone,
+  encodeReferenceLogEntry,
+  encodeReferenceQueueEntry,
+  encodeReferenceTombstone,
+  type ReferenceJobUpdate,
+  type ReferenceLogEntry,
+  type ReferencePair,
+  type ReferencePrepareRequest,
+  type ReferenceQueueEntry,
+  type ReferenceTombstone,
+} from "./proto/reference-records.ts";
+export {
   BLOCK_REFUSALS,
   type BlockRefusal,
   type Refusal,

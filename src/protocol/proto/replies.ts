@@ -112,7 +112,8 @@ function putJob(sink: ByteSink, job: JobPlan): void {
   }
 }
 
-function putTombstone(sink: ByteSink, { blocks, shard }: Tombstone): void {
+/** Tombstones. */
+export function putTombstone(sink: ByteSink, { blocks, shard }: Tombstone): void {
   if (blocks !== null) {
     const start = beginField(sink, 1);
     putBlockTombstones(sink, blocks);

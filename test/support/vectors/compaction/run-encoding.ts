@@ -1,4 +1,4 @@
-/** Runs the cases of stored bytes whose formats we keep. */
+/** Runs the cases of stored bytes: of placement objects, and of what the reference keeps in its own files. */
 
 import {
   decodeDistributionStats,
@@ -7,14 +7,27 @@ import {
   encodePlacementRules,
 } from "../../../../src/protocol/index.ts";
 import { difference, type RulesJson, rulesOf, type StatsJson, statsOf } from "./placement-json.ts";
+import {
+  type LogEntryJson,
+  type PrepareRequestJson,
+  type QueueEntryJson,
+  runLogEntry,
+  runPrepareRequest,
+  runQueueEntry,
+  runTombstone,
+  type TombstoneJson,
+} from "./reference-records.ts";
 
 export interface EncodingCase {
   readonly kind: string;
   readonly value: unknown;
   readonly hex: string;
+  /** Of pairs, in place of `hex`. */
+  readonly key_hex: string;
+  readonly value_hex: string;
 }
 
-/** By the kind of a value: null, or what came out differently. Others are bytes that we do not keep. */
+/** By the kind of a value: null, or what came out differently. */
 export const ENCODING_KINDS: Readonly<Record<string, (vectorCase: EncodingCase) => string | null>> =
   {
     placement_rules: ({ value, hex }) => {
@@ -31,6 +44,13 @@ export const ENCODING_KINDS: Readonly<Record<string, (vectorCase: EncodingCase) 
         difference(stats, decodeDistributionStats(Buffer.from(hex, "hex")))
       );
     },
+    get_compaction_plan_update_request: ({ value, hex }) =>
+      runPrepareRequest(value as PrepareRequestJson, hex),
+    raft_log_entry: ({ value, hex }) => runLogEntry(value as LogEntryJson, hex),
+    block_queue_entry: ({ value, key_hex, value_hex }) =>
+      runQueueEntry(value as QueueEntryJson, { key: key_hex, value: value_hex }),
+    tombstone: ({ value, key_hex, value_hex }) =>
+      runTombstone(value as TombstoneJson, { key: key_hex, value: value_hex }),
   };
 
 function toHex(bytes: Uint8Array): string {

@@ -1,4 +1,4 @@
-/** Runs whole files of compaction vectors, and says of each case whether it was run at all. */
+/** Runs whole files of compaction vectors, and says of each case how it came out. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,23 +19,13 @@ export type CompactionOutcome =
   | { readonly kind: "passed" }
   | { readonly kind: "failed"; readonly failure: string }
   /** A reference case that we answer differently on purpose. */
-  | { readonly kind: "deviates"; readonly reason: string }
-  /** Belongs to a part of the system that is not there yet, or to formats that we do not keep. */
-  | { readonly kind: "not_run"; readonly reason: string };
+  | { readonly kind: "deviates"; readonly reason: string };
 
 /** Reference cases (never contract cases) with another answer; the reasons stand in docs/compatibility.md too. */
 const DEVIATIONS: Readonly<Record<string, string>> = {
   "sched-larger-token-accepted": "a token must be the job's own",
   "sched-eviction-needs-lowered-limit": "exhausted jobs make room as soon as the limit is reached",
   "plan-forced-by-age": "a staged block that is too old is compacted too",
-};
-
-/** What is not run, and why: it must never look as if it had passed. */
-const NOT_RUN: Readonly<Record<string, string>> = {
-  get_compaction_plan_update_request: "bytes of the reference's own log are not read yet",
-  raft_log_entry: "bytes of the reference's own log are not read yet",
-  block_queue_entry: "bytes of the reference's own files are not read yet",
-  tombstone: "bytes of the reference's own files are not read yet",
 };
 
 /** The compaction vector files of a directory, by name; empty when it holds others. */
@@ -50,17 +40,10 @@ export function loadCompactionVectors(directory: string): LoadedCompactionFile[]
     .filter(({ content }) => typeof content.kind === "string" && content.version === 1);
 }
 
-/** Whether files of a kind are run at all. */
-export function isRunKind(kind: string): boolean {
-  return NOT_RUN[kind] === undefined;
-}
-
 export async function runCompactionCase(
   file: CompactionFile,
   vectorCase: CompactionCase,
 ): Promise<CompactionOutcome> {
-  const reason = NOT_RUN[file.kind === "encoding" ? encodingOf(vectorCase).kind : file.kind];
-  if (reason !== undefined) return { kind: "not_run", reason };
   const failure = await runKind(file.kind, vectorCase);
   if (failure === null) return { kind: "passed" };
   const deviation = DEVIATIONS[vectorCase.id];
@@ -78,15 +61,11 @@ async function runKind(kind: string, vectorCase: CompactionCase): Promise<string
   if (kind === "retention") return runRetentionCase(vectorCase as never);
   const placement = PLACEMENT_KINDS[kind];
   if (placement !== undefined) return placement(vectorCase as never);
-  const encoding = encodingOf(vectorCase);
+  // Its cases have a kind of their own.
+  const encoding = vectorCase as unknown as EncodingCase;
   const runEncoding = ENCODING_KINDS[encoding.kind];
   if (kind === "encoding" && runEncoding !== undefined) return runEncoding(encoding);
   return `There is no way to run cases of kind "${kind}"`;
-}
-
-/** Its cases have a kind of their own. */
-function encodingOf(vectorCase: CompactionCase): EncodingCase {
-  return vectorCase as unknown as EncodingCase;
 }
 
 interface JobNameCase {
