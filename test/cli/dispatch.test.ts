@@ -46,7 +46,7 @@ describe("finding a command", () => {
     ["block get x --shard y", '--shard: "y" is not a whole number'],
     ["completion tcsh", '"tcsh" is not one of bash, zsh, fish'],
     ["help nothing", 'unknown command "nothing"', "hearth --help lists all commands"],
-    ["data inspect memory", '"memory" is not one of log, index, snapshot'],
+    ["data inspect memory", '"memory" is not one of log, index, snapshot, go-snapshot'],
   ];
   for (const [line, message, next] of misuse) {
     it(`hearth ${line} exits with 2 and says why`, async () => {

@@ -177,10 +177,14 @@ export const TOOL_COMMANDS: readonly CommandSpec[] = [
   },
   {
     path: ["data", "inspect"],
-    summary: "Look into the log, the snapshots or the index of a stopped node",
-    operands: "log|snapshot|index",
-    operandCount: [1, 1],
-    details: "Reads only. The node must be stopped: a running one changes what is being read.",
+    summary:
+      "Look into the log, the snapshots or the index of a stopped node, or into a snapshot of Pyroscope",
+    operands: "log|snapshot|index|go-snapshot [file]",
+    operandCount: [1, 2],
+    details:
+      "Reads only. The node must be stopped: a running one changes what is being read. go-snapshot takes the state.bin of a " +
+      "snapshot of Pyroscope's metastore, decompressed: it counts the records of each bucket, and shows those of the block " +
+      "queue and the tombstones. Nothing is imported.",
     flags: [
       {
         name: "dir",
@@ -205,6 +209,10 @@ export const TOOL_COMMANDS: readonly CommandSpec[] = [
       },
       { command: "hearth data inspect index", comment: "rows and bytes per table" },
       { command: "hearth data inspect index --verify", comment: "is it sound?" },
+      {
+        command: "hearth data inspect go-snapshot state.db",
+        comment: "what does the metastore hold that we come from?",
+      },
     ],
     exitCodes: [0, 1, 2, 4],
     load: () => import("./run/data-inspect.ts"),

@@ -1,4 +1,4 @@
-/** `hearth data inspect`: looks into the files of a stopped node; reads only. */
+/** `hearth data inspect`: looks into the files of a stopped node, or of the reference; reads only. */
 import { existsSync } from "node:fs";
 import { formatBytes, formatCount } from "../../../base/index.ts";
 import { loadConfig } from "../../../config/index.ts";
@@ -23,10 +23,20 @@ const DIRECTORY_SETTINGS: Readonly<Record<Inspected, readonly [string, ...string
   snapshot: ["metastore.raft.snapshots-dir", "metastore.raft.dir"],
 };
 
-export function run(context: CommandContext): Promise<ExitCode> {
-  const what = context.operands[0] ?? "";
-  if (!(what in INSPECTORS))
-    throw new UsageError(`"${what}" is not one of ${Object.keys(INSPECTORS).join(", ")}`);
+const GO_SNAPSHOT = "go-snapshot";
+
+export async function run(context: CommandContext): Promise<ExitCode> {
+  const [what = "", path] = context.operands;
+  if (what === GO_SNAPSHOT) {
+    if (path === undefined) throw new UsageError("Which file? Name the state.bin of a snapshot");
+    const { inspectGoSnapshot } = await import("../../go-snapshot/inspect.ts");
+    return inspectGoSnapshot(context, path);
+  }
+  if (!(what in INSPECTORS)) {
+    const known = [...Object.keys(INSPECTORS), GO_SNAPSHOT].join(", ");
+    throw new UsageError(`"${what}" is not one of ${known}`);
+  }
+  if (path !== undefined) throw new UsageError(`"${path}" is one operand too many`);
   return INSPECTORS[what as Inspected](context, findDirectory(context, what as Inspected));
 }
 
