@@ -1,9 +1,10 @@
 /**
- * `npm run vectors -- <directory> [--via engine|ws|grpc] [--json]`
+ * `npm run vectors -- <directory> [--via engine|ws|grpc] [--every N [--from K]] [--json]`
  *
  * Runs every case of every vector file in the directory, prints one line per case and the totals, and exits with 1
  * when a case fails. `--via ws` starts a real server per case and talks to it as a client would; with `--via grpc` that
- * is a client of another make, for everything that the gRPC contract has.
+ * is a client of another make, for everything that the gRPC contract has. `--every N` runs each Nth case of the index,
+ * beginning with the one at K: a server takes seconds to start, and a CI run need not start one for every case twice.
  */
 
 import { parseArgs } from "node:util";
@@ -34,33 +35,47 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       via: { type: "string", default: "engine" },
+      every: { type: "string", default: "1" },
+      from: { type: "string", default: "0" },
       json: { type: "boolean", default: false },
     },
   });
   const directory = positionals[0];
   if (directory === undefined || positionals.length > 1) {
-    throw new Error("Usage: npm run vectors -- <directory> [--via engine|ws|grpc] [--json]");
+    throw new Error(
+      "Usage: npm run vectors -- <directory> [--via engine|ws|grpc] [--every N [--from K]] [--json]",
+    );
   }
   const compaction = loadCompactionVectors(directory);
   if (compaction.length > 0) {
     await runCompaction(compaction, values.json);
     return;
   }
+  const share = { every: wholeNumber(values.every, 1), from: wholeNumber(values.from, 0) };
   const targets = createTargets(values.via);
-  const outcomes = await runAll(directory, targets, (outcome) => {
+  const outcomes = await runAll(directory, share, targets, (outcome) => {
     if (!values.json) print(outcome);
   }).finally(() => targets.close());
   report(outcomes, values.via, values.json);
 }
 
+function wholeNumber(text: string, min: number): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= min) return value;
+  throw new Error(`"${text}" is no whole number from ${min}`);
+}
+
 async function runAll(
   directory: string,
+  { every, from }: { readonly every: number; readonly from: number },
   targets: VectorTargets,
   onOutcome: (outcome: CaseOutcome) => void,
 ): Promise<CaseOutcome[]> {
-  const waiting = loadVectors(directory).flatMap(({ name, content }) =>
-    content.cases.map((vectorCase) => ({ name, content, vectorCase })),
-  );
+  const waiting = loadVectors(directory)
+    .flatMap(({ name, content }) =>
+      content.cases.map((vectorCase) => ({ name, content, vectorCase })),
+    )
+    .filter((_, i) => i % every === from % every);
   const outcomes: CaseOutcome[] = [];
   const lane = async (): Promise<void> => {
     for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
