@@ -4,7 +4,6 @@
  */
 
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import { constants } from "node:http2";
 import { HearthError, type Logger, toHearthError } from "../base/index.ts";
 import { ByteSink } from "../protocol/index.ts";
 import {
@@ -13,7 +12,7 @@ import {
   type EdgeServices,
   RequestCounters,
 } from "../service/index.ts";
-import { type CallOwner, GrpcCall } from "./call.ts";
+import { type CallOwner, closeAfterAnswer, GrpcCall } from "./call.ts";
 import { ACCEPTED_ENCODINGS, type Encoding, encodingOf } from "./compression.ts";
 import { MessageReader, PREFIX_BYTES } from "./framing.ts";
 import { HealthService, type NodeHealth, WATCH_PATH } from "./health.ts";
@@ -298,7 +297,7 @@ function refuse(stream: ServerHttp2Stream, headers: Record<string, string | numb
   stream.on("error", ignoreError);
   if (stream.destroyed) return;
   stream.respond(headers, { endStream: true });
-  stream.close(constants.NGHTTP2_NO_ERROR);
+  closeAfterAnswer(stream);
 }
 
 function ignoreError(): void {}
