@@ -16,6 +16,7 @@ import type { ReplyGroup, SingleReply } from "../service/index.ts";
 import { type Encoding, pack, unpack } from "./compression.ts";
 import { MessageReader, PREFIX_BYTES, writePrefix } from "./framing.ts";
 import { ANSWER_COPY_MAX_BYTES } from "./limits.ts";
+import { ignoreError } from "./listener.ts";
 import type { Method } from "./methods.ts";
 import { type Status, statusTrailers } from "./status.ts";
 
@@ -261,9 +262,6 @@ export function closeAfterAnswer(stream: ServerHttp2Stream): void {
 function sendOkTrailers(this: ServerHttp2Stream): void {
   this.sendTrailers(OK_TRAILERS);
 }
-
-/** A stream that breaks is told by its close. */
-function ignoreError(): void {}
 
 function answerTooLarge(maxBytes: number): HearthError {
   return new HearthError("resource_exhausted", `The answer is larger than ${maxBytes} bytes`, {

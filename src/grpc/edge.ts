@@ -17,7 +17,7 @@ import { ACCEPTED_ENCODINGS, type Encoding, encodingOf } from "./compression.ts"
 import { MessageReader, PREFIX_BYTES } from "./framing.ts";
 import { HealthService, type NodeHealth, WATCH_PATH } from "./health.ts";
 import { DEADLINE_SWEEP_MS, LARGE_MESSAGES_MAX, TIMEOUT_MAX_MS } from "./limits.ts";
-import { GrpcListener } from "./listener.ts";
+import { GrpcListener, ignoreError } from "./listener.ts";
 import { createMethods, type Method } from "./methods.ts";
 import type { GrpcOptions } from "./options.ts";
 import { RefusalLog } from "./refusal-log.ts";
@@ -299,8 +299,6 @@ function refuse(stream: ServerHttp2Stream, headers: Record<string, string | numb
   stream.respond(headers, { endStream: true });
   closeAfterAnswer(stream);
 }
-
-function ignoreError(): void {}
 
 function badTimeout(): HearthError {
   return new HearthError("invalid_argument", "The timeout of the call cannot be read", {

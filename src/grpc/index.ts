@@ -3,7 +3,6 @@
 export { createEdge, GrpcEdge, type GrpcEdgeModules, type NodeNews } from "./edge.ts";
 export type { Method, MethodCall } from "./methods.ts";
 export type { NodeHealth } from "./health.ts";
-export { canSharePort } from "./listener.ts";
 export {
   CLIENT_AUTH,
   type ClientAuth,

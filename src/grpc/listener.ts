@@ -20,6 +20,7 @@ import {
 } from "node:http2";
 import { Server as TcpServer } from "node:net";
 import { HearthError, type Logger } from "../base/index.ts";
+import { canSharePort } from "../service/index.ts";
 import { CONNECTION_WINDOW_BYTES, LARGE_MESSAGES_MAX, STREAM_WINDOW_BYTES } from "./limits.ts";
 import { CLIENT_AUTH, type ClientAuth, type GrpcOptions, type TlsOptions } from "./options.ts";
 
@@ -31,12 +32,6 @@ export interface ListenerModules {
 }
 
 const MIB = 1024 * 1024;
-
-/** Whether several threads can listen on one port (`reusePort` of node:net: Node.js 22.12 and 23.1 on). */
-export function canSharePort(nodeVersion: string = process.versions.node): boolean {
-  const [major = 0, minor = 0] = nodeVersion.split(".").map(Number);
-  return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
-}
 
 export class GrpcListener {
   readonly #options: GrpcOptions;
@@ -179,5 +174,5 @@ function checkCertificate(server: Http2SecureServer, clientAuth: ClientAuth): vo
   });
 }
 
-/** A connection that breaks is told by its close. */
-function ignoreError(): void {}
+/** Connections and streams that break are told by their close. */
+export function ignoreError(): void {}

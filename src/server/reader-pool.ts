@@ -12,6 +12,7 @@
 import { createServer } from "node:net";
 import { assert, HearthError, type Logger, toHearthError } from "../base/index.ts";
 import type { SharedState } from "../read/index.ts";
+import { canSharePort } from "../service/index.ts";
 import type { TransportKind } from "./listener.ts";
 import type { LocalChannel, LocalChannelListener } from "./local-connection.ts";
 import type { ReaderSettings } from "./messages.ts";
@@ -19,7 +20,6 @@ import type { ReaderMetrics } from "./metrics.ts";
 import type { ServerIdentity, ServerOptions } from "./options.ts";
 import { ReaderHandle, type ReaderStart } from "./reader-handle.ts";
 import { type MemberPort, type PollPort, type Proposer, WriteBridge } from "./write-bridge.ts";
-import { canSharePort } from "./ws.ts";
 
 export interface ReaderPoolModules {
   readonly proposer: Proposer;

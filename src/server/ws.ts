@@ -9,6 +9,7 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { Socket } from "node:net";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
 import { HearthError, type Logger } from "../base/index.ts";
+import { canSharePort } from "../service/index.ts";
 import {
   CLOSE_CODES,
   type CloseCode,
@@ -27,12 +28,6 @@ const CLOSE_GRACE_MS = 500;
 
 /** Code of the error that ws raises for a message above maxPayload. */
 const TOO_BIG_CODE = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
-
-/** Whether several threads can listen on one port (`reusePort` of node:net: Node.js 22.12 and 23.1 on). */
-export function canSharePort(nodeVersion: string = process.versions.node): boolean {
-  const [major = 0, minor = 0] = nodeVersion.split(".").map(Number);
-  return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
-}
 
 export class WsListener implements Listener {
   readonly kind = "ws";

@@ -30,6 +30,7 @@ export type {
 } from "./cluster/types.ts";
 export { pollCompactionJobs } from "./compaction-polls.ts";
 export type { Edge, EdgeMetrics, EdgeServices } from "./edge.ts";
+export { canSharePort } from "./share-port.ts";
 export { CompactionControl, type CompactionControlOptions } from "./compaction-control.ts";
 export { type InspectAnswer, Inspector, type TombstonePort } from "./inspect.ts";
 export {

@@ -13,7 +13,7 @@ import {
   openListener,
   type SendResult,
 } from "../../src/server/index.ts";
-import { canSharePort } from "../../src/server/ws.ts";
+import { canSharePort } from "../../src/service/index.ts";
 
 interface Rig {
   readonly listener: Listener;
