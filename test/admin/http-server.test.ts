@@ -9,6 +9,7 @@ import {
   Router,
 } from "../../src/admin/index.ts";
 import { HearthError, SILENT_LOGGER } from "../../src/base/index.ts";
+import { untilTrue } from "../support/until.ts";
 
 const BODY_MAX_BYTES = 1_000;
 
@@ -115,10 +116,10 @@ describe("http server", () => {
   it("a caller that goes away aborts its handler", async () => {
     const controller = new AbortController();
     const asked = fetch(`${url}/wait`, { signal: controller.signal }).catch(() => null);
-    await until(() => server.inFlightCount > 0);
+    await untilTrue(() => server.inFlightCount > 0);
     controller.abort();
     await asked;
-    await until(() => server.inFlightCount === 0);
+    await untilTrue(() => server.inFlightCount === 0);
     assert.equal(records.at(-1)?.status, 499);
   });
 
@@ -143,7 +144,7 @@ describe("http server", () => {
       (answer) => answer.status,
       () => "dropped",
     );
-    await until(() => server.inFlightCount > 0);
+    await untilTrue(() => server.inFlightCount > 0);
     await server.close(20);
     assert.ok(["dropped", 503].includes(await asked));
     await server.close(0);
@@ -164,12 +165,3 @@ describe("http server", () => {
     });
   }
 });
-
-/** Waits for a condition that another side of a socket will bring about. */
-async function until(condition: () => boolean): Promise<void> {
-  const endAtMs = performance.now() + 5_000;
-  while (!condition()) {
-    assert.ok(performance.now() < endAtMs, "it did not happen within 5 s");
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}

@@ -6,10 +6,10 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { until } from "../support/cluster-process.ts";
 import { assertMatchesItsSchema } from "../support/json-schema.ts";
 import { inRoot } from "../support/project.ts";
 import { hearth, type Said } from "./support.ts";
+import { until } from "../support/until.ts";
 
 interface DevAnswer {
   readonly directory: string;

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { connect, type HearthClient } from "../../src/client/index.ts";
 import { blockMeta, HOUR_MS, ulidAt } from "../state/support.ts";
-import { until } from "../support/cluster-process.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
+import { until } from "../support/until.ts";
 
 let directory = "";
 let server: ServerProcess;

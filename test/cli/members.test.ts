@@ -15,9 +15,9 @@ import {
   MemberProcess,
   startCluster,
   through,
-  until,
 } from "../support/cluster-process.ts";
 import { findFreePorts, startServer } from "../support/server-process.ts";
+import { until } from "../support/until.ts";
 
 const BLOCKS = new LoadGenerator({
   ...LOAD_DEFAULTS,

@@ -11,6 +11,7 @@ import { PLACEMENT_KEYS } from "../../src/leader/index.ts";
 import { decodePlacementRules, type PlacementRules } from "../../src/protocol/index.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
 import { hearth, type Said } from "./support.ts";
+import { until } from "../support/until.ts";
 
 let directory = "";
 let server: ServerProcess;
@@ -39,14 +40,6 @@ function rules(): PlacementRules {
     : { tenants: [], datasets: [], createdAtNs: 0n };
 }
 
-async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadlineMs = Date.now() + 15_000;
-  while (!(await isSo())) {
-    if (Date.now() > deadlineMs) throw new Error(`Not so in 15 s: ${what}\n${server.output()}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
 function command(...argv: readonly string[]): Promise<Said> {
   return hearth(["placement", ...argv, "--endpoint", server.httpUrl]);
 }
@@ -64,11 +57,11 @@ describe("the placement of a node", () => {
     const load = new LoadGenerator({ ...LOAD_DEFAULTS, startAtMs: now, endAtMs: now + 1 });
     await using client = await connect({ endpoints: [server.endpoint] });
     let position = 0;
-    await until(async () => {
+    await until("twenty datasets have rules and a load", async () => {
       await client.addBlocks(Array.from({ length: 20 }, () => load.block(position++)));
       // The first block of a second only starts the clock of its rate.
       return rules().datasets.length >= 20 && (await loadOfBusiest()) > 0;
-    }, "twenty datasets have rules and a load");
+    });
     const { out, code } = await command("show", "--limit", "5");
     assert.equal(code, 0);
     assert.match(out, /^TENANT +DATASET +SHARDS +STRATEGY +LOAD\/S/);
@@ -97,7 +90,7 @@ describe("the placement of a node", () => {
   });
 
   it("previews, and refuses pins that make no sense", async () => {
-    await until(async () => (await command("preview")).code === 0, "there is something to preview");
+    await until("there is something to preview", async () => (await command("preview")).code === 0);
     assert.equal((await command("pin", "acme", "checkout", "--shards", "0")).code, 2);
     assert.equal((await command("pin", "acme", "checkout")).code, 2);
     const odd = await command("pin", "acme", "x", "--shards", "2", "--load-balancing", "odd");

@@ -11,8 +11,9 @@ import { openRecovery, type RecoveryInput } from "../../src/cli/recover/single-v
 import { DurableLog, LOG_DEFAULTS, NODE_FILES } from "../../src/log/index.ts";
 import { SnapshotFiles } from "../../src/snapshot/index.ts";
 import { content, headAt, SMALL, sourceOf } from "../snapshot/support/harness.ts";
-import { leaderOf, MemberProcess, startCluster, until } from "../support/cluster-process.ts";
+import { leaderOf, MemberProcess, startCluster } from "../support/cluster-process.ts";
 import { hearth, NOW_MS, type Said } from "./support.ts";
+import { until } from "../support/until.ts";
 
 const BLOCKS = 400;
 
@@ -53,7 +54,7 @@ describe("a cluster that lost its majority for good", () => {
 
   /** Repeats what is harmless to repeat: on a loaded machine an election may come in between. */
   const succeeds = (claim: string, command: () => Promise<Said>): Promise<void> =>
-    until(claim, async () => (await command()).code === 0, 60_000);
+    until(claim, async () => (await command()).code === 0);
 
   before(async () => {
     directory = mkdtempSync(join(tmpdir(), "hearth-recover-"));

@@ -10,13 +10,8 @@ import { LOAD_DEFAULTS, LoadGenerator } from "../../src/cli/load/index.ts";
 import type { HearthClient } from "../../src/client/index.ts";
 import type { BlockMeta } from "../../src/protocol/index.ts";
 import type { SnapshotTaken, SnapshotView } from "../../src/service/index.ts";
-import {
-  leaderOf,
-  MemberProcess,
-  startCluster,
-  through,
-  until,
-} from "../support/cluster-process.ts";
+import { leaderOf, MemberProcess, startCluster, through } from "../support/cluster-process.ts";
+import { until } from "../support/until.ts";
 
 /** More than one of the smallest segments of the log, so that the first one can go. */
 const BLOCKS = 50_000;

@@ -8,7 +8,8 @@ import { after, before, test } from "node:test";
 import { LOAD_DEFAULTS, LoadGenerator } from "../../src/cli/load/index.ts";
 import { connect } from "../../src/client/index.ts";
 import { IndexDatabase, KeyBuffer } from "../../src/db/index.ts";
-import { leaderOf, type MemberProcess, startCluster, until } from "../support/cluster-process.ts";
+import { leaderOf, type MemberProcess, startCluster } from "../support/cluster-process.ts";
+import { until } from "../support/until.ts";
 
 let directory = "";
 let members: readonly MemberProcess[] = [];
@@ -77,7 +78,7 @@ test("nodes with equal states go on; one that differs stops, and says so at ever
   }
   const victim = members.find((member) => member !== leader) as MemberProcess;
   await corrupt(victim);
-  await until("the node with another state stops", () => !victim.isRunning, 60_000);
+  await until("the node with another state stops", () => !victim.isRunning);
   assert.match(
     victim.process.output(),
     /differs from that of the majority at log index [\d,]+ \(blocks\)/,

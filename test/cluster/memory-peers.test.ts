@@ -5,7 +5,8 @@ import { test } from "node:test";
 import type { NodeIntroduction } from "../../src/cluster/index.ts";
 import type { Message } from "../../src/raft/index.ts";
 import { MemoryPeers } from "../support/memory-peers.ts";
-import { heartbeat, introductionOf, until } from "./support.ts";
+import { heartbeat, introductionOf } from "./support.ts";
+import { untilTrue } from "../support/until.ts";
 
 function join(peers: MemoryPeers, id: string, more: Partial<NodeIntroduction> = {}) {
   const addresses = { peer: `${id}:9099`, http: "", websocket: "" };
@@ -28,12 +29,12 @@ test("members in memory get messages, answers and introductions, and are told wh
   await Promise.all([a.network.listen(), b.network.listen()]);
   const members = ["a", "b"].map((id) => ({ id, serverId: id, address: `${id}:9099` }));
   a.network.setMembers(members);
-  await until(() => b.introduced[0]?.clusterId === "c1");
+  await untilTrue(() => b.introduced[0]?.clusterId === "c1");
   a.network.send(heartbeat("a", "b"));
-  await until(() => a.unreachable.length === 1);
+  await untilTrue(() => a.unreachable.length === 1);
   b.network.introduce({ ...b.network.own, clusterId: "c1" });
   a.network.send(heartbeat("a", "b", 3));
-  await until(() => b.messages.length === 1);
+  await untilTrue(() => b.messages.length === 1);
   const body = Uint8Array.from([4]);
   const answer = await b.network.request({ address: "a:9099" }, 1, body, { timeoutMs: 1_000 });
   assert.ok(answer.ok && answer.body[0] === 4);

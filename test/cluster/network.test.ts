@@ -5,7 +5,8 @@ import { test } from "node:test";
 import { HearthError } from "../../src/base/index.ts";
 import { MESSAGE, type Message } from "../../src/raft/index.ts";
 import { entriesBody } from "../log/support/log-harness.ts";
-import { closeAll, errorOf, heartbeat, startMesh, TestNode, until } from "./support.ts";
+import { closeAll, errorOf, heartbeat, startMesh, TestNode } from "./support.ts";
+import { untilTrue } from "../support/until.ts";
 
 function append(from: string, to: string, firstIndex: number, payloadBytes: number): Message {
   const body = entriesBody(firstIndex, 1, payloadBytes);
@@ -30,9 +31,9 @@ test("members that dial each other at once keep one connection per pair", async 
         if (node !== other) node.network.send(heartbeat(node.id, other.id, round));
       }
     }
-    await until(() => nodes.every(({ messages }) => messages.length === 2));
+    await untilTrue(() => nodes.every(({ messages }) => messages.length === 2));
     for (const { unreachable } of nodes) assert.deepEqual(unreachable, [], `round ${round}`);
-    await until(() => nodes.every(({ sockets }) => sockets.openCount === 2));
+    await untilTrue(() => nodes.every(({ sockets }) => sockets.openCount === 2));
     await closeAll(nodes);
   }
 });
@@ -45,7 +46,7 @@ test("messages arrive in order and whole, small ones and large ones", async () =
     sent.push(i % 3 === 0 ? heartbeat("a", "b", i) : append("a", "b", i, payloadBytes));
   }
   for (const message of sent) a.network.send(message);
-  await until(() => b.messages.length === sent.length);
+  await untilTrue(() => b.messages.length === sent.length);
   for (const [i, message] of b.messages.entries()) assert.deepEqual(message, sent[i], `${i}`);
   for (const message of b.messages) {
     if (message.kind !== MESSAGE.append) continue;
@@ -58,7 +59,7 @@ test("messages arrive in order and whole, small ones and large ones", async () =
 test("a small batch does not hold on to a large receive buffer", async () => {
   const [a, b] = (await startMesh(["a", "b"])) as [TestNode, TestNode];
   for (let i = 1; i <= 100; i++) a.network.send(append("a", "b", i, 100));
-  await until(() => b.messages.length === 100);
+  await untilTrue(() => b.messages.length === 100);
   for (const message of b.messages) {
     assert.ok(message.kind === MESSAGE.append);
     for (const { body } of message.batches) assert.ok(body.buffer.byteLength < 600);
@@ -113,35 +114,35 @@ test("a node without a cluster learns it from the member that counts it in, then
   const leader = await TestNode.start("a");
   const newcomer = await TestNode.start("b", { introduction: { clusterId: "" } });
   leader.network.setMembers([leader.member, newcomer.member]);
-  await until(() => newcomer.introduced.length > 0);
+  await untilTrue(() => newcomer.introduced.length > 0);
   assert.equal(newcomer.introduced[0]?.clusterId, "c1");
   leader.network.send(heartbeat("a", "b"));
-  await until(() => leader.unreachable.length === 1);
+  await untilTrue(() => leader.unreachable.length === 1);
   newcomer.introduce({ clusterId: "c1" });
-  await until(() => leader.introduced.at(-1)?.clusterId === "c1");
+  await untilTrue(() => leader.introduced.at(-1)?.clusterId === "c1");
   leader.network.send(heartbeat("a", "b"));
-  await until(() => newcomer.messages.length === 1);
+  await untilTrue(() => newcomer.messages.length === 1);
   newcomer.network.send(heartbeat("b", "a"));
-  await until(() => leader.messages.length === 1);
+  await untilTrue(() => leader.messages.length === 1);
   await closeAll([leader, newcomer]);
 });
 
 test("a peer that comes back is connected again, and its lost messages were reported", async () => {
   const [a, b] = (await startMesh(["a", "b"])) as [TestNode, TestNode];
   await b.network.close();
-  await until(() => a.unreachable.length === 1 && !a.isConnectedTo("b"));
+  await untilTrue(() => a.unreachable.length === 1 && !a.isConnectedTo("b"));
   a.network.send(heartbeat("a", "b"));
-  await until(() => a.unreachable.length === 2);
-  await until(() => a.problemOf("b") === "connection refused");
+  await untilTrue(() => a.unreachable.length === 2);
+  await untilTrue(() => a.problemOf("b") === "connection refused");
   const error = errorOf(await a.ask(b));
   assert.equal(error.code, "unavailable");
   assert.equal(error.reason, "refused");
   assert.equal(error.sent, "no");
   const again = new TestNode("b", { options: { listenPort: b.port } });
   again.port = await again.network.listen();
-  await until(() => a.isConnectedTo("b"));
+  await untilTrue(() => a.isConnectedTo("b"));
   a.network.send(heartbeat("a", "b", 5));
-  await until(() => again.messages.length === 1);
+  await untilTrue(() => again.messages.length === 1);
   assert.equal(a.problemOf("b"), null);
   await closeAll([a, again]);
 });
@@ -150,7 +151,7 @@ test("a request in flight when its peer stops is answered: it may have been done
   const [a, b] = (await startMesh(["a", "b"])) as [TestNode, TestNode];
   b.onRequest = () => {};
   const asked = a.ask(b);
-  await until(() => b.requests.length === 1);
+  await untilTrue(() => b.requests.length === 1);
   await b.network.close();
   const error = errorOf(await asked);
   assert.equal(error.code, "unavailable");
@@ -167,7 +168,7 @@ test("a request has its deadline and can be cancelled", async () => {
   const cancel = new AbortController();
   const options = { timeoutMs: 5_000, signal: cancel.signal };
   const asked = a.network.request({ nodeId: "b" }, 1, new Uint8Array(0), options);
-  await until(() => b.requests.length === 2);
+  await untilTrue(() => b.requests.length === 2);
   cancel.abort();
   assert.equal(errorOf(await asked).code, "cancelled");
   await closeAll([a, b]);
@@ -175,7 +176,7 @@ test("a request has its deadline and can be cancelled", async () => {
 
 test("round trips are measured and bytes counted", async () => {
   const [a, b] = (await startMesh(["a", "b"])) as [TestNode, TestNode];
-  await until(() => (a.network.peers()[0]?.roundTripMs ?? null) !== null);
+  await untilTrue(() => (a.network.peers()[0]?.roundTripMs ?? null) !== null);
   const status = a.network.peers()[0];
   assert.ok(status !== undefined && status.roundTripMs !== null && status.roundTripMs < 1_000);
   assert.ok(status.sentBytes > 0 && status.receivedBytes > 0);
@@ -189,6 +190,6 @@ test("a member that was removed is let go once it is quiet", async () => {
   const [a, b] = nodes as [TestNode, TestNode];
   a.network.setMembers([a.member]);
   b.network.setMembers([b.member]);
-  await until(() => a.network.peers().length === 0 && b.network.peers().length === 0);
+  await untilTrue(() => a.network.peers().length === 0 && b.network.peers().length === 0);
   await closeAll(nodes);
 });

@@ -7,7 +7,8 @@ import type { TcpPeerNetwork } from "../../src/cluster/index.ts";
 import type { Member, NodeId } from "../../src/raft/index.ts";
 import type { PeerTransport, ReplicaOptions } from "../../src/replica/index.ts";
 import { type ClusterSetting, TestMember } from "../replica/cluster-support.ts";
-import { TestNode, until } from "./support.ts";
+import { TestNode } from "./support.ts";
+import { untilTrue } from "../support/until.ts";
 
 interface Seat {
   readonly node: TestNode;
@@ -41,7 +42,7 @@ class ReplicaCluster implements ClusterSetting {
   };
 
   async leader(among: readonly Seat[] = this.seats): Promise<Seat> {
-    await until(() => among.some(({ member }) => member.isLeader));
+    await untilTrue(() => among.some(({ member }) => member.isLeader));
     return among.find(({ member }) => member.isLeader) as Seat;
   }
 
@@ -75,7 +76,7 @@ test("three members over sockets elect one leader, and what it acknowledges is a
   const results = await Promise.all(Array.from({ length: 200 }, () => leader.propose(3, 500)));
   assert.ok(results.every((result) => result.ok));
   const last = leader.replica.status().lastIndex;
-  await until(() => cluster.seats.every(({ member }) => member.state.appliedIndex === last));
+  await untilTrue(() => cluster.seats.every(({ member }) => member.state.appliedIndex === last));
   for (const { member } of cluster.seats) {
     assert.deepEqual(member.state.entries, leader.state.entries);
   }
@@ -100,7 +101,7 @@ test("every connection breaks at once, again and again, and writes go on", async
     acknowledged += 2;
   }
   const { member: leader } = await cluster.leader();
-  await until(() =>
+  await untilTrue(() =>
     cluster.seats.every(({ member }) => member.state.appliedIndex === leader.state.appliedIndex),
   );
   for (const { member } of cluster.seats) {
@@ -120,7 +121,7 @@ test("the others go on without a leader that is cut off, and it catches up when 
   const write = await second.member.propose(5);
   assert.ok(write.ok);
   first.node.sockets.mend();
-  await until(() => first.member.state.appliedIndex >= write.firstIndex + 4);
+  await untilTrue(() => first.member.state.appliedIndex >= write.firstIndex + 4);
   const count = first.member.state.entries.length;
   assert.deepEqual(first.member.state.entries, second.member.state.entries.slice(0, count));
 });

@@ -13,7 +13,8 @@ import {
 import { encodeMessage } from "../../src/raft/codec/index.ts";
 import type { Message } from "../../src/raft/index.ts";
 import { encodeMessageHead } from "../../src/cluster/frames/frame.ts";
-import { dial, introductionOf, type TestNode, until } from "./support.ts";
+import { dial, introductionOf, type TestNode } from "./support.ts";
+import { untilTrue } from "../support/until.ts";
 
 export interface Received {
   readonly kind: number;
@@ -52,7 +53,7 @@ export class Stranger {
   ): Promise<Stranger> {
     const stranger = await Stranger.dial(node, more);
     stranger.hello(hello);
-    await until(() => stranger.received.length > 0 || stranger.isClosed);
+    await untilTrue(() => stranger.received.length > 0 || stranger.isClosed);
     return stranger;
   }
 
@@ -91,7 +92,7 @@ export class Stranger {
   }
 
   async closed(): Promise<void> {
-    await until(() => this.isClosed);
+    await untilTrue(() => this.isClosed);
   }
 
   leave(): void {

@@ -18,6 +18,7 @@ import {
 } from "../../src/cluster/index.ts";
 import { CODEC_LIMITS, decodeMessage, encodeMessage } from "../../src/raft/codec/index.ts";
 import { type Member, type Message, MESSAGE, type NodeId } from "../../src/raft/index.ts";
+import { untilTrue } from "../support/until.ts";
 
 export const CODEC: MessageCodec = {
   encode: encodeMessage,
@@ -201,7 +202,7 @@ export async function startMesh(
   const nodes = await Promise.all(ids.map((id) => TestNode.start(id, settings)));
   const members = nodes.map(({ member }) => member);
   for (const node of nodes) node.network.setMembers(members);
-  await until(() => nodes.every((node) => isFullyConnected(node, nodes)));
+  await untilTrue(() => nodes.every((node) => isFullyConnected(node, nodes)));
   return nodes;
 }
 
@@ -228,12 +229,4 @@ export async function dial(node: TestNode): Promise<Socket> {
   socket.on("error", () => {});
   await new Promise((resolve) => socket.once("connect", resolve));
   return socket;
-}
-
-export async function until(condition: () => boolean, timeoutMs = 10_000): Promise<void> {
-  const endMs = performance.now() + timeoutMs;
-  while (!condition()) {
-    if (performance.now() > endMs) throw new Error(`Not within ${timeoutMs} ms: ${condition}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
 }

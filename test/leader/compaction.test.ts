@@ -16,6 +16,7 @@ import {
 import { REPORT_STATUS } from "../../src/protocol/index.ts";
 import { type BlockSpec, blockMeta, ulidAt, wireBlock } from "../state/support.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
+import { untilTrue } from "../support/until.ts";
 
 const BATCH = 20;
 
@@ -101,7 +102,7 @@ describe("compaction of a running server", () => {
       })();
       await add(client, sources);
       const wanted = sources.map(({ id }) => id);
-      await until(async () => (await ids(client, "acme", results)).length === 1);
+      await untilTrue(async () => (await ids(client, "acme", results)).length === 1);
       assert.deepEqual(taken.sort(), wanted.sort());
       assert.deepEqual(await ids(client, "", wanted), []);
       stop.abort(new Error("enough"));
@@ -265,12 +266,4 @@ function hasCode(code: string): (error: unknown) => boolean {
 
 function portsOf({ endpoint, httpUrl }: ServerProcess): [number, number] {
   return [Number(endpoint.split(":").at(-1)), Number(httpUrl.split(":").at(-1))];
-}
-
-async function until(isDone: () => Promise<boolean>): Promise<void> {
-  const deadlineAtMs = Date.now() + 20_000;
-  while (!(await isDone())) {
-    assert.equal(Date.now() < deadlineAtMs, true, "nothing happened for 20 s");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

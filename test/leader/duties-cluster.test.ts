@@ -7,13 +7,8 @@ import { after, before, describe, it } from "node:test";
 import { collectBlocks } from "../../src/client/index.ts";
 import { encodeBlockMetaProto } from "../../src/protocol/index.ts";
 import { blockMeta, HOUR_MS, ulidAt } from "../state/support.ts";
-import {
-  leaderOf,
-  type MemberProcess,
-  startCluster,
-  through,
-  until,
-} from "../support/cluster-process.ts";
+import { leaderOf, type MemberProcess, startCluster, through } from "../support/cluster-process.ts";
+import { until } from "../support/until.ts";
 
 const COUNT = 3_000;
 const SHARDS = 8;
@@ -61,7 +56,7 @@ describe("a leader that is killed", () => {
     await first.kill();
     assert.ok(entriesLeft() > 0, "the leader was done before it was killed");
     const others = members.filter((member) => member !== first);
-    await until("all dead letters came home", () => entriesLeft() === 0, 60_000);
+    await until("all dead letters came home", () => entriesLeft() === 0);
     assert.equal(existsSync(join(bucket(), "dlq-quarantine")), false);
     await first.start();
     await first.ready();

@@ -27,6 +27,7 @@ import { SNAPSHOT_DEFAULTS, SnapshotFiles } from "../../src/snapshot/index.ts";
 import { entriesBody } from "../log/support/log-harness.ts";
 import { MemoryDisk } from "../log/support/memory-disk.ts";
 import { type AppliedEntry, FakeState, LOG_OPTIONS } from "./support.ts";
+import { untilTrue } from "../support/until.ts";
 
 /** Delivers in later turns, in order per pair; members can be cut off. */
 export class Network {
@@ -181,7 +182,7 @@ export class TestCluster {
   }
 
   async leader(among: readonly TestMember[] = this.nodes): Promise<TestMember> {
-    await until(() => among.some((node) => node.isLeader));
+    await untilTrue(() => among.some((node) => node.isLeader));
     return among.find((node) => node.isLeader) as TestMember;
   }
 
@@ -198,13 +199,5 @@ export class TestCluster {
   async close(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.replica.stop()));
     for (const node of this.nodes) rmSync(node.directory, { recursive: true, force: true });
-  }
-}
-
-export async function until(condition: () => boolean, timeoutMs = 10_000): Promise<void> {
-  const endMs = performance.now() + timeoutMs;
-  while (!condition()) {
-    if (performance.now() > endMs) throw new Error(`Not within ${timeoutMs} ms: ${condition}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }

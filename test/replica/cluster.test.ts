@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CHANGE } from "../../src/raft/index.ts";
-import { SnapshotState, TestCluster, until } from "./cluster-support.ts";
+import { SnapshotState, TestCluster } from "./cluster-support.ts";
 import { reasonOf } from "./support.ts";
+import { untilTrue } from "../support/until.ts";
 
 test("three members elect one leader, and what it acknowledges is applied by all", async () => {
   const cluster = await TestCluster.start();
@@ -12,7 +13,7 @@ test("three members elect one leader, and what it acknowledges is applied by all
   const results = await Promise.all(Array.from({ length: 50 }, () => leader.propose(3)));
   assert.ok(results.every((result) => result.ok));
   const last = leader.replica.status().lastIndex;
-  await until(() => cluster.nodes.every((node) => node.state.appliedIndex === last));
+  await untilTrue(() => cluster.nodes.every((node) => node.state.appliedIndex === last));
   for (const node of cluster.nodes) assert.deepEqual(node.state.entries, leader.state.entries);
   assert.equal(leader.replica.status().voters, 3);
   assert.equal(leader.replica.status().reachableVoters, 3);
@@ -26,7 +27,7 @@ test("a follower refuses writes with the leader's address, and grants reads thro
   assert.ok(write.ok);
   const [follower] = cluster.followersOf(leader);
   assert.ok(follower !== undefined);
-  await until(() => follower.replica.status().leader !== null);
+  await untilTrue(() => follower.replica.status().leader !== null);
   const refusal = await follower.propose();
   assert.equal(reasonOf(refusal), "not_leader");
   assert.ok(!refusal.ok && refusal.error.sent === "no");
@@ -50,7 +51,7 @@ test("the others go on without their leader, and it catches up when it is back",
   const write = await second.propose(5);
   assert.ok(write.ok);
   await first.start(cluster);
-  await until(() => first.state.appliedIndex >= write.firstIndex + 4);
+  await untilTrue(() => first.state.appliedIndex >= write.firstIndex + 4);
   const count = first.state.entries.length;
   assert.deepEqual(first.state.entries, second.state.entries.slice(0, count));
   await cluster.close();
@@ -64,7 +65,7 @@ test("a leader that is cut off answers that the outcome is unknown, and its entr
   const { lastIndex } = old.replica.status();
   const lost = old.propose(3);
   // Proposals of one turn go into the log at its end.
-  await until(() => old.replica.status().lastIndex > lastIndex);
+  await untilTrue(() => old.replica.status().lastIndex > lastIndex);
   const lostIndex = old.replica.status().lastIndex;
   const result = await lost;
   assert.equal(reasonOf(result), "outcome_unknown");
@@ -74,7 +75,7 @@ test("a leader that is cut off answers that the outcome is unknown, and its entr
   const write = await next.propose(8);
   assert.ok(write.ok);
   cluster.network.cutOff.delete(old.id);
-  await until(() => old.state.appliedIndex >= lostIndex + 1);
+  await untilTrue(() => old.state.appliedIndex >= lostIndex + 1);
   const at = old.state.entries.find(({ index }) => index === lostIndex);
   assert.equal(at?.term, next.replica.term);
   await cluster.close();
@@ -91,7 +92,7 @@ test("a write whose place was taken by another leader has certainly not happened
   // Only one of them may campaign, at once; the old leader is heard of no more.
   const [candidate] = followers;
   assert.ok(candidate !== undefined);
-  await until(() => !old.replica.core?.isLeader || followers.some((node) => node.isLeader));
+  await untilTrue(() => !old.replica.core?.isLeader || followers.some((node) => node.isLeader));
   const next = await cluster.leader(followers);
   assert.ok((await next.propose(8)).ok);
   cluster.network.cutOff.delete(old.id);
@@ -108,7 +109,7 @@ test("leadership is handed over, and nothing is refused for long", async () => {
   const [to] = cluster.followersOf(old);
   assert.ok(to !== undefined);
   assert.equal(old.replica.transfer(to.id), null);
-  await until(() => to.isLeader);
+  await untilTrue(() => to.isLeader);
   assert.ok((await to.propose()).ok);
   await cluster.close();
 });
@@ -122,12 +123,12 @@ test("a member that lost its disk's entries gets a snapshot, installs it and goe
   assert.ok((await leader.propose()).ok);
   cluster.network.cutOff.add(behind.id);
   for (let i = 0; i < 60; i++) assert.ok((await leader.propose(4, 2_000)).ok);
-  await until(() => leader.replica.stats.snapshotsTaken >= 2);
+  await untilTrue(() => leader.replica.stats.snapshotsTaken >= 2);
   assert.ok(leader.replica.status().firstIndex > behind.state.appliedIndex + 1, "the log was cut");
   cluster.network.cutOff.delete(behind.id);
   const write = await leader.propose(2);
   assert.ok(write.ok);
-  await until(() => behind.state.appliedIndex >= write.firstIndex + 1);
+  await untilTrue(() => behind.state.appliedIndex >= write.firstIndex + 1);
   // The log may be cut again while one is on its way; none is installed twice.
   const { installs } = behind.state;
   assert.ok(installs.length > 0);
@@ -144,7 +145,7 @@ test("a member that lost its disk's entries gets a snapshot, installs it and goe
   assert.equal(behind.state.installs.length, 1);
   const more = await leader.propose();
   assert.ok(more.ok);
-  await until(() => behind.state.appliedIndex >= more.firstIndex);
+  await untilTrue(() => behind.state.appliedIndex >= more.firstIndex);
   assert.deepEqual(behind.fatal, []);
   await cluster.close();
 });
@@ -160,10 +161,10 @@ test("a member is removed through a joint configuration and the rest goes on", a
     leader.replica.changeMembership(changes, (outcome) => resolve(reasonOf(outcome)));
   });
   assert.equal(result, "ok");
-  await until(() => leader.replica.status().voters === 2);
+  await untilTrue(() => leader.replica.status().voters === 2);
   assert.ok((await leader.propose()).ok);
   // It hears that it is out, so it never asks for votes again.
-  await until(() => {
+  await untilTrue(() => {
     const { membership, commitIndex } = gone.replica.core?.status() ?? {};
     const isOut = membership?.membership.voters.includes(gone.id) === false;
     return isOut && (commitIndex ?? 0) >= membership.index;

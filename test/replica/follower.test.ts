@@ -7,8 +7,8 @@ import { DurableLog } from "../../src/log/index.ts";
 import { type Append, type Batch, BATCH_KIND, MESSAGE } from "../../src/raft/index.ts";
 import { entriesBody } from "../log/support/log-harness.ts";
 import { MemoryDisk } from "../log/support/memory-disk.ts";
-import { until } from "./cluster-support.ts";
 import { HandTransport, LOG_OPTIONS, reasonOf, Rig, type RigParts, SELF } from "./support.ts";
+import { untilTrue } from "../support/until.ts";
 
 const PEERS = ["node-b", "node-c"].map((id) => ({ id, serverId: id, address: id }));
 const BOOTSTRAP = [SELF, ...PEERS];
@@ -54,7 +54,7 @@ test("the log hears of a commit only after it has all work of the turn: a trunca
     transport.sent.some(
       (m) => m.kind === MESSAGE.appendReply && m.to === "node-c" && m.index === 5,
     );
-  await until(isDone, 2_000);
+  await untilTrue(isDone);
   assert.deepEqual(calls, ["from 3, commit 0"]);
   assert.deepEqual([log.commitIndex, log.lastIndex, rig.state.appliedIndex], [5, 5, 5]);
   assert.deepEqual(
@@ -71,7 +71,7 @@ test("what arrived together is one turn, which begins when all of it was handed 
   const rig = await Rig.start({ transport, options });
   // The start has a turn and a write of its own.
   await new Promise((resolve) => setImmediate(resolve));
-  await until(() => rig.log.isIdle, 2_000);
+  await untilTrue(() => rig.log.isIdle);
   const { writes } = rig.log.stats;
   transport.deliver(append({ batches: [entries(2, 2, 1)] }));
   transport.deliver(append({ previousIndex: 2, previousTerm: 2, batches: [entries(3, 2, 1)] }));
@@ -79,7 +79,7 @@ test("what arrived together is one turn, which begins when all of it was handed 
   assert.ok(rig.log.isIdle, "more may come");
   transport.arrived();
   assert.ok(!rig.log.isIdle, "the disk has both at once");
-  await until(() => transport.sent.some((m) => m.kind === MESSAGE.appendReply), 2_000);
+  await untilTrue(() => transport.sent.some((m) => m.kind === MESSAGE.appendReply));
   assert.equal(rig.log.stats.writes, writes + 1);
   await rig.replica.stop();
 });
@@ -97,7 +97,7 @@ test("reads that wait for a leader are bounded, and those within are granted in 
   transport.deliver(append({}));
   const asked = (): (typeof transport.sent)[number] | undefined =>
     transport.sent.find(({ kind }) => kind === MESSAGE.readIndex);
-  await until(() => asked() !== undefined, 2_000);
+  await untilTrue(() => asked() !== undefined);
   const request = asked();
   assert.ok(request?.kind === MESSAGE.readIndex && request.to === "node-b");
   const { requestId } = request;

@@ -14,6 +14,7 @@ import {
   type SendResult,
 } from "../../src/server/index.ts";
 import { canSharePort } from "../../src/service/index.ts";
+import { until } from "../support/until.ts";
 
 interface Rig {
   readonly listener: Listener;
@@ -91,14 +92,6 @@ async function nextMessage(socket: WebSocket): Promise<Buffer> {
   return data;
 }
 
-async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadlineAtMs = Date.now() + 5000;
-  while (!condition()) {
-    assert.ok(Date.now() < deadlineAtMs, `timed out waiting until ${what}`);
-    await delay(2);
-  }
-}
-
 for (const transport of ["uws", "ws"] as const) {
   describe(`listener on ${transport}`, () => {
     test("says which library runs", async () => {
@@ -113,7 +106,7 @@ for (const transport of ["uws", "ws"] as const) {
         const received: number[] = [];
         socket.on("message", (data: Buffer) => received.push(data[0] as number));
         for (let i = 0; i < 100; i++) socket.send(new Uint8Array(1000).fill(i));
-        await until(() => received.length === 100, "all echoes came");
+        await until("all echoes came", () => received.length === 100);
         assert.deepEqual(received, [...Array(100).keys()]);
         assert.equal(listener.connectionCount, 1);
         socket.terminate();
@@ -127,7 +120,7 @@ for (const transport of ["uws", "ws"] as const) {
         assert.equal((await nextMessage(socket)).length, OPTIONS.frameMaxBytes);
         socket.send(new Uint8Array(OPTIONS.frameMaxBytes + 1));
         await once(socket, "close");
-        await until(() => events.includes("close"), "the owner was told");
+        await until("the owner was told", () => events.includes("close"));
         assert.deepEqual(rejected, ["frame_too_large"]);
         assert.equal(events.filter((event) => event === "message").length, 1);
       });
@@ -146,7 +139,7 @@ for (const transport of ["uws", "ws"] as const) {
         socket.write(Buffer.from([0x82, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 1, 2, 3, 4]));
         socket.resume();
         await once(socket, "close");
-        await until(() => rejected.length > 0, "the refusal was counted");
+        await until("the refusal was counted", () => rejected.length > 0);
         assert.deepEqual(rejected, ["frame_too_large"]);
       });
     });
@@ -209,7 +202,7 @@ for (const transport of ["uws", "ws"] as const) {
         );
         assert.equal(connection.bufferedBytes, 0);
         connection.close(1002, "again");
-        await until(() => rig.events.includes("close"), "the owner was told");
+        await until("the owner was told", () => rig.events.includes("close"));
         assert.deepEqual(rig.rejected, ["slow_peer"]);
         socket.resume();
         await once(socket, "close");
@@ -231,8 +224,8 @@ for (const transport of ["uws", "ws"] as const) {
         let received = 0;
         socket.on("message", () => received++);
         socket.resume();
-        await until(() => received === sent, "everything came");
-        await until(() => rig.events.includes("drain"), "the owner was told");
+        await until("everything came", () => received === sent);
+        await until("the owner was told", () => rig.events.includes("drain"));
         assert.equal(connection.bufferedBytes, 0);
         socket.terminate();
       });
@@ -247,7 +240,7 @@ for (const transport of ["uws", "ws"] as const) {
         connection.cork(() => {
           for (let i = 0; i < 50; i++) connection.send(new Uint8Array([i]));
         });
-        await until(() => received.length === 50, "all came");
+        await until("all came", () => received.length === 50);
         assert.deepEqual(received, [...Array(50).keys()]);
         socket.terminate();
       });
@@ -267,8 +260,8 @@ for (const transport of ["uws", "ws"] as const) {
         assert.equal(code, 1002);
         assert.equal(reason.toString(), "bad");
         await until(
-          () => rig.events.filter((event) => event === "close").length === 1,
           "closed once",
+          () => rig.events.filter((event) => event === "close").length === 1,
         );
       });
     });
@@ -293,7 +286,7 @@ for (const transport of ["uws", "ws"] as const) {
           const socket = await connectTo(rig.port);
           let pings = 0;
           socket.on("ping", () => pings++);
-          await until(() => pings >= 3, "some pings came");
+          await until("some pings came", () => pings >= 3);
           assert.equal(rig.listener.connectionCount, 1);
           socket.terminate();
         },

@@ -2,7 +2,6 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type ConnectOptions, type HearthClient } from "../../src/client/index.ts";
 import type { ClusterView } from "../../src/service/index.ts";
 import {
@@ -11,6 +10,7 @@ import {
   startServer,
   waitUntilReady,
 } from "./server-process.ts";
+import { until } from "./until.ts";
 
 export interface MemberWish {
   readonly name: string;
@@ -120,19 +120,6 @@ export async function startCluster(
   await Promise.all(members.map((member) => member.start(founding)));
   await Promise.all(members.map((member) => member.ready()));
   return members;
-}
-
-/** Waits until a claim holds. Errors: says what was claimed. */
-export async function until(
-  claim: string,
-  holds: () => Promise<boolean> | boolean,
-  limitMs = 20_000,
-): Promise<void> {
-  const endAtMs = performance.now() + limitMs;
-  while (!(await holds())) {
-    if (performance.now() > endAtMs) throw new Error(`Not within ${limitMs} ms: ${claim}`);
-    await sleep(20);
-  }
 }
 
 /** The running member that leads, by its own word. */
