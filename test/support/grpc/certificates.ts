@@ -26,7 +26,8 @@ export function issueCertificate(name: string, issuer?: Issued): Issued {
   );
   const signature = sign("sha256", body, signer);
   const certificate = sequence(body, ECDSA_SHA256, bitString(signature));
-  const base64 = certificate.toString("base64").replace(/(.{64})/g, "$1\n");
+  // Not a line end behind each 64: where the last line is a full one, the empty line behind it would make a bad file.
+  const base64 = (certificate.toString("base64").match(/.{1,64}/g) ?? []).join("\n");
   return {
     certPem: `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`,
     keyPem: privateKey.export({ type: "pkcs8", format: "pem" }) as string,
