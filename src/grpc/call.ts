@@ -54,7 +54,8 @@ const ONE_BY_ONE: ReplyGroup = { cork: (body) => body() };
 const WAIT_FOR_TRAILERS = { waitForTrailers: true };
 const END_STREAM = { endStream: true };
 
-const ANSWER_HEADERS = { ":status": 200, "content-type": "application/grpc" };
+/** Of an answer that is not compressed, and of a refusal. */
+export const ANSWER_HEADERS = { ":status": 200, "content-type": "application/grpc" };
 const PACKED_HEADERS = {
   gzip: { ...ANSWER_HEADERS, "grpc-encoding": "gzip" },
   snappy: { ...ANSWER_HEADERS, "grpc-encoding": "snappy" },

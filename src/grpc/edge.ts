@@ -12,7 +12,7 @@ import {
   type EdgeServices,
   RequestCounters,
 } from "../service/index.ts";
-import { type CallOwner, closeAfterAnswer, GrpcCall } from "./call.ts";
+import { ANSWER_HEADERS, type CallOwner, closeAfterAnswer, GrpcCall } from "./call.ts";
 import { ACCEPTED_ENCODINGS, type Encoding, encodingOf } from "./compression.ts";
 import { MessageReader, PREFIX_BYTES } from "./framing.ts";
 import { HealthService, type NodeHealth, WATCH_PATH } from "./health.ts";
@@ -208,7 +208,7 @@ export class GrpcEdge implements Edge, CallOwner {
       this.#counters.countRejected("unknown_encoding");
       const message = `Encoding ${headers["grpc-encoding"]} is not known`;
       refuse(stream, {
-        ...GRPC_HEADERS,
+        ...ANSWER_HEADERS,
         "grpc-accept-encoding": ACCEPTED_ENCODINGS,
         ...statusTrailers({ code: UNIMPLEMENTED, message, leader: null }),
       });
@@ -230,7 +230,7 @@ export class GrpcEdge implements Edge, CallOwner {
       this.#counters.countRequest(0, UNIMPLEMENTED, 0);
       const message = `Method ${path} does not exist`;
       refuse(stream, {
-        ...GRPC_HEADERS,
+        ...ANSWER_HEADERS,
         ...statusTrailers({ code: UNIMPLEMENTED, message, leader: null }),
       });
       return;
@@ -260,7 +260,7 @@ export class GrpcEdge implements Edge, CallOwner {
       if (stream.destroyed || stream.headersSent) return;
       this.#counters.countRejected(error.reason);
       const status = statusOf(error, "health", this.#around);
-      refuse(stream, { ...GRPC_HEADERS, ...statusTrailers(status) });
+      refuse(stream, { ...ANSWER_HEADERS, ...statusTrailers(status) });
     };
     stream.on("data", (piece: Buffer) => {
       const refusal = reader.add(piece);
@@ -290,7 +290,6 @@ export class GrpcEdge implements Edge, CallOwner {
 }
 
 const UNIMPLEMENTED = 12;
-const GRPC_HEADERS = { ":status": 200, "content-type": "application/grpc" };
 
 /** Answers with headers alone, and looks at nothing more of the request. */
 function refuse(stream: ServerHttp2Stream, headers: Record<string, string | number>): void {

@@ -14,6 +14,7 @@ import {
   putHealthList,
   type ServingStatus,
 } from "../protocol/index.ts";
+import { ANSWER_HEADERS } from "./call.ts";
 import { PREFIX_BYTES, writePrefix } from "./framing.ts";
 import { WATCHES_MAX } from "./limits.ts";
 import type { Method } from "./methods.ts";
@@ -82,10 +83,7 @@ export class HealthService {
     const watch: Watch = { stream, service, told: "unknown" };
     this.#watches.add(watch);
     stream.on("close", () => this.#watches.delete(watch));
-    stream.respond(
-      { ":status": 200, "content-type": "application/grpc" },
-      { waitForTrailers: true },
-    );
+    stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     stream.on("wantTrailers", () => stream.sendTrailers(STOPPING_TRAILERS));
     this.#tell(watch);
   }
