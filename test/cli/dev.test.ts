@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { assertMatchesItsSchema } from "../support/json-schema.ts";
 import { inRoot } from "../support/project.ts";
-import { hearth, type Said } from "./support.ts";
 import { until } from "../support/until.ts";
+import { hearth, type Said } from "./support.ts";
 
 interface DevAnswer {
   readonly directory: string;

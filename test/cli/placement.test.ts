@@ -10,8 +10,8 @@ import { connect } from "../../src/client/index.ts";
 import { PLACEMENT_KEYS } from "../../src/leader/index.ts";
 import { decodePlacementRules, type PlacementRules } from "../../src/protocol/index.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
-import { hearth, type Said } from "./support.ts";
 import { until } from "../support/until.ts";
+import { hearth, type Said } from "./support.ts";
 
 let directory = "";
 let server: ServerProcess;
@@ -40,6 +40,11 @@ function rules(): PlacementRules {
     : { tenants: [], datasets: [], createdAtNs: 0n };
 }
 
+/** A claim that is followed by what the server said. */
+function said(claim: string): () => string {
+  return () => `${claim}\n${server.output()}`;
+}
+
 function command(...argv: readonly string[]): Promise<Said> {
   return hearth(["placement", ...argv, "--endpoint", server.httpUrl]);
 }
@@ -57,7 +62,7 @@ describe("the placement of a node", () => {
     const load = new LoadGenerator({ ...LOAD_DEFAULTS, startAtMs: now, endAtMs: now + 1 });
     await using client = await connect({ endpoints: [server.endpoint] });
     let position = 0;
-    await until("twenty datasets have rules and a load", async () => {
+    await until(said("twenty datasets have rules and a load"), async () => {
       await client.addBlocks(Array.from({ length: 20 }, () => load.block(position++)));
       // The first block of a second only starts the clock of its rate.
       return rules().datasets.length >= 20 && (await loadOfBusiest()) > 0;
@@ -90,7 +95,10 @@ describe("the placement of a node", () => {
   });
 
   it("previews, and refuses pins that make no sense", async () => {
-    await until("there is something to preview", async () => (await command("preview")).code === 0);
+    await until(
+      said("there is something to preview"),
+      async () => (await command("preview")).code === 0,
+    );
     assert.equal((await command("pin", "acme", "checkout", "--shards", "0")).code, 2);
     assert.equal((await command("pin", "acme", "checkout")).code, 2);
     const odd = await command("pin", "acme", "x", "--shards", "2", "--load-balancing", "odd");

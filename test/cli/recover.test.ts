@@ -12,8 +12,8 @@ import { DurableLog, LOG_DEFAULTS, NODE_FILES } from "../../src/log/index.ts";
 import { SnapshotFiles } from "../../src/snapshot/index.ts";
 import { content, headAt, SMALL, sourceOf } from "../snapshot/support/harness.ts";
 import { leaderOf, MemberProcess, startCluster } from "../support/cluster-process.ts";
-import { hearth, NOW_MS, type Said } from "./support.ts";
 import { until } from "../support/until.ts";
+import { hearth, NOW_MS, type Said } from "./support.ts";
 
 const BLOCKS = 400;
 

@@ -7,9 +7,9 @@ import { decodeControl, encodeControl, FRAME } from "../../src/cluster/frames/fr
 import { encodeIntroduction } from "../../src/cluster/frames/hello.ts";
 import { PEER_LIMITS } from "../../src/cluster/limits.ts";
 import { decodeErrorReply } from "../../src/protocol/index.ts";
+import { untilTrue } from "../support/until.ts";
 import { Stranger } from "./stranger.ts";
 import { closeAll, dial, heartbeat, startMesh, type TestNode } from "./support.ts";
-import { untilTrue } from "../support/until.ts";
 
 let a: TestNode;
 let b: TestNode;

@@ -5,8 +5,8 @@ import { test } from "node:test";
 import type { NodeIntroduction } from "../../src/cluster/index.ts";
 import type { Message } from "../../src/raft/index.ts";
 import { MemoryPeers } from "../support/memory-peers.ts";
-import { heartbeat, introductionOf } from "./support.ts";
 import { untilTrue } from "../support/until.ts";
+import { heartbeat, introductionOf } from "./support.ts";
 
 function join(peers: MemoryPeers, id: string, more: Partial<NodeIntroduction> = {}) {
   const addresses = { peer: `${id}:9099`, http: "", websocket: "" };

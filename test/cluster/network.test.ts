@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { HearthError } from "../../src/base/index.ts";
 import { MESSAGE, type Message } from "../../src/raft/index.ts";
 import { entriesBody } from "../log/support/log-harness.ts";
-import { closeAll, errorOf, heartbeat, startMesh, TestNode } from "./support.ts";
 import { untilTrue } from "../support/until.ts";
+import { closeAll, errorOf, heartbeat, startMesh, TestNode } from "./support.ts";
 
 function append(from: string, to: string, firstIndex: number, payloadBytes: number): Message {
   const body = entriesBody(firstIndex, 1, payloadBytes);

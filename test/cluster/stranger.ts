@@ -13,8 +13,8 @@ import {
 import { encodeMessage } from "../../src/raft/codec/index.ts";
 import type { Message } from "../../src/raft/index.ts";
 import { encodeMessageHead } from "../../src/cluster/frames/frame.ts";
-import { dial, introductionOf, type TestNode } from "./support.ts";
 import { untilTrue } from "../support/until.ts";
+import { dial, introductionOf, type TestNode } from "./support.ts";
 
 export interface Received {
   readonly kind: number;

@@ -26,8 +26,8 @@ import {
 import { SNAPSHOT_DEFAULTS, SnapshotFiles } from "../../src/snapshot/index.ts";
 import { entriesBody } from "../log/support/log-harness.ts";
 import { MemoryDisk } from "../log/support/memory-disk.ts";
-import { type AppliedEntry, FakeState, LOG_OPTIONS } from "./support.ts";
 import { untilTrue } from "../support/until.ts";
+import { type AppliedEntry, FakeState, LOG_OPTIONS } from "./support.ts";
 
 /** Delivers in later turns, in order per pair; members can be cut off. */
 export class Network {

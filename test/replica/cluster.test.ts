@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CHANGE } from "../../src/raft/index.ts";
+import { untilTrue } from "../support/until.ts";
 import { SnapshotState, TestCluster } from "./cluster-support.ts";
 import { reasonOf } from "./support.ts";
-import { untilTrue } from "../support/until.ts";
 
 test("three members elect one leader, and what it acknowledges is applied by all", async () => {
   const cluster = await TestCluster.start();

@@ -7,8 +7,8 @@ import { DurableLog } from "../../src/log/index.ts";
 import { type Append, type Batch, BATCH_KIND, MESSAGE } from "../../src/raft/index.ts";
 import { entriesBody } from "../log/support/log-harness.ts";
 import { MemoryDisk } from "../log/support/memory-disk.ts";
-import { HandTransport, LOG_OPTIONS, reasonOf, Rig, type RigParts, SELF } from "./support.ts";
 import { untilTrue } from "../support/until.ts";
+import { HandTransport, LOG_OPTIONS, reasonOf, Rig, type RigParts, SELF } from "./support.ts";
 
 const PEERS = ["node-b", "node-c"].map((id) => ({ id, serverId: id, address: id }));
 const BOOTSTRAP = [SELF, ...PEERS];
