@@ -78,14 +78,21 @@ async function runAll(
     .filter((_, i) => i % every === from % every);
   const outcomes: CaseOutcome[] = [];
   const lane = async (): Promise<void> => {
-    for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
-      const failure = await runCase(job.content, job.vectorCase, targets);
-      const outcome = { file: job.name, case: job.vectorCase.name, failure };
-      outcomes.push(outcome);
-      onOutcome(outcome);
+    try {
+      for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
+        const failure = await runCase(job.content, job.vectorCase, targets);
+        const outcome = { file: job.name, case: job.vectorCase.name, failure };
+        outcomes.push(outcome);
+        onOutcome(outcome);
+      }
+    } catch (error) {
+      // Nobody begins another case: its target would be made while all targets are closed, and stay for ever.
+      waiting.length = 0;
+      throw error;
     }
   };
-  await Promise.all(Array.from({ length: LANES }, lane));
+  const lanes = await Promise.allSettled(Array.from({ length: LANES }, lane));
+  for (const ended of lanes) if (ended.status === "rejected") throw ended.reason;
   return outcomes;
 }
 
