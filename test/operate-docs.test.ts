@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { inRoot } from "./support/project.ts";
-import { findFreePorts } from "./support/server-process.ts";
+import { findFreePorts } from "./support/ports.ts";
 
 const LIMIT_MS = 150_000;
 /** Ports of the page; each is replaced by a free one. */

@@ -9,7 +9,7 @@ import { isMainThread, parentPort, Worker, workerData } from "node:worker_thread
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { SILENT_LOGGER } from "../../src/base/index.ts";
 import { GRPC_DEFAULTS, GrpcEdge } from "../../src/grpc/index.ts";
-import { findFreePorts } from "../../test/support/server-process.ts";
+import { findFreePorts } from "../../test/support/ports.ts";
 
 export const ECHO_PATH = "/bench.Echo/Echo";
 

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inRoot } from "../support/project.ts";
-import { findFreePorts, type ServerProcess, startServer } from "../support/server-process.ts";
+import { findFreePorts } from "../support/ports.ts";
+import { type ServerProcess, startServer } from "../support/server-process.ts";
 
 /** Of a file that all components share; what belongs to others is as they write it. */
 const SHARED_FILE = `target: metastore

@@ -16,7 +16,8 @@ import {
   startCluster,
   through,
 } from "../support/cluster-process.ts";
-import { findFreePorts, startServer } from "../support/server-process.ts";
+import { findFreePorts } from "../support/ports.ts";
+import { startServer } from "../support/server-process.ts";
 import { until } from "../support/until.ts";
 
 const BLOCKS = new LoadGenerator({

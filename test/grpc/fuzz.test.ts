@@ -30,7 +30,7 @@ import {
   type Message,
   methodSchemas,
 } from "../support/grpc/schema.ts";
-import { findFreePorts } from "../support/server-process.ts";
+import { findFreePorts } from "../support/ports.ts";
 
 const REQUESTS = Number(process.env.HEARTH_GRPC_FUZZ_REQUESTS ?? 50_000);
 const SEED = Number(process.env.HEARTH_FUZZ_SEED ?? 20_261_129);

@@ -21,7 +21,7 @@ import { type Issued, issueCertificate } from "../support/grpc/certificates.ts";
 import { CallError, GrpcClient } from "../support/grpc/client.ts";
 import { decodeMessage } from "../support/grpc/schema.ts";
 import { callRaw, framed, openRaw, type RawAnswer } from "../support/grpc/raw.ts";
-import { findFreePorts } from "../support/server-process.ts";
+import { findFreePorts } from "../support/ports.ts";
 
 const MIB = 1024 * 1024;
 const NEWS: NodeNews = {

@@ -4,12 +4,8 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { connect, type ConnectOptions, type HearthClient } from "../../src/client/index.ts";
 import type { ClusterView } from "../../src/service/index.ts";
-import {
-  findFreePorts,
-  type ServerProcess,
-  startServer,
-  waitUntilReady,
-} from "./server-process.ts";
+import { findFreePorts } from "./ports.ts";
+import { type ServerProcess, startServer, waitUntilReady } from "./server-process.ts";
 import { until } from "./until.ts";
 
 export interface MemberWish {

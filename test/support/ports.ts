@@ -1,24 +1,29 @@
-/** Ports that stay free while a node is down. */
+/** Ports that are free, and stay free until their server listens, and while it is down. */
 
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 
 /**
  * Below the range that systems take the ports of outgoing connections from (32768 on Linux, 49152 elsewhere): there, a
- * client could sit on the port of a node that is being restarted.
+ * client could sit on the port of a server that is about to start.
  */
 const FIRST_PORT = 18_000;
 const LAST_PORT = 32_000;
 const TRIES_MAX = 1_000;
 
+/** Each process walks on from a place of its own: what it was given a moment ago may not listen yet. */
+let nextPort = randomInt(FIRST_PORT, LAST_PORT);
+
 /** Ports of 127.0.0.1 that nobody listens on right now, all different. */
-export async function findStablePorts(count: number): Promise<number[]> {
-  const ports = new Set<number>();
-  for (let tries = 0; ports.size < count; tries++) {
+export async function findFreePorts(count: number): Promise<number[]> {
+  const ports: number[] = [];
+  for (let tries = 0; ports.length < count; tries++) {
     if (tries > TRIES_MAX) throw new Error(`No ${count} free ports found`);
-    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
-    if (!ports.has(port) && (await isFree(port))) ports.add(port);
+    const port = nextPort;
+    nextPort = port < LAST_PORT ? port + 1 : FIRST_PORT;
+    if (await isFree(port)) ports.push(port);
   }
-  return [...ports];
+  return ports;
 }
 
 function isFree(port: number): Promise<boolean> {

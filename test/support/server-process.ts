@@ -1,9 +1,9 @@
 /** A real server in a process of its own, on free ports, for tests that need one. */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { findFreePorts } from "./ports.ts";
 import { inRoot } from "./project.ts";
 
 export interface ServerOptions {
@@ -52,8 +52,8 @@ const OUTPUT_MAX_CHARS = 16_384;
 
 /** Starts a server and waits until it is ready. Errors: carries what the server said. */
 export async function startServer(options: ServerOptions): Promise<ServerProcess> {
-  const [port, httpPort] = options.ports ?? (await findFreePorts(2));
-  const [grpcPort] = await findFreePorts(1);
+  const [grpcPort, ...free] = await findFreePorts(options.ports === undefined ? 3 : 1);
+  const [port, httpPort] = options.ports ?? free;
   const child = spawn(
     process.execPath,
     [
@@ -132,18 +132,4 @@ async function end(
 ): Promise<number | null> {
   if (child.exitCode === null && child.signalCode === null) child.kill(signal);
   return exited;
-}
-
-/** Ports that nobody listens on right now, all different. */
-export async function findFreePorts(count: number): Promise<number[]> {
-  const listeners = Array.from({ length: count }, () => createServer());
-  const ports: number[] = [];
-  for (const listener of listeners) {
-    await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
-    const address = listener.address();
-    if (address === null || typeof address === "string") throw new Error("No port was given");
-    ports.push(address.port);
-  }
-  await Promise.all(listeners.map((listener) => new Promise((resolve) => listener.close(resolve))));
-  return ports;
 }

@@ -3,7 +3,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findStablePorts } from "../../../test/support/cluster/index.ts";
+import { findFreePorts } from "../../../test/support/ports.ts";
 import { Http2Unary } from "./http2-unary.ts";
 import type { Lane } from "./lane.ts";
 
@@ -58,7 +58,7 @@ export async function startEtcd(
   nodeCount: number,
   version: string,
 ): Promise<EtcdCluster> {
-  const ports = await findStablePorts(nodeCount * 2);
+  const ports = await findFreePorts(nodeCount * 2);
   const members = Array.from({ length: nodeCount }, (_, i) => ({
     name: `etcd-${i + 1}`,
     clientPort: ports[2 * i] as number,

@@ -11,7 +11,7 @@
 
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findStablePorts } from "./ports.ts";
+import { findFreePorts } from "../ports.ts";
 import { type NodeStatus, TestNode } from "./test-node.ts";
 
 export interface TestClusterOptions {
@@ -49,7 +49,7 @@ export class TestCluster {
     const cluster = new TestCluster(options);
     const members: { readonly serverId: string; readonly advertised: string }[] = [];
     const plans: { readonly node: TestNode; readonly advertised: string }[] = [];
-    const ports = await findStablePorts(options.nodeCount * PORTS_PER_NODE);
+    const ports = await findFreePorts(options.nodeCount * PORTS_PER_NODE);
     for (let i = 0; i < options.nodeCount; i++) {
       const own = ports.slice(i * PORTS_PER_NODE, (i + 1) * PORTS_PER_NODE);
       const plan = await cluster.#plan(`node-${i + 1}`, own);
@@ -65,7 +65,7 @@ export class TestCluster {
 
   /** A further node, which is no member yet: it is made to join. Not started. */
   async addNode(serverId: string, flags: readonly string[]): Promise<TestNode> {
-    const { node } = await this.#plan(serverId, await findStablePorts(PORTS_PER_NODE));
+    const { node } = await this.#plan(serverId, await findFreePorts(PORTS_PER_NODE));
     node.flags = [...node.flags, ...flags];
     this.nodes.push(node);
     return node;
