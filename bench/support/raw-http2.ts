@@ -164,10 +164,13 @@ export interface CallLoad {
   readonly next: () => Buffer;
   /** Calls in flight per connection. */
   readonly depth: number;
-  readonly durationMs: number;
+  readonly until: LoadEnd;
 }
 
-/** Keeps `depth` calls in flight on each connection for a while. Errors: what broke a connection, and refusals. */
+/** When no more calls are begun: after a time, or after so many on each connection. */
+export type LoadEnd = { readonly durationMs: number } | { readonly calls: number };
+
+/** Keeps `depth` calls in flight on each connection. Errors: what broke a connection, and refusals. */
 export async function runCalls(load: CallLoad): Promise<{ calls: number; elapsedMs: number }> {
   const startedAtMs = performance.now();
   const counts = await Promise.all(
@@ -177,8 +180,8 @@ export async function runCalls(load: CallLoad): Promise<{ calls: number; elapsed
   return { calls, elapsedMs: performance.now() - startedAtMs };
 }
 
-function keepBusy(connection: RawHttp2, { next, depth, durationMs }: CallLoad): Promise<number> {
-  const endAtMs = performance.now() + durationMs;
+function keepBusy(connection: RawHttp2, { next, depth, until }: CallLoad): Promise<number> {
+  const isOver = endOf(until);
   const dataBefore = connection.dataFrames;
   return new Promise((resolve, reject) => {
     let inFlight = 0;
@@ -187,14 +190,14 @@ function keepBusy(connection: RawHttp2, { next, depth, durationMs }: CallLoad): 
     let isScheduled = false;
     const fill = (): void => {
       isScheduled = false;
-      const isOver = performance.now() >= endAtMs;
-      if (!isOver && free > 0) {
+      const isEnding = isOver(done);
+      if (!isEnding && free > 0) {
         const calls = Array.from({ length: free }, next);
         inFlight += free;
         free = 0;
         connection.send(calls);
       }
-      if (inFlight > 0 || !isOver) return;
+      if (inFlight > 0 || !isEnding) return;
       if (connection.dataFrames - dataBefore < done)
         reject(new Error("Calls of the load were refused"));
       else resolve(done);
@@ -213,4 +216,10 @@ function keepBusy(connection: RawHttp2, { next, depth, durationMs }: CallLoad): 
     };
     fill();
   });
+}
+
+function endOf(until: LoadEnd): (done: number) => boolean {
+  if ("calls" in until) return (done) => done >= until.calls;
+  const endAtMs = performance.now() + until.durationMs;
+  return () => performance.now() >= endAtMs;
 }
