@@ -9,7 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { inRoot, ROOT } from "./support/project.ts";
 import { type ServerProcess, startServer } from "./support/server-process.ts";
 
-const COMMAND_LIMIT_MS = 30_000;
+const COMMAND_LIMIT_MS = 120_000;
 
 /** Lines of the shell blocks between "First five minutes" and the next heading. */
 function readmeCommands(): string[] {

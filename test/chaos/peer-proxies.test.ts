@@ -6,9 +6,12 @@ import { connect, createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, test } from "node:test";
 import { PeerProxies } from "../support/cluster/index.ts";
+import { until, untilTrue } from "../support/until.ts";
 
-/** Long enough for bytes that may pass to have passed. */
+/** Long enough for bytes that must not pass to be seen where they do. */
 const SETTLE_MS = 60;
+/** Far longer, for the delay of a slow link. */
+const SLOW_MS = 1_500;
 
 const cleanups: (() => void)[] = [];
 after(() => {
@@ -55,30 +58,32 @@ function collect(socket: Socket): () => string {
   return () => text;
 }
 
+/** Until what the dialer says first has arrived. Result: what has. */
+async function greeted(atTarget: () => string): Promise<string> {
+  await until(atTarget, () => /"server":"a".*}/.test(atTarget()));
+  return atTarget();
+}
+
 test("bytes pass in both directions, and the sender is recognised", async () => {
   const { proxies, target, atDialer, atTarget } = await openPair();
   target.write("hello back");
-  await sleep(SETTLE_MS);
-  assert.match(atTarget(), /"server":"a"/);
-  assert.equal(atDialer(), "hello back");
+  await greeted(atTarget);
+  await until(atDialer, () => atDialer() === "hello back");
   assert.equal(proxies.connections, 1);
 });
 
 test("a cut link holds one direction only, and gives the bytes back late and in order", async () => {
   const { proxies, dialer, target, atDialer, atTarget } = await openPair();
-  await sleep(SETTLE_MS);
-  const before = atTarget();
+  const before = await greeted(atTarget);
   proxies.cut("a", "b");
   dialer.write("one,");
   dialer.write("two");
   target.write("back");
+  await until(atDialer, () => atDialer() === "back" && proxies.heldChunks > 0);
   await sleep(SETTLE_MS);
   assert.equal(atTarget(), before);
-  assert.equal(atDialer(), "back");
-  assert.ok(proxies.heldChunks > 0);
   proxies.mend("late");
-  await sleep(SETTLE_MS);
-  assert.equal(atTarget(), `${before}one,two`);
+  await until(atTarget, () => atTarget() === `${before}one,two`);
 });
 
 test("a connection that is opened over a cut link is a black hole, not a refusal", async () => {
@@ -87,21 +92,19 @@ test("a connection that is opened over a cut link is a black hole, not a refusal
   assert.equal(atTarget(), "");
   assert.equal(dialer.readyState, "open");
   proxies.mend("late");
-  await sleep(SETTLE_MS);
-  assert.match(atTarget(), /"server":"a"/);
+  await greeted(atTarget);
 });
 
 test("a link that is mended by breaking ends its connections, and only those", async () => {
   const cut = await openPair();
-  await sleep(SETTLE_MS);
+  await greeted(cut.atTarget);
   cut.proxies.cut("b", "a");
   cut.target.write("never");
   cut.proxies.mend("broken");
-  await sleep(SETTLE_MS);
-  assert.equal(cut.dialer.readyState, "closed");
+  await untilTrue(() => cut.dialer.readyState === "closed");
   assert.equal(cut.atDialer(), "");
   const whole = await openPair();
-  await sleep(SETTLE_MS);
+  await greeted(whole.atTarget);
   whole.proxies.cut("a", "c");
   whole.proxies.mend("broken");
   await sleep(SETTLE_MS);
@@ -109,26 +112,23 @@ test("a link that is mended by breaking ends its connections, and only those", a
 });
 
 test("the end of a connection does not pass a cut link either", async () => {
-  const { proxies, dialer, target } = await openPair();
-  await sleep(SETTLE_MS);
+  const { proxies, dialer, target, atTarget } = await openPair();
+  await greeted(atTarget);
   proxies.cut("a", "b");
   dialer.destroy();
   await sleep(SETTLE_MS);
   assert.equal(target.readyState, "open");
   proxies.mend("late");
-  await sleep(SETTLE_MS);
-  assert.equal(target.readyState, "closed");
+  await untilTrue(() => target.readyState === "closed");
 });
 
 test("a slow link delays and keeps the order", async () => {
   const { proxies, dialer, atTarget } = await openPair();
-  await sleep(SETTLE_MS);
-  const before = atTarget();
-  proxies.slow("a", "b", 4 * SETTLE_MS);
+  const before = await greeted(atTarget);
+  proxies.slow("a", "b", SLOW_MS);
   dialer.write("one,");
   await sleep(SETTLE_MS);
   assert.equal(atTarget(), before);
   dialer.write("two");
-  await sleep(8 * SETTLE_MS);
-  assert.equal(atTarget(), `${before}one,two`);
+  await until(atTarget, () => atTarget() === `${before}one,two`);
 });

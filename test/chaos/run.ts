@@ -136,7 +136,7 @@ async function snapshotsKept({ nodes }: TestCluster): Promise<number> {
   );
 }
 
-const CONVERGE_LIMIT_MS = 30_000;
+const CONVERGE_LIMIT_MS = 120_000;
 
 /** Everything is healed: no more load, and every node has to show the same. */
 async function finish(cluster: TestCluster, load: Load, facts: RunFacts): Promise<void> {

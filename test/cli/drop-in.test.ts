@@ -6,10 +6,10 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { inRoot } from "../support/project.ts";
 import { findFreePorts } from "../support/ports.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
+import { until } from "../support/until.ts";
 
 /** Of a file that all components share; what belongs to others is as they write it. */
 const SHARED_FILE = `target: metastore
@@ -83,8 +83,7 @@ describe("a node in the place of the reference", () => {
   it("follows the limits per tenant", async () => {
     const shown = async (): Promise<string> => (await get("/runtime_config?mode=diff")).text;
     const untilShown = async (wanted: RegExp): Promise<void> => {
-      for (let i = 0; i < 200 && !wanted.test(await shown()); i++) await sleep(50);
-      assert.match(await shown(), wanted);
+      await until(String(wanted), async () => wanted.test(await shown()));
     };
     const good = async (): Promise<boolean> =>
       /^hearth_config_last_reload_successful 1$/m.test((await get("/metrics")).text);
@@ -149,13 +148,13 @@ describe("a pod of the Helm chart", () => {
       assert.equal(ready.status, 503, talk);
       const metrics = await (await fetch(`http://127.0.0.1:${http}/metrics`)).text();
       assert.match(metrics, /^pyroscope_build_info\{/m);
-      for (let i = 0; i < 200; i++) {
-        const { text } = await untilAnswered(`http://127.0.0.1:${http}/ready`);
-        if (/waiting for peers/.test(text)) break;
-        await sleep(50);
-      }
-      const { text } = await untilAnswered(`http://127.0.0.1:${http}/ready`);
-      assert.match(text, /^not ready: waiting for peers/, talk);
+      await until(
+        () => `it waits for peers\n${talk}`,
+        async () => {
+          const { text } = await untilAnswered(`http://127.0.0.1:${http}/ready`);
+          return text.startsWith("not ready: waiting for peers");
+        },
+      );
       assert.ok(
         existsSync(join(root, "data-metastore", "raft")),
         "relative to where it was started",
@@ -169,10 +168,11 @@ describe("a pod of the Helm chart", () => {
 });
 
 async function untilAnswered(url: string): Promise<{ status: number; text: string }> {
-  for (let i = 0; ; i++) {
+  let shown: { status: number; text: string } | null = null;
+  await until(`${url} answers`, async () => {
     const answer = await fetch(url).catch(() => null);
-    if (answer !== null) return { status: answer.status, text: await answer.text() };
-    assert.ok(i < 400, `${url} gives no answer`);
-    await sleep(50);
-  }
+    if (answer !== null) shown = { status: answer.status, text: await answer.text() };
+    return shown !== null;
+  });
+  return shown as unknown as { status: number; text: string };
 }

@@ -41,7 +41,7 @@ after(async () => {
   rmSync(directory, { recursive: true });
 });
 
-async function write(client: HearthClient, timeoutMs = 10_000): Promise<void> {
+async function write(client: HearthClient, timeoutMs = 60_000): Promise<void> {
   const block = BLOCKS.block(written.length);
   await client.addBlock(block, { timeoutMs });
   written.push(block);

@@ -25,7 +25,7 @@ const FLAGS = [
 ];
 
 /** Nodes that take, send or install an image are busy. */
-const PATIENT = { defaultTimeoutMs: 30_000 };
+const PATIENT = { defaultTimeoutMs: 120_000 };
 
 const SOURCE = new LoadGenerator({
   ...LOAD_DEFAULTS,

@@ -10,7 +10,7 @@ const CLIENT_URL = new URL("../../src/client/index.js", import.meta.url).href;
 async function run(code: string): Promise<string> {
   const script = `import { connect } from ${JSON.stringify(CLIENT_URL)};\n${code}`;
   const args = ["--input-type=module", "--eval", script];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 20_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 120_000 });
   return stdout.trim();
 }
 

@@ -86,7 +86,7 @@ describe("the client guide", () => {
         .replaceAll('"hearth/client"', JSON.stringify(CLIENT_URL))
         .replaceAll("127.0.0.1:4041", server.endpoint);
       const args = ["--input-type=module", "--eval", code];
-      const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 20_000 });
+      const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 120_000 });
       assert.match(stdout.trim(), EXPECTED[i] as RegExp);
     });
   });

@@ -144,7 +144,7 @@ describe("a lost connection", () => {
   });
 
   it("a server that answers probes is kept", async (t) => {
-    const { server, client } = await startPair(t, { keepAliveIntervalMs: 10 });
+    const { server, client } = await startPair(t, { keepAliveIntervalMs: 300 });
     server.script = (request) => request.answer();
     await server.waitFor(OP.ping, 4);
     assert.equal(server.hellos.length, 1);

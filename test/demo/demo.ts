@@ -44,7 +44,7 @@ const FIRST_COMPACTION_P50_MAX_MS = 15_000;
 const WORKER_CAPACITY = 4;
 const SAMPLE_MS = 2_000;
 const SEND_TICK_MS = 50;
-const START_LIMIT_MS = 30_000;
+const START_LIMIT_MS = 120_000;
 /** An age of 36 s at level 0, then a job that may have been lost with its worker's connection. */
 const DRAIN_LIMIT_MS = 75_000;
 /** Every call survives the restart of the node. */

@@ -18,7 +18,7 @@ const GET = "/metastore.v1.IndexService/GetBlockMetadata";
 const POLL = "/metastore.v1.CompactionService/PollCompactionJobs";
 const RAFT = "/raft_node.RaftNodeService/";
 
-describe("three nodes over gRPC", { timeout: 120_000 }, () => {
+describe("three nodes over gRPC", { timeout: 240_000 }, () => {
   const directory = mkdtempSync(join(tmpdir(), "hearth-grpc-cluster-"));
   let cluster: TestCluster;
   const clients = new Map<string, GrpcClient>();
@@ -95,7 +95,7 @@ describe("three nodes over gRPC", { timeout: 120_000 }, () => {
     // Stopped, not gone: connections stay, answers do not come.
     leader.pause();
     const refused = await clientOf(follower)
-      .call(POLL, { job_capacity: 1 }, { timeoutMs: 15_000 })
+      .call(POLL, { job_capacity: 1 }, { timeoutMs: 60_000 })
       .catch((error: unknown) => error);
     // Either the old leader is named, or another one was elected and has answered.
     if (refused instanceof CallError) {
@@ -110,7 +110,7 @@ describe("three nodes over gRPC", { timeout: 120_000 }, () => {
       async () => {
         const block = decodeMessage("metastore.v1.BlockMeta", encodeBlockMetaProto(blockOf()));
         const lost = await clientOf(follower)
-          .call(ADD, { block }, { timeoutMs: 10_000 })
+          .call(ADD, { block }, { timeoutMs: 60_000 })
           .catch((error: unknown) => error);
         assert.ok(lost instanceof CallError, "a write without a quorum was answered");
         said = lost.message;

@@ -19,7 +19,7 @@ const POLL = "/metastore.v1.CompactionService/PollCompactionJobs";
 
 const ANY_TIME = { start_time: "0", end_time: String(2 ** 52) };
 
-describe("a server over gRPC", { timeout: 60_000 }, () => {
+describe("a server over gRPC", { timeout: 240_000 }, () => {
   const directory = mkdtempSync(join(tmpdir(), "hearth-grpc-"));
   let server: ServerProcess;
   let client: GrpcClient;

@@ -129,7 +129,7 @@ function statusOf({ trailers }: RawAnswer): number {
   return Number(trailers["grpc-status"]);
 }
 
-describe("gRPC on sockets", { timeout: 60_000 }, () => {
+describe("gRPC on sockets", { timeout: 240_000 }, () => {
   let rig: Rig;
   let client: GrpcClient;
   let session: ClientHttp2Session;
@@ -298,7 +298,7 @@ describe("gRPC on sockets", { timeout: 60_000 }, () => {
   });
 });
 
-describe("the end of a gRPC endpoint", { timeout: 30_000 }, () => {
+describe("the end of a gRPC endpoint", { timeout: 240_000 }, () => {
   it("is told by GOAWAY, and not before; until then calls are refused with the leader", async () => {
     const rig = await Rig.open();
     const session = await openRaw(rig.address);
@@ -363,7 +363,7 @@ describe("the end of a gRPC endpoint", { timeout: 30_000 }, () => {
   });
 });
 
-describe("gRPC over TLS", { timeout: 30_000 }, () => {
+describe("gRPC over TLS", { timeout: 240_000 }, () => {
   const directory = mkdtempSync(join(tmpdir(), "hearth-tls-"));
   const authority = issueCertificate("test authority");
   const server = issueCertificate("localhost", authority);
@@ -399,7 +399,7 @@ describe("gRPC over TLS", { timeout: 30_000 }, () => {
   async function isAccepted(rig: Rig, own?: Issued): Promise<boolean> {
     const client = clientOf(rig, own);
     try {
-      await client.callBytes("/test.Test/Echo", Buffer.from("x"), { timeoutMs: 2_000 });
+      await client.callBytes("/test.Test/Echo", Buffer.from("x"), { timeoutMs: 60_000 });
       return true;
     } catch (error) {
       assert.ok(error instanceof CallError);

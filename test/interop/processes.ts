@@ -9,7 +9,7 @@ export interface Wish {
   readonly node?: string;
 }
 
-const READY_LIMIT_MS = 60_000;
+const READY_LIMIT_MS = 120_000;
 const POLL_MS = 50;
 
 /** Names of nodes as the checks know them. */

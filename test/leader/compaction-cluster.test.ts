@@ -74,7 +74,7 @@ class Worker {
   }
 }
 
-test("leaders are killed while jobs are taken and completed", { timeout: 170_000 }, async () => {
+test("leaders are killed while jobs are taken and completed", { timeout: 290_000 }, async () => {
   const directory = mkdtempSync(join(tmpdir(), "hearth-compaction-cluster-"));
   const flags = ["-hearth.reader-threads=1", "-log.level=warn"];
   const cluster = await TestCluster.create({ directory, nodeCount: 3, flags });
@@ -82,7 +82,7 @@ test("leaders are killed while jobs are taken and completed", { timeout: 170_000
   const client = await connect({
     endpoints: cluster.nodes.map(({ endpoint }) => endpoint),
     name: "test",
-    maxWaitForConnectionMs: 20_000,
+    maxWaitForConnectionMs: 60_000,
     defaultTimeoutMs: 5_000,
   });
   try {

@@ -33,7 +33,7 @@ before(async () => {
   client = await connect({
     endpoints: [server.endpoint],
     name: "test",
-    maxWaitForConnectionMs: 20_000,
+    maxWaitForConnectionMs: 60_000,
   });
 });
 

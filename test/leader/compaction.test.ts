@@ -33,8 +33,8 @@ async function withServer(body: (rig: Rig) => Promise<void>): Promise<void> {
     endpoints: [server.endpoint],
     name: "test",
     // A call waits for a server that is being started again.
-    maxWaitForConnectionMs: 20_000,
-    defaultTimeoutMs: 30_000,
+    maxWaitForConnectionMs: 60_000,
+    defaultTimeoutMs: 60_000,
   });
   const rig: Rig = { server, client, directory };
   try {

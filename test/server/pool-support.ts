@@ -104,7 +104,7 @@ export async function withPool(
   proposer.publish();
   const gaveUp: HearthError[] = [];
   const logs: PoolRig["logs"] = [];
-  const options = { ...SERVER_DEFAULTS, port: 0, startTimeoutMs: 20_000, ...overrides };
+  const options = { ...SERVER_DEFAULTS, port: 0, startTimeoutMs: 120_000, ...overrides };
   const pool = new ReaderPool(options, {
     proposer,
     sharedState: shared,

@@ -37,7 +37,7 @@ after(() => {
 });
 
 function guarded(directory: string, prefix = ""): GuardedStore {
-  const options = { prefix, timeoutMs: 10_000, monotonicMs: () => performance.now() };
+  const options = { prefix, timeoutMs: 60_000, monotonicMs: () => performance.now() };
   return new GuardedStore(options, new FileObjectStore({ directory }));
 }
 

@@ -138,7 +138,8 @@ export async function through<T>(
   body: (client: HearthClient) => Promise<T>,
   options: Omit<ConnectOptions, "endpoints"> = {},
 ): Promise<T> {
-  const client = await connect({ ...options, endpoints: [member.endpoint] });
+  const patience = { defaultTimeoutMs: 60_000, maxWaitForConnectionMs: 60_000 };
+  const client = await connect({ ...patience, ...options, endpoints: [member.endpoint] });
   try {
     return await body(client);
   } finally {

@@ -46,7 +46,7 @@ process.once("exit", () => {
   for (const child of RUNNING) child.kill("SIGKILL");
 });
 
-const READY_LIMIT_MS = 30_000;
+const READY_LIMIT_MS = 120_000;
 const POLL_MS = 15;
 const OUTPUT_MAX_CHARS = 16_384;
 

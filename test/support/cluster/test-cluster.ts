@@ -29,8 +29,8 @@ export interface TestClusterOptions {
   readonly openProxy?: (serverId: string, peerPort: number) => Promise<number>;
 }
 
-const START_LIMIT_MS = 60_000;
-const LEADER_LIMIT_MS = 30_000;
+const START_LIMIT_MS = 120_000;
+const LEADER_LIMIT_MS = 120_000;
 const POLL_MS = 15;
 const PORTS_PER_NODE = 4;
 

@@ -78,7 +78,7 @@ export class GrpcClient {
   callBytes(path: string, request: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
     const metadata = new Metadata();
     for (const [key, value] of Object.entries(options.metadata ?? {})) metadata.set(key, value);
-    const { timeoutMs = 20_000 } = options;
+    const { timeoutMs = 60_000 } = options;
     return new Promise((resolve, reject) => {
       this.#client.makeUnaryRequest(
         path,
