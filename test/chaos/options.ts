@@ -15,6 +15,8 @@ export interface ChaosOptions {
   readonly readerThreads: number;
   /** Snapshots every few seconds and a short log: who was away is brought back by a snapshot. */
   readonly snapshots: boolean;
+  /** Size of the state that `install` makes. */
+  readonly stateMiB: number;
   /** The directory is not removed, also after a pass. */
   readonly keep: boolean;
 }
@@ -23,6 +25,9 @@ export const WORKLOADS = ["mixed", "reads"] as const;
 export type Workload = (typeof WORKLOADS)[number];
 
 const NODES_MAX = 7;
+/** A second or two to make and to move. */
+const STATE_DEFAULT_MIB = 16;
+const STATE_MAX_MIB = 16 * 1024;
 const SEED_MAX = 2 ** 31;
 
 export const USAGE = `npm run chaos -- [options]: real server processes, faults, and checks of what clients saw
@@ -35,6 +40,7 @@ export const USAGE = `npm run chaos -- [options]: real server processes, faults,
   --reader-threads N per node, 2
   --seed N           what is drawn; timing is not repeated
   --snapshots        snapshots every few seconds and a short log, so that they are installed, too
+  --state-mib N      size of the state that install moves, ${STATE_DEFAULT_MIB}
   --keep             keep directories and the history`;
 
 /** Errors: throws with a sentence for a value that makes no sense. */
@@ -51,6 +57,7 @@ export function parseOptions(argv: readonly string[]): ChaosOptions | null {
       "reader-threads": { type: "string", default: "2" },
       seed: { type: "string" },
       snapshots: { type: "boolean", default: false },
+      "state-mib": { type: "string", default: String(STATE_DEFAULT_MIB) },
       keep: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -74,6 +81,7 @@ export function parseOptions(argv: readonly string[]): ChaosOptions | null {
     clientCount: whole("clients", values.clients, 1, 1_000),
     readerThreads: whole("reader-threads", values["reader-threads"], 1, 8),
     snapshots: values.snapshots,
+    stateMiB: whole("state-mib", values["state-mib"], 1, STATE_MAX_MIB),
     keep: values.keep,
   };
 }
@@ -90,6 +98,7 @@ export function replayLine(options: ChaosOptions): string {
   return (
     `npm run chaos -- --fault ${fault} --times ${times} --workload ${workload} --reads ${reads} ` +
     `--nodes ${nodeCount} --clients ${clientCount} --reader-threads ${readerThreads} --seed ${seed}` +
-    (options.snapshots ? " --snapshots" : "")
+    (options.snapshots ? " --snapshots" : "") +
+    (options.stateMiB === STATE_DEFAULT_MIB ? "" : ` --state-mib ${options.stateMiB}`)
   );
 }

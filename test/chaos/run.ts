@@ -52,6 +52,7 @@ export async function runChaos(options: ChaosOptions): Promise<Verdict> {
       `-hearth.reader-threads=${options.readerThreads}`,
       "-log.level=info",
       ...(options.snapshots ? OFTEN_SNAPSHOTS : []),
+      ...(fault.flags ?? []),
     ],
   });
   const facts: RunFacts = {
@@ -107,7 +108,10 @@ async function breakIt(fault: Fault, running: Running): Promise<void> {
     proxies,
     load,
     random: new Prng(options.seed, FAULT_STREAM),
+    stateMiB: options.stateMiB,
     count: (name, by = 1) => facts.counters.set(name, (facts.counters.get(name) ?? 0) + by),
+    noteMost: (name, value) =>
+      facts.counters.set(name, Math.max(facts.counters.get(name) ?? 0, value)),
     noteRecovery: (durationMs) => facts.recoveriesMs.push(durationMs),
     noteViolation: (violation) => facts.violations.push(violation),
     say,

@@ -2,7 +2,8 @@
 
 import { DISK_STALL } from "./disk.ts";
 import { HOSTILE } from "./hostile.ts";
-import { KILL_ALL, KILL_LEADER } from "./kill.ts";
+import { INSTALL } from "./install.ts";
+import { KILL_ALL, KILL_LEADER, KILL_MINORITY } from "./kill.ts";
 import { LEADER_CHANGE } from "./leader-change.ts";
 import { MEMBERSHIP } from "./membership.ts";
 import { NET } from "./net.ts";
@@ -13,12 +14,14 @@ import type { Fault } from "./types.ts";
 
 export const FAULTS: readonly Fault[] = [
   KILL_LEADER,
+  KILL_MINORITY,
   KILL_ALL,
   PAUSE,
   NET,
   DISK_STALL,
   LEADER_CHANGE,
   MEMBERSHIP,
+  INSTALL,
   HOSTILE,
   ROLLING_RESTART,
   NONE,

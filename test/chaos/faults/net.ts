@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PeerProxies, TestNode } from "../../support/cluster/index.ts";
 import { type MinorityWatch, watchMinority } from "./minority.ts";
-import { recover, settle, work } from "./rounds.ts";
+import { minoritySize, recover, settle, work } from "./rounds.ts";
 import type { Fault, FaultContext } from "./types.ts";
 
 interface Scene {
@@ -82,10 +82,6 @@ const PATTERNS: Readonly<Record<string, Pattern>> = {
 };
 const PATTERN_NAMES = Object.keys(PATTERNS);
 const FLAPPING_MS = 2_500;
-
-function minoritySize(nodeCount: number): number {
-  return Math.floor((nodeCount - 1) / 2);
-}
 
 export const NET: Fault = {
   name: "net",

@@ -48,6 +48,11 @@ export async function work(
   await sleep(random.nextBetween(leastMs, mostMs));
 }
 
+/** As many as may be lost: a majority is left. */
+export function minoritySize(nodeCount: number): number {
+  return Math.floor((nodeCount - 1) / 2);
+}
+
 export async function randomFollower(context: FaultContext, leader: TestNode): Promise<TestNode> {
   const followers = context.cluster.nodes.filter((node) => node !== leader && node.isRunning);
   return followers.length === 0 ? leader : context.random.pick(followers);

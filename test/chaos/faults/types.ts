@@ -11,8 +11,12 @@ export interface FaultContext {
   /** Between the peers; null unless the fault asked for them. */
   readonly proxies: PeerProxies | null;
   readonly random: Prng;
+  /** How large a state to make, for faults that are about its size. */
+  readonly stateMiB: number;
   /** Counts something that has really happened; what a fault lists as `coverage` must not stay at zero. */
   count(name: string, by?: number): void;
+  /** Keeps the largest value of that name. */
+  noteMost(name: string, value: number): void;
   /** Time without service, ms: from the fault to the first acknowledged write that began after it. */
   noteRecovery(durationMs: number): void;
   noteViolation(violation: Violation): void;
@@ -29,6 +33,8 @@ export interface Fault {
   readonly needsProxies?: boolean;
   /** Nodes run over a disk that can be told to break (test/support/cluster/faulty-server.ts). */
   readonly needsFaultyDisk?: boolean;
+  /** Further flags of every node. */
+  readonly flags?: readonly string[];
   /** Fewest nodes that it makes sense with. Default: 1. */
   readonly nodesMin?: number;
   /** A longer time without service fails the run. Default: reported only. */

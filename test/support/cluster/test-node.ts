@@ -43,7 +43,7 @@ export interface NodeStatus {
     readonly appliedIndex: number;
     readonly voters: number;
   } | null;
-  readonly index: { readonly blocks: number } | null;
+  readonly index: { readonly blocks: number; readonly databaseBytes: number } | null;
 }
 
 export interface NodeExit {
