@@ -38,6 +38,7 @@ const COUNTERS = [
   "promote",
   "demote",
   "remove",
+  "readdress",
   "jointEntered",
   "jointLeft",
   "leaderRemoved",

@@ -17,6 +17,8 @@ import { exponential, logUniform, sample } from "./random.ts";
 
 const FAULT = { kind: EVENT.fault, place: -1, life: null } as const;
 const DAY_MS = 86_400_000;
+/** What #drawChanges chooses from. */
+const CHANGE_KINDS = 7;
 const RESTART_MEAN_US = 300_000;
 /** Log bytes behind the header in which damage is looked for. */
 const SECTOR_BYTES = 512;
@@ -382,7 +384,7 @@ export class Nemesis {
     const choice =
       gone.length > 0 && this.#prng.nextChance(0.6)
         ? this.#prng.nextBetween(4, 5)
-        : this.#prng.nextInt(6);
+        : this.#prng.nextInt(CHANGE_KINDS);
     switch (choice) {
       case 0:
         return joining === null ? [] : [{ kind: CHANGE.addLearner, member: joining }];
@@ -398,6 +400,8 @@ export class Nemesis {
           : [{ kind: CHANGE.remove, member: byId(this.#prng.pick(learners)) }];
       case 4:
         return [{ kind: CHANGE.remove, member: removed }];
+      case 6:
+        return this.#drawMoves(members);
       default:
         return learners.length === 0
           ? []
@@ -406,6 +410,15 @@ export class Nemesis {
               { kind: CHANGE.remove, member: removed },
             ];
     }
+  }
+
+  /** Members that are found elsewhere from now on: one, or several in one entry, as after a start of all of them. */
+  #drawMoves(members: readonly Member[]): MembershipChange[] {
+    const moved = sample(this.#prng, members, this.#prng.nextBetween(1, members.length));
+    return moved.map(({ id, serverId }) => {
+      const address = `${serverId}:${this.#prng.nextBetween(1_024, 65_535)}`;
+      return { kind: CHANGE.readdress, member: { id, serverId, address } };
+    });
   }
 
   #ask(leader: Machine, changes: readonly MembershipChange[]): void {
@@ -419,6 +432,7 @@ export class Nemesis {
           if (kind === CHANGE.addLearner) coverage.hit("addLearner");
           if (kind === CHANGE.addVoter) coverage.hit("promote");
           if (kind === CHANGE.demote) coverage.hit("demote");
+          if (kind === CHANGE.readdress) coverage.hit("readdress");
           if (kind === CHANGE.remove) coverage.hit("remove");
           if (kind === CHANGE.remove && member.id === leader.nodeId) coverage.hit("leaderRemoved");
         }
