@@ -20,6 +20,11 @@ export interface StorageOutcome {
 export interface GuardOptions {
   readonly prefix: string;
   readonly timeoutMs: number;
+  /**
+   * Whether an operation that is given up is told so by a signal of its own: one that holds a connection has to end it. False:
+   * it gets the signal of the caller, and is left alone when the time is over.
+   */
+  readonly tellsOperations: boolean;
   readonly monotonicMs: () => number;
   readonly onOutcome?: ((outcome: StorageOutcome) => void) | undefined;
 }
@@ -82,28 +87,28 @@ export class GuardedStore implements ObjectStore {
     checkKey(key);
     const operation = options.range === undefined ? "get" : "get_range";
     return this.#run(operation, key, options, (signal) =>
-      this.#store.get(`${this.#prefix}${key}`, { ...options, signal }),
+      this.#store.get(`${this.#prefix}${key}`, withSignal(options, signal)),
     );
   }
 
   async put(key: string, bytes: Uint8Array, options: CallOptions = {}): Promise<void> {
     checkKey(key);
     return this.#run("upload", key, options, (signal) =>
-      this.#store.put(`${this.#prefix}${key}`, bytes, { signal }),
+      this.#store.put(`${this.#prefix}${key}`, bytes, withSignal({}, signal)),
     );
   }
 
   async delete(key: string, options: CallOptions = {}): Promise<void> {
     checkKey(key);
     return this.#run("delete", key, options, (signal) =>
-      this.#store.delete(`${this.#prefix}${key}`, { signal }),
+      this.#store.delete(`${this.#prefix}${key}`, withSignal({}, signal)),
     );
   }
 
   async head(key: string, options: CallOptions = {}): Promise<ObjectInfo | null> {
     checkKey(key);
     const info = await this.#run("attributes", key, options, (signal) =>
-      this.#store.head(`${this.#prefix}${key}`, { signal }),
+      this.#store.head(`${this.#prefix}${key}`, withSignal({}, signal)),
     );
     return info === null ? null : this.#outer(info);
   }
@@ -121,36 +126,61 @@ export class GuardedStore implements ObjectStore {
     operation: StorageOperation,
     what: string,
     { signal }: CallOptions,
-    body: (signal: AbortSignal) => Promise<T>,
+    body: (signal: AbortSignal | undefined) => Promise<T>,
   ): Promise<T> {
     signal?.throwIfAborted();
-    const { timeoutMs, monotonicMs, onOutcome } = this.#options;
+    const { monotonicMs, onOutcome } = this.#options;
     const startMs = monotonicMs();
-    const abort = new AbortController();
-    let timer: NodeJS.Timeout | undefined;
-    let onAbort = (): void => {};
-    const ended = new Promise<never>((_, reject) => {
-      const giveUp = (reason: unknown): void => {
-        reject(reason);
-        abort.abort(reason);
-      };
-      timer = setTimeout(
-        () => giveUp(storageTimeout(WORDS[operation], what, timeoutMs)),
-        timeoutMs,
-      );
-      onAbort = () => giveUp(signal?.reason);
-      signal?.addEventListener("abort", onAbort, { once: true });
-    });
     let failure: string | null = null;
     try {
-      return await Promise.race([body(abort.signal), ended]);
+      return await this.#limited(operation, what, signal, body);
     } catch (error) {
       failure = isHearthError(error) ? error.reason : "cancelled";
       throw error;
     } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", onAbort);
       onOutcome?.({ operation, durationMs: monotonicMs() - startMs, failure });
     }
   }
+
+  #limited<T>(
+    operation: StorageOperation,
+    what: string,
+    signal: AbortSignal | undefined,
+    body: (signal: AbortSignal | undefined) => Promise<T>,
+  ): Promise<T> {
+    const { timeoutMs, tellsOperations } = this.#options;
+    // Making one takes longer than reading a small file.
+    const abort = tellsOperations ? new AbortController() : null;
+    return new Promise<T>((resolve, reject) => {
+      const giveUp = (reason: unknown): void => {
+        end();
+        reject(reason);
+        abort?.abort(reason);
+      };
+      const onAbort = (): void => giveUp(signal?.reason);
+      const timer = setTimeout(
+        () => giveUp(storageTimeout(WORDS[operation], what, timeoutMs)),
+        timeoutMs,
+      );
+      const end = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      body(abort?.signal ?? signal).then(
+        (value) => {
+          end();
+          resolve(value);
+        },
+        (error: unknown) => {
+          end();
+          reject(error);
+        },
+      );
+    });
+  }
+}
+
+function withSignal<T extends CallOptions>(options: T, signal: AbortSignal | undefined): T {
+  return signal === undefined ? options : { ...options, signal };
 }

@@ -12,4 +12,6 @@ export const STORAGE_LIMITS = {
   directoryMaxCount: 5_000_000,
   /** Left-overs of writes that a crash cut short are removed after this. */
   temporaryMaxAgeMs: 60 * 60_000,
+  /** An empty directory that nobody has touched for so long is a left-over: whoever makes one writes into it at once. */
+  emptyMinAgeMs: 60 * 60_000,
 } as const;

@@ -23,6 +23,7 @@ export async function openObjectStore(
     {
       prefix: options.prefix,
       timeoutMs: options.timeoutMs,
+      tellsOperations: options.backend === "s3",
       monotonicMs: SYSTEM_SCHEDULER.monotonicMs,
       onOutcome: modules.onOutcome,
     },

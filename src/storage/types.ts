@@ -26,6 +26,11 @@ export interface ListOptions {
   readonly after?: string;
   /** Objects of a page. Default: STORAGE_LIMITS.pageMaxCount, which is also the most. */
   readonly pageMaxCount?: number;
+  /**
+   * Where objects lie in directories: takes along those that have been empty for an hour, which a process left behind
+   * when it was killed. For a list that is read again and again. Default: false.
+   */
+  readonly removesEmpty?: boolean;
   readonly signal?: AbortSignal;
 }
 

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HearthError } from "../../src/base/index.ts";
+import { DLQ_DEFAULTS } from "../../src/leader/index.ts";
 import { encodeBlockMetaProto } from "../../src/protocol/index.ts";
+import { GuardedStore } from "../../src/storage/index.ts";
 import { type BlockSpec, blockMeta, ulidAt, WINDOW_MS } from "../state/support.ts";
 import { type DlqRig, dlqRig } from "../support/dlq.ts";
 
@@ -139,7 +141,7 @@ describe("dead letters", () => {
     const result = await rig.run();
     assert.equal(result.outcome, "stopped");
     assert.equal(rig.recovery.status().attempts.leadership_change, 1);
-    assert.ok(rig.proposed.length <= 32, `${rig.proposed.length} were tried`);
+    assert.ok(rig.proposed.length <= DLQ_DEFAULTS.parallelMax, `${rig.proposed.length} were tried`);
     assert.equal(keys(rig).length, 200);
   });
 
@@ -163,6 +165,56 @@ describe("dead letters", () => {
     };
     await assert.rejects(rig.run(), { reason: "storage_unavailable" });
     assert.equal(rig.recovery.status().entries, 1);
+  });
+
+  it("a bucket that may not be read, or not be listed, loses nothing and is named", async () => {
+    const rig = dlqRig();
+    const key = await put(rig);
+    rig.scheduler.advance(100_000);
+    let denied = "get";
+    rig.store.onCall = (operation) => {
+      if (operation === denied)
+        throw new HearthError("permission_denied", "no", { reason: "storage_denied" });
+    };
+    const result = await rig.run();
+    assert.deepEqual([result.outcome, result.reason], ["failed", "dlq_read_error"]);
+    denied = "list";
+    await assert.rejects(rig.run(), { reason: "storage_denied" });
+    assert.deepEqual(keys(rig), [key]);
+    assert.deepEqual(rig.proposed, []);
+  });
+
+  it("a bad entry stays where its copy cannot be written", async () => {
+    const rig = dlqRig();
+    const key = "dlq/3/anonymous/01KDVDNA00000000000000000A/meta.pb";
+    await rig.store.put(key, new TextEncoder().encode("garbage"));
+    rig.scheduler.advance(100_000);
+    rig.store.onCall = (operation) => {
+      if (operation === "put")
+        throw new HearthError("permission_denied", "no", { reason: "storage_denied" });
+    };
+    await assert.rejects(rig.run(), { reason: "storage_denied" });
+    assert.deepEqual(keys(rig), [key]);
+  });
+
+  it("a list that repeats itself ends the sweep, and decides nothing twice", async () => {
+    const rig = dlqRig();
+    const key = await put(rig);
+    rig.scheduler.advance(5_000);
+    const inner = rig.store.list.bind(rig.store);
+    rig.store.list = async function* list(options) {
+      do yield* inner(options);
+      while (options.prefix === "dlq/");
+    };
+    // What the node puts around every store.
+    const guard = { prefix: "", timeoutMs: 60_000, tellsOperations: false };
+    const guarded = new GuardedStore({ ...guard, monotonicMs: () => 0 }, rig.store);
+    rig.store.onCall = (operation) => {
+      if (operation === "delete") throw new HearthError("permission_denied", "no");
+    };
+    await assert.rejects(rig.runOver(guarded), { reason: "storage_listing_stuck" });
+    assert.deepEqual(keys(rig), [key]);
+    assert.equal(rig.proposed.length, 1);
   });
 
   it("an object that is not deleted is met again, as a duplicate", async () => {

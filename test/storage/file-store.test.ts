@@ -37,7 +37,12 @@ after(() => {
 });
 
 function guarded(directory: string, prefix = ""): GuardedStore {
-  const options = { prefix, timeoutMs: 60_000, monotonicMs: () => performance.now() };
+  const options = {
+    prefix,
+    timeoutMs: 60_000,
+    tellsOperations: false,
+    monotonicMs: () => performance.now(),
+  };
   return new GuardedStore(options, new FileObjectStore({ directory }));
 }
 
@@ -61,6 +66,153 @@ describe("a file store that reads on its own thread", () => {
     assert.equal(await reasonOf(store.get("link/secret")), "storage_link");
     assert.equal(await reasonOf(store.get("file")), "storage_link");
     assert.deepEqual(await keysOf(store, { prefix: "" }), []);
+  });
+});
+
+describe("a file store that works in a thread", () => {
+  const COUNT = 130;
+  const stores: FileObjectStore[] = [];
+  after(async () => {
+    for (const store of stores) await store.close();
+  });
+
+  /** A store in a directory where a long list is under way, so that everything goes through the thread. */
+  async function busy(directory: string): Promise<FileObjectStore> {
+    for (let i = 0; i < COUNT; i++) {
+      const path = join(directory, "bulk", String(i).padStart(4, "0"));
+      mkdirSync(path, { recursive: true });
+      writeFileSync(join(path, "x"), `object ${i}`);
+    }
+    const store = new FileObjectStore({ directory });
+    stores.push(store);
+    const list = store.list({ prefix: "bulk/", pageMaxCount: 50 });
+    for (let pages = 0; pages < 3; pages++) await list.next();
+    return store;
+  }
+
+  describeContract(async () => {
+    const directory = newDirectory();
+    const store = await busy(directory);
+    const options = {
+      prefix: "team/a",
+      timeoutMs: 60_000,
+      tellsOperations: false,
+      monotonicMs: () => performance.now(),
+    };
+    return new GuardedStore(options, store);
+  });
+
+  it("lists, reads and deletes hundreds, and leaves no directories", async () => {
+    const directory = newDirectory();
+    const store = await busy(directory);
+    const lane = async (key: string): Promise<string | null> => {
+      const text = textOf(await store.get(key));
+      assert.equal((await store.head(key))?.key, key);
+      await store.delete(key);
+      assert.equal(await store.get(key), null);
+      return text;
+    };
+    const texts: (string | null)[] = [];
+    for await (const page of store.list({ prefix: "bulk/", pageMaxCount: 40 }))
+      texts.push(...(await Promise.all(page.map(({ key }) => lane(key)))));
+    assert.deepEqual(
+      texts,
+      Array.from({ length: COUNT }, (_, i) => `object ${i}`),
+    );
+    assert.equal(existsSync(join(directory, "bulk")), false);
+  });
+
+  it("goes on behind the last key when the thread has forgotten the list", async () => {
+    const store = await busy(newDirectory());
+    // More lists than the thread remembers, read in turns.
+    const lists = Array.from({ length: 20 }, () =>
+      store.list({ prefix: "bulk/", pageMaxCount: 30 }),
+    );
+    const counts = lists.map(() => 0);
+    for (let isOver = false; !isOver; ) {
+      isOver = true;
+      for (const [i, list] of lists.entries()) {
+        const page = await list.next();
+        if (page.done === true) continue;
+        counts[i] = (counts[i] as number) + page.value.length;
+        isOver = false;
+      }
+    }
+    assert.deepEqual(
+      counts,
+      lists.map(() => COUNT),
+    );
+  });
+
+  it("refuses links, and gives errors by name", async () => {
+    const directory = newDirectory();
+    const outside = newDirectory();
+    const store = await busy(directory);
+    writeFileSync(join(outside, "secret"), "secret");
+    symlinkSync(outside, join(directory, "link"));
+    assert.equal(await reasonOf(store.get("link/secret")), "storage_link");
+    assert.equal(await reasonOf(store.head("link/secret")), "storage_link");
+    assert.equal(await reasonOf(store.delete("link/secret")), "storage_link");
+    assert.equal(await reasonOf(store.get("bulk/0007/x", { maxBytes: 3 })), "object_too_large");
+    assert.deepEqual(readdirSync(outside), ["secret"]);
+  });
+
+  it("an operation that waits behind others is left out when its caller has gone", async () => {
+    const store = await busy(newDirectory());
+    const abort = new AbortController();
+    const first = store.get("bulk/0001/x");
+    const second = store.delete("bulk/0002/x", { signal: abort.signal });
+    abort.abort(new Error("not any more"));
+    await assert.rejects(second, /not any more/);
+    assert.equal(textOf(await first), "object 1");
+    assert.equal(textOf(await store.get("bulk/0002/x")), "object 2");
+  });
+});
+
+describe("empty directories", () => {
+  const OLD = new Date(Date.now() - 2 * 3_600_000);
+
+  it("that are old go with a list that is asked to take them, young ones and all others stay", async () => {
+    const directory = newDirectory();
+    for (const name of ["dlq/1/t/old", "dlq/1/t/young", "dlq/2/old", "other/old"])
+      mkdirSync(join(directory, name), { recursive: true });
+    writeFileSync(join(directory, "dlq/1/t/meta.pb"), "x");
+    for (const name of ["dlq/1/t/old", "dlq/2/old", "dlq/1/t", "other/old"])
+      utimesSync(join(directory, name), OLD, OLD);
+    const store = guarded(directory);
+    const keys = ["dlq/1/t/meta.pb"];
+    assert.deepEqual(await keysOf(store, { prefix: "dlq/" }), keys);
+    assert.equal(existsSync(join(directory, "dlq/1/t/old")), true);
+    assert.deepEqual(await keysOf(store, { prefix: "dlq/", removesEmpty: true }), keys);
+    assert.deepEqual(readdirSync(join(directory, "dlq/1/t")).sort(), ["meta.pb", "young"]);
+    assert.deepEqual(readdirSync(join(directory, "dlq/2")), []);
+    assert.equal(existsSync(join(directory, "other/old")), true);
+  });
+
+  it("are made again by a write that loses its directory", async () => {
+    const directory = newDirectory();
+    const store = guarded(directory);
+    const lister = guarded(directory);
+    let isWriting = true;
+    const list = async (): Promise<void> => {
+      while (isWriting) {
+        for (const shard of ["1", "2"]) {
+          const path = join(directory, "dlq", shard);
+          if (existsSync(path)) utimesSync(path, OLD, OLD);
+        }
+        await keysOf(lister, { prefix: "dlq/", removesEmpty: true });
+      }
+    };
+    const listing = list();
+    for (let i = 0; i < 200; i++) {
+      const key = `dlq/${1 + (i % 2)}/meta.pb`;
+      await store.put(key, bytesOf(String(i)));
+      assert.equal(textOf(await store.get(key)), String(i));
+      await store.delete(key);
+      mkdirSync(join(directory, "dlq", String(1 + (i % 2))), { recursive: true });
+    }
+    isWriting = false;
+    await listing;
   });
 });
 
@@ -169,6 +321,14 @@ describe("refusals of the system", () => {
     assert.equal(await reasonOf(keysOf(store, { prefix: "" })), "storage_denied");
     assert.equal(await reasonOf(store.get("a/b")), "storage_denied");
     chmodSync(join(directory, "a"), 0o700);
+  });
+
+  it("a place where nobody may write is named, to root too", {
+    skip: existsSync("/sys/kernel") ? false : "there is no /sys",
+  }, async () => {
+    const store = new FileObjectStore({ directory: "/sys/kernel/hearth-bucket" });
+    assert.equal(await reasonOf(store.put("a/b", bytesOf("x"))), "storage_denied");
+    assert.deepEqual(await keysOf(store, { prefix: "" }), []);
   });
 
   it("pipes and directories are no objects", async () => {

@@ -32,6 +32,7 @@ function guard(
   const options = {
     prefix: "",
     timeoutMs,
+    tellsOperations: false,
     monotonicMs: () => performance.now(),
     onOutcome: (o: StorageOutcome) => void outcomes.push(o),
   };
@@ -56,6 +57,22 @@ describe("guarded store", () => {
         "attributes storage_timeout",
       ],
     );
+  });
+
+  it("an operation that is given up is told so where it holds a connection", async () => {
+    const signals: (AbortSignal | undefined)[] = [];
+    const get: ObjectStore["get"] = (_key, options) => {
+      signals.push(options?.signal);
+      return never();
+    };
+    const options = { prefix: "", timeoutMs: 5, monotonicMs: () => performance.now() };
+    const connected = new GuardedStore({ ...options, tellsOperations: true }, fake({ get }));
+    assert.equal(await reasonOf(connected.get("a")), "storage_timeout");
+    assert.equal(signals[0]?.aborted, true);
+    const abort = new AbortController();
+    const plain = new GuardedStore({ ...options, tellsOperations: false }, fake({ get }));
+    assert.equal(await reasonOf(plain.get("a", { signal: abort.signal })), "storage_timeout");
+    assert.equal(signals[1], abort.signal);
   });
 
   it("a page that never comes ends the list", async () => {

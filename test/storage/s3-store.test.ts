@@ -69,7 +69,12 @@ describe("S3, against moto", { skip: moto.path === null ? moto.reason : false },
   describe("behind a prefix", () => {
     describeContract(async () => {
       const store = storeAt(server.endpoint, { bucket: await bucket() });
-      const options = { prefix: "team/a", timeoutMs: 60_000, monotonicMs: () => performance.now() };
+      const options = {
+        prefix: "team/a",
+        timeoutMs: 60_000,
+        tellsOperations: true,
+        monotonicMs: () => performance.now(),
+      };
       return new GuardedStore(options, store);
     });
   });
@@ -170,7 +175,12 @@ describe("S3, against a server that misbehaves", () => {
     const page =
       "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>" +
       "<Contents><Key>a</Key><LastModified>2026-01-01T00:00:00Z</LastModified><Size>1</Size></Contents></ListBucketResult>";
-    const options = { prefix: "", timeoutMs: 60_000, monotonicMs: () => performance.now() };
+    const options = {
+      prefix: "",
+      timeoutMs: 60_000,
+      tellsOperations: true,
+      monotonicMs: () => performance.now(),
+    };
     const store = new GuardedStore(options, plan(gives(page)));
     assert.equal(await reasonOf(keysOf(store, { prefix: "" })), "storage_listing_stuck");
   });

@@ -8,6 +8,7 @@ import {
 } from "../../src/leader/index.ts";
 import { BlockReader } from "../../src/protocol/index.ts";
 import type { ProposeResult } from "../../src/replica/index.ts";
+import type { ObjectStore } from "../../src/storage/index.ts";
 import { TestScheduler } from "../leader/support.ts";
 import { AgedStore } from "./storage/aged-store.ts";
 
@@ -22,6 +23,8 @@ export interface DlqRig {
   readonly abort: AbortController;
   isLeading: boolean;
   run(): Promise<ActivityResult>;
+  /** A sweep of a recovery of its own, with another way to the bucket. */
+  runOver(store: ObjectStore): Promise<ActivityResult>;
 }
 
 /** Where the block of a single AddBlocks entry begins. */
@@ -34,17 +37,11 @@ export function dlqRig(options: Partial<DlqOptions> = {}): DlqRig {
   const nowMs = (): number => START_MS + scheduler.monotonicMs();
   store.nowMs = nowMs;
   const reader = new BlockReader();
-  const rig: DlqRig = {
-    store,
-    scheduler,
-    proposed: [],
-    answer: () => null,
-    abort: new AbortController(),
-    isLeading: true,
-    recovery: new DlqRecovery(
+  const recoveryOver = (bucket: ObjectStore): DlqRecovery =>
+    new DlqRecovery(
       { ...DLQ_DEFAULTS, intervalMs: 15_000, ...options },
       {
-        store,
+        store: bucket,
         replica: {
           propose: ({ body }, done) => {
             const length = new DataView(body.buffer, body.byteOffset).getUint32(24, true);
@@ -57,9 +54,19 @@ export function dlqRig(options: Partial<DlqOptions> = {}): DlqRig {
         scheduler,
         logger: SILENT_LOGGER,
       },
-    ),
-    run: () =>
-      rig.recovery.run({ term: 1, signal: rig.abort.signal, isLeading: () => rig.isLeading }),
+    );
+  const runOf = (recovery: DlqRecovery): Promise<ActivityResult> =>
+    recovery.run({ term: 1, signal: rig.abort.signal, isLeading: () => rig.isLeading });
+  const rig: DlqRig = {
+    store,
+    scheduler,
+    proposed: [],
+    answer: () => null,
+    abort: new AbortController(),
+    isLeading: true,
+    recovery: recoveryOver(store),
+    run: () => runOf(rig.recovery),
+    runOver: (bucket) => runOf(recoveryOver(bucket)),
   };
   return rig;
 }

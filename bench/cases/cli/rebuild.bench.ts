@@ -25,7 +25,7 @@ async function prepare(directory: string): Promise<PreparedCase> {
   }
   const { prefix, timeoutMs } = STORAGE_DEFAULTS;
   const monotonicMs = (): number => performance.now();
-  const options = { prefix, timeoutMs, monotonicMs };
+  const options = { prefix, timeoutMs, tellsOperations: false, monotonicMs };
   const store = new GuardedStore(
     options,
     new FileObjectStore({ directory: bucket, isBlocking: true }),

@@ -49,8 +49,9 @@ export interface DlqOptions {
 
 export const DLQ_DEFAULTS = {
   badEntries: "quarantine",
-  // One lane waits for the disk of the log and for the bucket most of the time; 32 drain 1,000 entries a second.
-  parallelMax: 32,
+  // One lane waits for the disk of the log and for the bucket most of the time. Twice of what a store reads at a time: while
+  // one half is read or deleted the other is written to the log.
+  parallelMax: 64,
   settleMs: 1_000,
   judgeAfterMs: 60_000,
   entriesPerSweepMax: 100_000,
@@ -162,7 +163,7 @@ export class DlqRecovery {
     const { entriesPerSweepMax } = this.#options;
     const { signal } = sweep.run;
     const wasContinued = this.#after !== "";
-    const options = { prefix: DLQ_PREFIX, after: this.#after, signal };
+    const options = { prefix: DLQ_PREFIX, after: this.#after, signal, removesEmpty: true };
     for await (const page of store.list(options)) {
       await this.#takePage(sweep, page);
       sweep.seen += page.length;

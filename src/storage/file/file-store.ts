@@ -8,35 +8,25 @@
  * - Deleting takes directories that became empty along, or a drained queue would be listed for ever.
  */
 import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  promises as fs,
-  readSync,
-  realpathSync,
-} from "node:fs";
+import { promises as fs } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { fromSystem, linkRefused, objectIncomplete, objectTooLarge } from "../errors.ts";
+import { linkRefused, objectIncomplete, objectTooLarge } from "../errors.ts";
 import { checkKey, checkPrefix } from "../keys.ts";
 import { STORAGE_LIMITS } from "../limits.ts";
-import type {
-  ByteRange,
-  CallOptions,
-  GetOptions,
-  ListOptions,
-  ObjectInfo,
-  ObjectStore,
-} from "../types.ts";
-import { infoOf, isGone, TEMPORARY_DIRECTORY, walkKeys } from "./walk.ts";
+import type { CallOptions, GetOptions, ListOptions, ObjectInfo, ObjectStore } from "../types.ts";
+import { BlockingFiles, READ_FLAGS } from "./blocking.ts";
+import { removeEmptyDirectories } from "./empty-directories.ts";
+import type { FileOperation, FileValue, PageWanted } from "./messages.ts";
+import { clippedRange, isGone, translated } from "./paths.ts";
+import type { FileThreadLink } from "./thread-link.ts";
+import { infoOf, pagesOf, TEMPORARY_DIRECTORY } from "./walk.ts";
 
-/** A link is not followed, a pipe not waited for. */
-const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** Owner writes, group reads, as for everything else on disk. */
 const FILE_MODE = 0o640;
 /** A rival may remove an empty directory between its creation and the rename. */
 const RENAME_ATTEMPTS = 5;
+/** A list that is longer than this is bulk work: it and what is asked for meanwhile go to a thread. */
+const SHORT_LIST_MAX = 64;
 
 export interface FileStoreOptions {
   /** Created by the first write. */
@@ -51,38 +41,49 @@ export interface FileStoreOptions {
 export class FileObjectStore implements ObjectStore {
   readonly name: string;
   readonly #root: string;
-  readonly #isBlocking: boolean;
+  readonly #blocking: BlockingFiles | null;
   #realRoot: string | null = null;
   #isSwept = false;
+  /** Started by the first long list. */
+  #thread: Promise<FileThreadLink> | null = null;
+  /** Of long lists; every one has had a number of its own. */
+  #lists = { begun: 0, underWay: 0 };
 
   constructor(options: FileStoreOptions) {
     this.#root = resolve(options.directory);
-    this.#isBlocking = options.isBlocking ?? false;
+    this.#blocking = options.isBlocking === true ? new BlockingFiles(this.#root) : null;
     this.name = `file:${this.#root}`;
   }
 
   async *list(options: ListOptions): AsyncGenerator<readonly ObjectInfo[]> {
-    const { prefix, after = "", signal } = options;
+    const { prefix, after = "", signal, removesEmpty = false } = options;
     checkPrefix(prefix);
-    const wanted = options.pageMaxCount ?? STORAGE_LIMITS.pageMaxCount;
-    const pageMaxCount = Math.min(Math.max(1, wanted), STORAGE_LIMITS.pageMaxCount);
-    const walk = { root: this.#root, prefix, after, signal, isBlocking: this.#isBlocking };
-    let keys: string[] = [];
-    for await (const key of walkKeys(walk)) {
-      if (keys.push(key) < pageMaxCount) continue;
-      const page = await this.#infos(keys);
-      keys = [];
-      if (page.length > 0) yield page;
+    const wantedCount = options.pageMaxCount ?? STORAGE_LIMITS.pageMaxCount;
+    const pageMaxCount = Math.min(Math.max(1, wantedCount), STORAGE_LIMITS.pageMaxCount);
+    const isBlocking = this.#blocking !== null;
+    const wanted = { root: this.#root, prefix, after, signal, isBlocking, removesEmpty };
+    if (isBlocking) return yield* pagesOf({ ...wanted, pageMaxCount });
+    const firstMaxCount = Math.min(pageMaxCount, SHORT_LIST_MAX);
+    let last = after;
+    let count = 0;
+    for await (const page of pagesOf({ ...wanted, pageMaxCount: firstMaxCount })) {
+      yield page;
+      last = page.at(-1)?.key ?? last;
+      count += page.length;
+      if (count >= SHORT_LIST_MAX) break;
     }
-    const page = await this.#infos(keys);
-    if (page.length > 0) yield page;
+    if (count >= SHORT_LIST_MAX)
+      yield* this.#longList({ prefix, after: last, pageMaxCount, removesEmpty }, signal);
   }
 
   async get(key: string, options: GetOptions = {}): Promise<Uint8Array | null> {
     checkKey(key);
-    options.signal?.throwIfAborted();
+    const { range, maxBytes, signal } = options;
+    signal?.throwIfAborted();
+    if (this.#blocking !== null) return this.#blocking.get(key, options);
+    if (this.#isBulk)
+      return (await this.#ask({ kind: "get", key, range, maxBytes }, signal)) as Uint8Array | null;
     const path = join(this.#root, key);
-    if (this.#isBlocking) return this.#getBlocking(key, path, options);
     try {
       if (!(await this.#isDirectlyBelow(path))) return null;
       const file = await fs.open(path, READ_FLAGS);
@@ -121,6 +122,10 @@ export class FileObjectStore implements ObjectStore {
   async delete(key: string, options: CallOptions = {}): Promise<void> {
     checkKey(key);
     options.signal?.throwIfAborted();
+    if (this.#isBulk) {
+      await this.#ask({ kind: "delete", key }, options.signal);
+      return;
+    }
     const path = join(this.#root, key);
     try {
       if (!(await this.#isDirectlyBelow(path))) return;
@@ -128,45 +133,62 @@ export class FileObjectStore implements ObjectStore {
     } catch (error) {
       if (!isGone(error)) throw translated("delete", path, error);
     }
-    await this.#removeEmptyParents(dirname(path));
+    await removeEmptyDirectories(this.#root, [key]);
   }
 
   async head(key: string, options: CallOptions = {}): Promise<ObjectInfo | null> {
     checkKey(key);
     options.signal?.throwIfAborted();
+    if (this.#blocking !== null) return this.#blocking.head(key);
+    if (this.#isBulk)
+      return (await this.#ask({ kind: "head", key }, options.signal)) as ObjectInfo | null;
     const path = join(this.#root, key);
     try {
       if (!(await this.#isDirectlyBelow(path))) return null;
     } catch (error) {
       throw translated("look up", path, error);
     }
-    return infoOf(this.#root, key, this.#isBlocking);
+    return infoOf(this.#root, key);
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    const thread = this.#thread;
+    this.#thread = null;
+    await (await thread)?.close();
+  }
 
-  #getBlocking(key: string, path: string, options: GetOptions): Uint8Array | null {
+  get #isBulk(): boolean {
+    return this.#lists.underWay > 0;
+  }
+
+  /** From a thread: on this one each object would cost a dozen hops to the pool that the log writes through. */
+  async *#longList(
+    wanted: PageWanted,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<readonly ObjectInfo[]> {
+    const list = ++this.#lists.begun;
+    this.#lists.underWay++;
+    let { after } = wanted;
     try {
-      this.#realRoot ??= realpathSync.native(this.#root);
-      const directory = dirname(path);
-      const wanted = join(this.#realRoot, directory.slice(this.#root.length));
-      if (realpathSync.native(directory) !== wanted) throw linkRefused(directory);
-      const file = openSync(path, READ_FLAGS);
-      try {
-        const found = fstatSync(file);
-        return found.isFile() ? readRangeBlocking(file, key, found.size, options) : null;
-      } finally {
-        closeSync(file);
+      for (;;) {
+        const operation = { kind: "page", list, wanted: { ...wanted, after } } as const;
+        const page = (await this.#ask(operation, signal)) as readonly ObjectInfo[];
+        if (page.length === 0) return;
+        after = page.at(-1)?.key ?? after;
+        yield page;
       }
-    } catch (error) {
-      if (isGone(error)) return null;
-      throw translated("read", path, error);
+    } finally {
+      this.#lists.underWay--;
+      // Nobody waits for it, and a thread that is gone has forgotten it anyway.
+      if (this.#thread !== null) this.#ask({ kind: "end", list }, undefined).catch(() => {});
     }
   }
 
-  async #infos(keys: readonly string[]): Promise<ObjectInfo[]> {
-    const infos = await Promise.all(keys.map((key) => infoOf(this.#root, key, this.#isBlocking)));
-    return infos.filter((info) => info !== null);
+  async #ask(operation: FileOperation, signal: AbortSignal | undefined): Promise<FileValue> {
+    this.#thread ??= import("./thread-link.ts").then(
+      ({ FileThreadLink: Link }) => new Link(this.#root),
+    );
+    return (await this.#thread).run(operation, signal);
   }
 
   /** False when the directory of `path` does not exist. Errors: it lies behind a link. */
@@ -205,17 +227,6 @@ export class FileObjectStore implements ObjectStore {
     await syncDirectory(dirname(path));
   }
 
-  async #removeEmptyParents(first: string): Promise<void> {
-    for (let level = first; level.length > this.#root.length; level = dirname(level)) {
-      try {
-        await fs.rmdir(level);
-      } catch (error) {
-        // Usually: not empty. The object is gone, and that is what was asked for.
-        if (!isGone(error)) return;
-      }
-    }
-  }
-
   /** What a crash left half-written, once per process. */
   async #sweepTemporary(directory: string): Promise<void> {
     if (this.#isSwept) return;
@@ -232,15 +243,14 @@ export class FileObjectStore implements ObjectStore {
 async function readRange(
   file: fs.FileHandle,
   { key, sizeBytes }: { readonly key: string; readonly sizeBytes: number },
-  { range, maxBytes = STORAGE_LIMITS.getMaxBytes, signal }: GetOptions,
+  options: GetOptions,
 ): Promise<Uint8Array> {
-  const { start, end } = clipped(range, sizeBytes);
+  const { start, end } = clippedRange(key, sizeBytes, options);
   const length = end - start;
-  if (length > maxBytes) throw objectTooLarge(key, length, maxBytes);
   const bytes = new Uint8Array(length);
   let filledBytes = 0;
   while (filledBytes < length) {
-    signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     const { bytesRead } = await file.read(
       bytes,
       filledBytes,
@@ -251,32 +261,6 @@ async function readRange(
     filledBytes += bytesRead;
   }
   return bytes;
-}
-
-function readRangeBlocking(
-  file: number,
-  key: string,
-  sizeBytes: number,
-  { range, maxBytes = STORAGE_LIMITS.getMaxBytes }: GetOptions,
-): Uint8Array {
-  const { start, end } = clipped(range, sizeBytes);
-  const length = end - start;
-  if (length > maxBytes) throw objectTooLarge(key, length, maxBytes);
-  const bytes = new Uint8Array(length);
-  let filledBytes = 0;
-  while (filledBytes < length) {
-    const at = start + filledBytes;
-    const readBytes = readSync(file, bytes, filledBytes, length - filledBytes, at);
-    if (readBytes === 0) throw objectIncomplete(key, filledBytes, length);
-    filledBytes += readBytes;
-  }
-  return bytes;
-}
-
-function clipped(range: ByteRange | undefined, sizeBytes: number): ByteRange {
-  if (range === undefined) return { start: 0, end: sizeBytes };
-  const start = Math.min(Math.max(0, range.start), sizeBytes);
-  return { start, end: Math.max(start, Math.min(range.end, sizeBytes)) };
 }
 
 async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
@@ -296,15 +280,4 @@ async function syncDirectory(path: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-/** What is ours stays as it is, an aborted signal too. */
-function translated(
-  operation: "read" | "write" | "delete" | "look up",
-  path: string,
-  error: unknown,
-): unknown {
-  const isSystem =
-    error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === "string";
-  return isSystem ? fromSystem(operation, path, error) : error;
 }

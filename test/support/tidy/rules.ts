@@ -94,6 +94,7 @@ export const ENTRY_POINTS: readonly string[] = [
   "src/state/snapshot/fill-thread.ts",
   "src/state/checks/digest-thread.ts",
   "src/config/runtime-thread.ts",
+  "src/storage/file/file-thread.ts",
 ];
 
 /** Packages of `dependencies` that src does not import yet, with the reason. */
