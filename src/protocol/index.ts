@@ -211,7 +211,12 @@ export {
 export { BLOCK_PRELUDE, DATASET, ENTRY_PRELUDE, ENTRY_ROW, HEAD, PLAN_BLOCK } from "./layout.ts";
 export { CREATION_TIME_MAX_MS, LIMITS, TIME_MAX_MS } from "./limits.ts";
 export { blockMetaFromJson, blockMetaToJson } from "./proto/block-json.ts";
-export { type BlockObject, readBlockObject } from "./proto/block-object.ts";
+export {
+  type BlockObject,
+  type BlockObjectPlace,
+  findBlockMetadata,
+  readBlockObject,
+} from "./proto/block-object.ts";
 export { encodeBlockMetaProto, parseBlockMetaProto } from "./proto/block-proto.ts";
 export { BlockTranscoder } from "./proto/block-from-proto.ts";
 export { BlockProtoWriter } from "./proto/block-to-proto.ts";

@@ -1,6 +1,11 @@
 /** Metadata out of block objects: the end of an object is read, twice where the metadata is longer than the first guess. */
 import { isHearthError } from "../../base/index.ts";
-import { type BlockMeta, readBlockObject } from "../../protocol/index.ts";
+import {
+  type BlockMeta,
+  type BlockObjectPlace,
+  findBlockMetadata,
+  parseBlockMetaProto,
+} from "../../protocol/index.ts";
 import type { ObjectInfo, ObjectStore } from "../../storage/index.ts";
 import type { BlockKey } from "./block-keys.ts";
 
@@ -11,33 +16,64 @@ const FOOTER_BYTES = 8;
 /** Metadata of a block never comes near this. */
 const METADATA_MAX_BYTES = 64 * 1024 * 1024;
 
-export type FooterResult =
-  | { readonly ok: true; readonly meta: BlockMeta }
+export type FooterFailure =
   /** `gone`: the object vanished meanwhile. */
-  | { readonly ok: false; readonly reason: string; readonly problem: string };
+  { readonly ok: false; readonly reason: string; readonly problem: string };
+
+export type FooterResult = { readonly ok: true; readonly meta: BlockMeta } | FooterFailure;
+
+/** The end of an object, checked, and where the metadata stands in it, in protobuf. */
+export interface Footer {
+  readonly ok: true;
+  readonly bytes: Uint8Array;
+  readonly place: BlockObjectPlace;
+}
+
+type FooterObject = Pick<ObjectInfo, "key" | "sizeBytes">;
 
 /** Never throws for what is in the bucket, nor for one object that cannot be had. */
 export async function readFooter(
   store: Pick<ObjectStore, "get">,
-  { key, sizeBytes }: Pick<ObjectInfo, "key" | "sizeBytes">,
+  object: FooterObject,
   signal: AbortSignal,
 ): Promise<FooterResult> {
+  const footer = await fetchFooter(store, object, signal);
+  if (!footer.ok) return footer;
+  const { bytes, place } = footer;
+  try {
+    const meta = parseBlockMetaProto(bytes.subarray(place.start, place.end));
+    return { ok: true, meta: completed(meta, object.sizeBytes, place.metadataOffset) };
+  } catch (error) {
+    return failureOf(error);
+  }
+}
+
+/** As `readFooter`, with the metadata as it stands there. */
+export async function fetchFooter(
+  store: Pick<ObjectStore, "get">,
+  { key, sizeBytes }: FooterObject,
+  signal: AbortSignal,
+): Promise<Footer | FooterFailure> {
   try {
     const start = Math.max(0, sizeBytes - FIRST_READ_BYTES);
-    let end = await store.get(key, { range: { start, end: sizeBytes }, signal });
-    const wantedBytes = end === null ? 0 : neededBytes(end);
-    if (end !== null && wantedBytes > end.length && wantedBytes <= sizeBytes) {
+    let bytes = await store.get(key, { range: { start, end: sizeBytes }, signal });
+    const wantedBytes = bytes === null ? 0 : neededBytes(bytes);
+    if (bytes !== null && wantedBytes > bytes.length && wantedBytes <= sizeBytes) {
       const range = { start: sizeBytes - wantedBytes, end: sizeBytes };
-      end = await store.get(key, { range, maxBytes: METADATA_MAX_BYTES, signal });
+      bytes = await store.get(key, { range, maxBytes: METADATA_MAX_BYTES, signal });
     }
-    if (end === null) return { ok: false, reason: "gone", problem: "it is not there any more" };
-    const { meta, metadataOffset } = readBlockObject(end, sizeBytes);
-    return { ok: true, meta: withOffset(meta, metadataOffset) };
+    if (bytes === null) return { ok: false, reason: "gone", problem: "it is not there any more" };
+    return { ok: true, bytes, place: findBlockMetadata(bytes, sizeBytes) };
   } catch (error) {
     signal.throwIfAborted();
-    if (!isHearthError(error)) throw error;
-    return { ok: false, reason: error.reason, problem: error.message };
+    return failureOf(error);
   }
+}
+
+/** Errors: what is no HearthError is a bug and goes on. */
+export function failureOf(error: unknown): FooterFailure {
+  if (!isHearthError(error)) throw error;
+  return { ok: false, reason: error.reason, problem: error.message };
 }
 
 function neededBytes(end: Uint8Array): number {
@@ -46,21 +82,33 @@ function neededBytes(end: Uint8Array): number {
   return view.getUint32(end.length - FOOTER_BYTES) + FOOTER_BYTES;
 }
 
+/** What metadata says of where its object belongs. */
+export interface Placement {
+  readonly id: string;
+  readonly shard: number;
+  readonly level: number;
+  /** "" is the anonymous one. */
+  readonly owner: string;
+}
+
+export function placementOf(meta: BlockMeta): Placement {
+  const { id, shard, compactionLevel: level } = meta;
+  return { id, shard, level, owner: meta.stringTable[meta.tenant] ?? "" };
+}
+
 /** Where the metadata of an object names another block than its key does, in words; null: nowhere. */
-export function misplacement(meta: BlockMeta, key: BlockKey): string | null {
-  if (meta.id !== key.id) return `its metadata is of block ${meta.id}`;
-  if (meta.shard !== key.shard) return `its metadata says shard ${meta.shard}`;
-  const owner = meta.stringTable[meta.tenant] ?? "";
+export function misplacement({ id, shard, level, owner }: Placement, key: BlockKey): string | null {
+  if (id !== key.id) return `its metadata is of block ${id}`;
+  if (shard !== key.shard) return `its metadata says shard ${shard}`;
   // Segments lie together whoever owns them; others lie with their owner.
-  if (meta.compactionLevel > 0 && owner !== key.tenant)
-    return `its metadata says owner ${JSON.stringify(owner)}`;
-  if (meta.compactionLevel === 0 && key.tenant !== "") return "its metadata says level 0";
-  if (meta.compactionLevel > 0 && key.tenant === "")
-    return `its metadata says level ${meta.compactionLevel}`;
+  if (level > 0 && owner !== key.tenant) return `its metadata says owner ${JSON.stringify(owner)}`;
+  if (level === 0 && key.tenant !== "") return "its metadata says level 0";
+  if (level > 0 && key.tenant === "") return `its metadata says level ${level}`;
   return null;
 }
 
-/** Where the metadata begins is known from the object when the writer did not say. */
-function withOffset(meta: BlockMeta, metadataOffset: number): BlockMeta {
-  return meta.metadataOffset === 0n ? { ...meta, metadataOffset: BigInt(metadataOffset) } : meta;
+/** The size was not known when the copy was written, and where it begins is known from the object. */
+function completed(meta: BlockMeta, sizeBytes: number, metadataOffset: number): BlockMeta {
+  const offset = meta.metadataOffset === 0n ? BigInt(metadataOffset) : meta.metadataOffset;
+  return { ...meta, sizeBytes: BigInt(sizeBytes), metadataOffset: offset };
 }

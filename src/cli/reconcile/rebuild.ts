@@ -3,12 +3,17 @@
  * cluster. Adding what is there already changes nothing, so that it can be repeated, and goes on while others write.
  */
 import { setMaxListeners } from "node:events";
-import { isHearthError } from "../../base/index.ts";
 import type { HearthClient } from "../../client/index.ts";
-import { ByteSink, encodeBlock, validateBlock } from "../../protocol/index.ts";
+import { BlockReader, BlockTranscoder, ByteSink, validateBlock } from "../../protocol/index.ts";
 import type { ObjectInfo, ObjectStore } from "../../storage/index.ts";
-import { BLOCK_PREFIXES, parseBlockKey } from "./block-keys.ts";
-import { type FooterResult, misplacement, readFooter } from "./footers.ts";
+import { BLOCK_PREFIXES, type BlockKey, parseBlockKey } from "./block-keys.ts";
+import {
+  failureOf,
+  fetchFooter,
+  type Footer,
+  type FooterFailure,
+  misplacement,
+} from "./footers.ts";
 
 export interface RebuildOptions {
   /** Only look: nothing is added. */
@@ -70,6 +75,8 @@ class Rebuild {
   readonly #options: RebuildOptions;
   readonly #modules: RebuildModules;
   readonly #sink = new ByteSink();
+  readonly #transcoder = new BlockTranscoder();
+  readonly #block = new BlockReader();
   readonly #inFlight = new Set<Promise<void>>();
   #batch: Uint8Array[] = [];
   #batchBytes = 0;
@@ -89,9 +96,9 @@ class Rebuild {
       const read = await Promise.all(part.map((info) => this.#read(store, info, signal)));
       for (const [j, result] of read.entries()) {
         this.totals.objects++;
-        const { key } = part[j] as ObjectInfo;
-        if (result.ok) await this.#add(key, result);
-        else this.#problem(key, result.reason, result.problem);
+        const info = part[j] as ObjectInfo;
+        if (result.ok) await this.#add(info, result);
+        else this.#problem(info.key, result.reason, result.problem);
       }
       this.#modules.onProgress(this.totals);
     }
@@ -104,35 +111,42 @@ class Rebuild {
     this.#modules.onProgress(this.totals);
   }
 
-  async #read(store: ObjectStore, info: ObjectInfo, signal: AbortSignal): Promise<FooterResult> {
-    const key = parseBlockKey(info.key);
-    if (key === null)
-      return { ok: false, reason: "stray", problem: "its key is not that of a block" };
-    const footer = await readFooter(store, info, signal);
-    const problem = footer.ok ? misplacement(footer.meta, key) : null;
-    return problem === null ? footer : { ok: false, reason: "misplaced", problem };
+  async #read(
+    store: ObjectStore,
+    info: ObjectInfo,
+    signal: AbortSignal,
+  ): Promise<Footer | FooterFailure> {
+    if (parseBlockKey(info.key) !== null) return fetchFooter(store, info, signal);
+    return { ok: false, reason: "stray", problem: "its key is not that of a block" };
   }
 
-  async #add(key: string, { meta }: Extract<FooterResult, { ok: true }>): Promise<void> {
-    this.#sink.reset();
-    try {
-      encodeBlock(meta, this.#sink);
-    } catch (error) {
-      if (!isHearthError(error)) throw error;
-      this.#problem(key, error.reason, error.message);
-      return;
-    }
+  async #add({ key, sizeBytes }: ObjectInfo, footer: Footer): Promise<void> {
+    const failure = this.#transcode(parseBlockKey(key) as BlockKey, footer, sizeBytes);
+    if (failure !== null) return this.#problem(key, failure.reason, failure.problem);
     const bytes = this.#sink.copy();
-    const refusal = validateBlock(bytes, 0, bytes.length);
-    if (refusal !== null) {
-      this.#problem(key, refusal.reason, refusal.message);
-      return;
-    }
     const isFull =
       this.#batch.length >= BATCH_MAX_BLOCKS || this.#batchBytes + bytes.length > BATCH_MAX_BYTES;
     if (isFull) await this.#send();
     this.#batch.push(bytes);
     this.#batchBytes += bytes.length;
+  }
+
+  /** Into the sink, as an entry that the index takes; or why there is none. */
+  #transcode(key: BlockKey, { bytes, place }: Footer, sizeBytes: number): FooterFailure | null {
+    const sink = this.#sink;
+    sink.reset();
+    let length: number;
+    try {
+      length = this.#transcoder.appendFromObject(sink, bytes, place, sizeBytes);
+    } catch (error) {
+      return failureOf(error);
+    }
+    const refusal = validateBlock(sink.u8, 0, length);
+    if (refusal !== null) return { ok: false, reason: refusal.reason, problem: refusal.message };
+    const block = this.#block.reset(sink.u8, 0, length);
+    const { id, shard, compactionLevel: level } = block;
+    const problem = misplacement({ id, shard, level, owner: block.string(block.tenant) }, key);
+    return problem === null ? null : { ok: false, reason: "misplaced", problem };
   }
 
   /** Waits for room, not for the answer. */

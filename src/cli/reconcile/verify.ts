@@ -15,7 +15,7 @@ import type { ListedBlock } from "../../service/index.ts";
 import type { ObjectInfo, ObjectStore } from "../../storage/index.ts";
 import { BLOCK_PREFIXES, blockKey, type BlockKey, parseBlockKey } from "./block-keys.ts";
 import { differences } from "./compare.ts";
-import { misplacement, readFooter } from "./footers.ts";
+import { misplacement, placementOf, readFooter } from "./footers.ts";
 import type { IndexSource } from "./index-source.ts";
 
 /** What is wrong with a block. */
@@ -256,7 +256,7 @@ class Verify {
       return;
     }
     const { meta } = footer;
-    const elsewhere = misplacement(meta, key);
+    const elsewhere = misplacement(placementOf(meta), key);
     if (elsewhere !== null) {
       this.#tell({ kind: "misplaced", key: info.key, problem: elsewhere });
       return;
@@ -303,8 +303,9 @@ class Verify {
     const known = entries ?? (await index.metadata(key.tenant, key.shard, [key.id]));
     const meta = known.get(key.id);
     if (meta === undefined) return;
-    const elsewhere = footer.meta.id === key.id ? null : misplacement(footer.meta, key);
-    const differing = differences(footer.meta, meta);
+    const { meta: found } = footer;
+    const elsewhere = found.id === key.id ? null : misplacement(placementOf(found), key);
+    const differing = differences(found, meta);
     if (elsewhere !== null) this.#tell({ kind: "misplaced", key: info.key, problem: elsewhere });
     else if (differing.length > 0)
       this.#tell({ kind: "mismatched", key: info.key, problem: `differs: ${listOf(differing)}` });

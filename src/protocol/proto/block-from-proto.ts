@@ -10,6 +10,7 @@ import { tryDecodeUlid, ULID_TEXT_LENGTH } from "../../base/index.ts";
 import { beginBlock, blockIdError, type BlockParts, endBlock } from "../block/block-parts.ts";
 import type { ByteSink } from "../bytes/sink.ts";
 import { BLOCK_PRELUDE, DATASET, HEAD } from "../layout.ts";
+import type { BlockObjectPlace } from "./block-object.ts";
 import { malformed, ProtoReader, tagOf, WIRE } from "./wire.ts";
 
 const { varint, bytes } = WIRE;
@@ -83,6 +84,25 @@ export class BlockTranscoder {
       sink.length = at;
       throw error;
     }
+  }
+
+  /**
+   * Appends the Block of the metadata in an object: as `append`, but the size is that of the object, which was not known
+   * when the copy was written, and where the metadata begins is filled in when the writer left it out.
+   */
+  appendFromObject(
+    sink: ByteSink,
+    bytes: Uint8Array,
+    { start, end, metadataOffset }: BlockObjectPlace,
+    objectBytes: number,
+  ): number {
+    const at = sink.length;
+    const length = this.append(sink, bytes, start, end);
+    const head = at + BLOCK_PRELUDE.headOffset;
+    const offset = (head + HEAD.metadataOffset) >>> 3;
+    sink.u64[(head + HEAD.sizeBytes) >>> 3] = BigInt(objectBytes);
+    if (sink.u64[offset] === 0n) sink.u64[offset] = BigInt(metadataOffset);
+    return length;
   }
 
   #count(message: Uint8Array, start: number, end: number): void {

@@ -22,17 +22,40 @@ export interface BlockObject {
   readonly metadataBytes: number;
 }
 
+/** Where the metadata stands in the bytes that were looked at. */
+export interface BlockObjectPlace {
+  readonly start: number;
+  readonly end: number;
+  /** Where it starts in the object, bytes. */
+  readonly metadataOffset: number;
+}
+
 /**
  * Reads the metadata of a whole block object, or of its end if that holds the copy; `objectBytes`
  * is then the size of the whole.
  *
- * Errors: HearthError invalid_argument: `bad_block_object` when there is no footer that fits,
- *   `bad_checksum` when the checksum differs, and those of `parseBlockMetaProto`.
+ * Errors: those of `findBlockMetadata` and of `parseBlockMetaProto`.
  */
 export function readBlockObject(
   bytes: Uint8Array,
   objectBytes: number = bytes.length,
 ): BlockObject {
+  const { start, end, metadataOffset } = findBlockMetadata(bytes, objectBytes);
+  const meta = parseBlockMetaProto(bytes.subarray(start, end));
+  return {
+    meta: { ...meta, sizeBytes: BigInt(objectBytes) },
+    metadataOffset,
+    metadataBytes: end - start,
+  };
+}
+
+/**
+ * Finds the metadata in the end of a block object, and checks it against its checksum.
+ *
+ * Errors: HearthError invalid_argument: `bad_block_object` when there is no footer that fits,
+ *   `bad_checksum` when the checksum differs.
+ */
+export function findBlockMetadata(bytes: Uint8Array, objectBytes: number): BlockObjectPlace {
   if (bytes.length <= FOOTER_BYTES) {
     throw objectError(
       "bad_block_object",
@@ -40,29 +63,24 @@ export function readBlockObject(
     );
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const footer = bytes.length - FOOTER_BYTES;
-  const metadataBytes = view.getUint32(footer);
-  const expected = view.getUint32(footer + 4);
-  if (metadataBytes > footer) {
+  const end = bytes.length - FOOTER_BYTES;
+  const metadataBytes = view.getUint32(end);
+  const expected = view.getUint32(end + 4);
+  if (metadataBytes > end) {
     throw objectError(
       "bad_block_object",
-      `its footer claims ${metadataBytes} bytes of metadata, ${footer} are there`,
+      `its footer claims ${metadataBytes} bytes of metadata, ${end} are there`,
     );
   }
-  const start = footer - metadataBytes;
-  const actual = loadCrc32c()(bytes.subarray(start, footer + 4)) >>> 0;
+  const start = end - metadataBytes;
+  const actual = loadCrc32c()(bytes.subarray(start, end + 4)) >>> 0;
   if (actual !== expected) {
     throw objectError(
       "bad_checksum",
       `the checksum of its metadata is ${hex(actual)}, its footer says ${hex(expected)}`,
     );
   }
-  const meta = parseBlockMetaProto(bytes.subarray(start, footer));
-  return {
-    meta: { ...meta, sizeBytes: BigInt(objectBytes) },
-    metadataOffset: objectBytes - bytes.length + start,
-    metadataBytes,
-  };
+  return { start, end, metadataOffset: objectBytes - bytes.length + start };
 }
 
 type Crc32c = (bytes: Uint8Array) => number;
