@@ -2,7 +2,7 @@
 // Starts the built program. Kept free of anything to build, so that it can say what is missing.
 import { existsSync } from "node:fs";
 
-const entry = new URL("../dist/src/cli/main.js", import.meta.url);
+const entry = new URL("../dist/app/main.js", import.meta.url);
 if (existsSync(entry)) {
   const { main } = await import(entry.href);
   await main();

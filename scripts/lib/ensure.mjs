@@ -1,6 +1,7 @@
 /**
  * Brings a fresh or outdated clone into a state in which it can run: packages installed as the lock file says, the
- * native listener loadable on this machine, dist/ built from the sources that are there.
+ * native listener loadable on this machine, dist/ built from the sources that are there: the program in dist/app, and
+ * each module by itself in dist/src, dist/test and so on.
  *
  * Every step looks first and does nothing when there is nothing to do, so that `npm start` on a current clone costs
  * some tens of milliseconds.
@@ -9,6 +10,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { bundleApp } from "./bundle.mjs";
 import { inRoot, readJson, runProgram, say } from "./project.mjs";
 
 /** The oldest Node.js that CI runs; the same number stands in package.json, "engines". */
@@ -17,7 +19,24 @@ const NODE_VERSION_MIN = [20, 19];
 /** Folders that the compiler reads, with tsconfig.json. */
 const SOURCE_FOLDERS = ["src", "test", "bench", "examples"];
 
-const STAMP_FILE = inRoot("dist", ".sources");
+/**
+ * What dist/ is made of, in two parts, since most changes are to tests: which files each is made from, and where it keeps
+ * the digest of those that it was made from.
+ */
+const MODULES = {
+  stamp: inRoot("dist", ".sources"),
+  isSource: (path) => path.endsWith(".ts") || path === "tsconfig.json",
+  make: compile,
+};
+const APP = {
+  stamp: inRoot("dist", ".app-sources"),
+  isSource: (path) => path.startsWith("src/") || !path.endsWith(".ts"),
+  make: () => bundleApp(sourceFiles().filter((path) => /^src\/.*-thread\.ts$/.test(path))),
+};
+
+/** Both parts depend on the packages. The rest says how to compile and how to bundle. */
+const LOCK = "package-lock.json";
+const RULES = ["tsconfig.json", "package.json", "scripts/lib/bundle.mjs"];
 
 /** All of it, in order. */
 export async function ensureReady() {
@@ -74,49 +93,61 @@ export async function ensureNative() {
   }
 }
 
-/** Compiles when the sources are not the ones that dist/ was built from. */
+/** Builds the parts of dist/ whose sources are not the ones that they were built from. */
 export async function ensureBuilt() {
-  const digest = sourceDigest();
-  if (readStamp() === digest) return;
+  const outdated = partsByDigest().filter(([part, digest]) => readStamp(part) !== digest);
+  if (outdated.length === 0) return;
   say("building");
-  await build();
+  await makeParts(outdated);
+}
+
+/** Builds all of dist/. */
+export async function build() {
+  await makeParts(partsByDigest());
+}
+
+async function makeParts(parts) {
+  for (const [{ stamp }] of parts) rmSync(stamp, { force: true });
+  mkdirSync(inRoot("dist"), { recursive: true });
+  await Promise.all(
+    parts.map(async ([part, digest]) => {
+      await part.make();
+      writeFileSync(part.stamp, `${digest}\n`);
+    }),
+  );
 }
 
 /**
- * Compiles all sources into dist/ and removes what has no source any more: a deleted test would otherwise go on
- * running for ever.
+ * Compiles all modules and removes what has no source any more: a deleted test would otherwise go on running for ever.
  */
-export async function build() {
-  const digest = sourceDigest();
-  rmSync(STAMP_FILE, { force: true });
+async function compile() {
   removeOrphans();
   await runProgram(process.execPath, [
     inRoot("node_modules", "typescript", "bin", "tsc"),
     "-p",
     ".",
   ]);
-  mkdirSync(inRoot("dist"), { recursive: true });
-  writeFileSync(STAMP_FILE, `${digest}\n`);
 }
 
-function readStamp() {
-  if (!existsSync(STAMP_FILE)) return null;
-  return readFileSync(STAMP_FILE, "utf8").trim();
+function readStamp({ stamp }) {
+  return existsSync(stamp) ? readFileSync(stamp, "utf8").trim() : null;
 }
 
 /** Content, not modification times: those lie after a checkout, a copy or a change of the clock. */
-function sourceDigest() {
-  const hash = createHash("sha256");
+function partsByDigest() {
+  const parts = [MODULES, APP].map((part) => ({ part, hash: createHash("sha256") }));
   for (const path of sourceFiles()) {
-    hash.update(`${path}\0`);
-    hash.update(readFileSync(inRoot(path)));
+    const content = readFileSync(inRoot(path));
+    for (const { part, hash } of parts) {
+      if (path === LOCK || part.isSource(path)) hash.update(`${path}\0`).update(content);
+    }
   }
-  return hash.digest("hex");
+  return parts.map(({ part, hash }) => [part, hash.digest("hex")]);
 }
 
-/** Repository-relative paths of everything the compiler reads, sorted. */
+/** Repository-relative paths of everything that dist/ is made from, sorted. */
 export function sourceFiles() {
-  const files = ["tsconfig.json", "package-lock.json"].filter((path) => existsSync(inRoot(path)));
+  const files = [LOCK, ...RULES].filter((path) => existsSync(inRoot(path)));
   for (const folder of SOURCE_FOLDERS) collectFiles(folder, ".ts", files);
   return files.sort();
 }

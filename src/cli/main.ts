@@ -16,6 +16,7 @@ import {
   splitServerArguments,
   unknownCommand,
 } from "./parse.ts";
+import { programTitle } from "./program.ts";
 import { processTerminal } from "./terminal.ts";
 
 export interface MainInput {
@@ -42,6 +43,11 @@ async function dispatch(input: MainInput): Promise<ExitCode> {
   const first = argv[0];
   if (first === undefined || first === "-h" || first === "--help") {
     terminal.out(overviewHelp(COMMANDS, HELP_SECTIONS).trimEnd());
+    return EXIT.done;
+  }
+  // A question to the server's flags, answered without loading the server.
+  if (argv.length === 1 && /^--?version$/.test(first)) {
+    terminal.out(programTitle());
     return EXIT.done;
   }
   if (first.startsWith("-")) return startServer(input, argv);

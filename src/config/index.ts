@@ -5,7 +5,7 @@ export type { LimitValues, PlacementLimits, TenantLimits } from "./limits.ts";
 export { RULES, volatileFileSystem } from "./rules.ts";
 export { parseRuntimeFiles, type RuntimeFiles } from "./runtime-file.ts";
 export type { RuntimeParseRequest } from "./runtime-thread.ts";
-export { RuntimeLimits, type RuntimeLimitsModules } from "./runtime-limits.ts";
+export { RUNTIME_PARSE_TASK, RuntimeLimits, type RuntimeLimitsModules } from "./runtime-limits.ts";
 export {
   COMMAND_VARIABLES,
   environmentVariable,

@@ -11,6 +11,12 @@ import type { Problem } from "./types.ts";
 /** Who writes a file in place empties it first: what was read must still stand there after this. */
 const SETTLE_MS = 200;
 
+/** The module of the task that reads the files (runtime-thread.ts), for a thread that runs tasks. */
+export const RUNTIME_PARSE_TASK = new URL(
+  `./runtime-thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`,
+  import.meta.url,
+);
+
 export interface RuntimeLimitsOptions {
   /** As the user named them; none: only the global limits, for ever. */
   readonly files: readonly string[];

@@ -1,6 +1,6 @@
 /** Commands about the index and the bucket that it describes. */
 import type { CommandSpec } from "../command.ts";
-import { BUCKET_FLAGS } from "../reconcile/bucket.ts";
+import { BUCKET_FLAGS } from "../reconcile/bucket-flags.ts";
 
 export const INDEX_COMMANDS: readonly CommandSpec[] = [
   {

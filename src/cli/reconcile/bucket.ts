@@ -2,22 +2,7 @@
 import { HearthError } from "../../base/index.ts";
 import { formatProblems, loadConfig } from "../../config/index.ts";
 import { type ObjectStore, openObjectStore } from "../../storage/index.ts";
-import { type CommandContext, type FlagSpec, UsageError } from "../command.ts";
-
-export const BUCKET_FLAGS: readonly FlagSpec[] = [
-  {
-    name: "config",
-    value: "FILE",
-    whenAbsent: "HEARTH_STORAGE_* and defaults",
-    help: "Configuration of a node: its storage settings say where the bucket is",
-  },
-  {
-    name: "bucket",
-    value: "DIRECTORY",
-    whenAbsent: "storage.filesystem.dir",
-    help: "Directory of a bucket on this machine",
-  },
-];
+import { type CommandContext, UsageError } from "../command.ts";
 
 /** Errors: UsageError for settings that cannot be used; what opening the store says. */
 export function openBucket({ flags, environment }: CommandContext): Promise<ObjectStore> {

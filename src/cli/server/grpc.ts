@@ -1,6 +1,6 @@
 /**
  * gRPC on a node, put together: its options, what its threads are told of the node, and what they may ask about members.
- * It is served by the reader threads (reader-thread.ts), over the services that they have anyway.
+ * It is served by the reader threads (node-reader-thread.ts), over the services that they have anyway.
  */
 import type { Config } from "../../config/index.ts";
 import {
@@ -23,7 +23,7 @@ export interface NodeGrpcModules {
 
 /** Compiled and uncompiled trees differ in the suffix only. */
 const ENTRY = new URL(
-  `./reader-thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`,
+  `./node-reader-thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`,
   import.meta.url,
 );
 

@@ -7,6 +7,7 @@
  */
 import type { LogFields, Logger, LogLevel } from "../../base/index.ts";
 import { formatDurationSetting } from "../../base/index.ts";
+import { readableStack } from "./readable-stack.ts";
 
 export interface LoggingOptions {
   readonly level: LogLevel;
@@ -163,9 +164,19 @@ class LogCore {
     const { format } = this.#options;
     const ts = new Date(nowMs).toISOString();
     const named = module === "" ? {} : { module };
-    const line = { ts, level, msg: message, ...named, ...fields };
+    const line = { ts, level, msg: message, ...named, ...withReadableStacks(fields) };
     this.#modules.write(`${format === "json" ? jsonLine(line) : logfmtLine(line)}\n`);
   }
+}
+
+/** Stacks come from all over the program, and as values of any field. */
+function withReadableStacks(fields: LogFields): LogFields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      typeof value === "string" ? readableStack(value) : value,
+    ]),
+  );
 }
 
 function jsonLine(fields: LogFields): string {

@@ -3,6 +3,7 @@ import { type Logger, SYSTEM_SCHEDULER } from "../../base/index.ts";
 import {
   type Config,
   type LoadResult,
+  RUNTIME_PARSE_TASK,
   type RuntimeFiles,
   RuntimeLimits,
   type RuntimeParseRequest,
@@ -15,11 +16,6 @@ export interface RuntimeModules {
   readonly logger: Logger;
   readonly metrics: MetricRegistry;
 }
-
-const PARSE_TASK = new URL(
-  `../../config/runtime-thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`,
-  import.meta.url,
-);
 
 /** Limits that follow their files until they are closed. */
 export class NodeLimits {
@@ -49,6 +45,6 @@ export class NodeLimits {
   }
 
   #parse(request: RuntimeParseRequest): Promise<RuntimeFiles> {
-    return this.#threads.run(PARSE_TASK, request, []);
+    return this.#threads.run(RUNTIME_PARSE_TASK, request, []);
   }
 }

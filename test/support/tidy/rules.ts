@@ -84,9 +84,10 @@ export const ENTRY_POINTS: readonly string[] = [
   "src/cli/main.ts",
   "src/cli/reference/write.ts",
   "src/client/index.ts",
-  // Its name is put together at run time, so that it starts from sources and from dist/.
+  // Threads. Their names are put together at run time, so that they start from sources and from dist/. They all differ:
+  // dist/app has them in one folder.
   "src/server/reader-thread.ts",
-  "src/cli/server/reader-thread.ts",
+  "src/cli/server/node-reader-thread.ts",
   "src/leader/compaction/planner-thread.ts",
   "src/leader/placement/placement-thread.ts",
   // Tasks, started by name in threads.

@@ -3,7 +3,7 @@ import { HearthError, type Logger } from "../../../base/index.ts";
 import type { FileTree } from "../../../files/index.ts";
 import { formatProblems, type LoadResult, loadConfig } from "../../../config/index.ts";
 import { type CommandContext, EXIT, type ExitCode, type Terminal } from "../../command.ts";
-import { programVersion } from "../../program.ts";
+import { programTitle, programVersion } from "../../program.ts";
 
 /** What a server needs of its command line. */
 export type ServerContext = Pick<
@@ -40,7 +40,7 @@ async function answerQuestions(loaded: LoadResult, terminal: Terminal): Promise<
   const question = loaded.asks[0];
   if (question === undefined) return false;
   if (question === "version") {
-    terminal.out(`hearth ${programVersion()} (Node.js ${process.version})`);
+    terminal.out(programTitle());
     return true;
   }
   const { serverHelp } = await import("../../reference/settings-help.ts");
