@@ -175,7 +175,11 @@ export class TestNode {
     return this.network.peers().find(({ nodeId }) => nodeId === other)?.problem ?? null;
   }
 
-  ask(target: TestNode | string, body = new Uint8Array(0), timeoutMs = 60_000): Promise<PeerAnswer> {
+  ask(
+    target: TestNode | string,
+    body = new Uint8Array(0),
+    timeoutMs = 60_000,
+  ): Promise<PeerAnswer> {
     const whom = typeof target === "string" ? { address: target } : { nodeId: target.id };
     return this.network.request(whom, 1, body, { timeoutMs });
   }

@@ -47,7 +47,7 @@ export class FileObjectStore implements ObjectStore {
   /** Started by the first long list. */
   #thread: Promise<FileThreadLink> | null = null;
   /** Of long lists; every one has had a number of its own. */
-  #lists = { begun: 0, underWay: 0 };
+  readonly #lists = { begun: 0, underWay: 0 };
 
   constructor(options: FileStoreOptions) {
     this.#root = resolve(options.directory);

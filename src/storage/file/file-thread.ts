@@ -30,7 +30,7 @@ async function resultOf(
   operation: FileOperation,
 ): Promise<FileResult> {
   try {
-    return { ok: true, value: await valueOf(root, files, operation) };
+    return { ok: true, value: await answerOf(root, files, operation) };
   } catch (error) {
     if (!isHearthError(error)) throw error;
     const { code, message, reason, next } = error;
@@ -38,7 +38,7 @@ async function resultOf(
   }
 }
 
-async function valueOf(
+async function answerOf(
   root: string,
   files: BlockingFiles,
   operation: FileOperation,
