@@ -55,8 +55,11 @@ export const DIRECTORY_RECORD = {
   hullMaxMs64: 3,
 } as const;
 
-/** Value of `meta` "applied", doubles. */
-export const APPLIED_RECORD = { term64: 0, index64: 1, appendedAtMs64: 2 } as const;
+/**
+ * Value of `meta` "applied", doubles. `hiddenAt`: log index of the entry that last changed which tenants are hidden; it is
+ * left out, and the value 24 B long, while nobody is.
+ */
+export const APPLIED_RECORD = { term64: 0, index64: 1, appendedAtMs64: 2, hiddenAt64: 3 } as const;
 
 /** Length of the windows that block ids fall into, ms of creation time (spec 3.1). */
 export const PARTITION_MS = 21_600_000;

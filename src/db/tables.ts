@@ -39,6 +39,7 @@ export const TABLES = [
   "compactionOrphans",
   "compactionWorkers",
   "compactionLeases",
+  "tenantDeletions",
 ] as const;
 
 export type TableName = (typeof TABLES)[number];

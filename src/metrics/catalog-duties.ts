@@ -74,7 +74,7 @@ export const DUTIES: readonly MetricSpec[] = [
   {
     kind: "counter",
     name: "pyroscope_metastore_dlq_recovery_attempts_total",
-    help: "Dead letters looked at by this node, by what came of them; unsettled ones are too young to be judged.",
+    help: "Dead letters looked at by this node, by what came of them; unsettled ones are too young to be judged, those of deleted tenants are deleted.",
     labels: ["status"],
   },
   {

@@ -306,3 +306,24 @@ export {
   type RetiredShard,
   type RetireShards,
 } from "./command/retire-shards.ts";
+export {
+  type ClearTenant,
+  decodeClearTenant,
+  decodeDeleteTenant,
+  decodeNoteDeletion,
+  decodeOpenTenant,
+  type DeleteTenant,
+  encodeTenantCommand,
+  type NoteDeletion,
+  type OpenTenant,
+  type SegmentList,
+  TENANT_DELETION_LIMITS,
+} from "./command/tenant-deletion.ts";
+export {
+  DELETION_STATES,
+  type DeletionList,
+  type DeletionsQuestion,
+  type DeletionState,
+  type OpenTenantResult,
+  type TenantDeletion,
+} from "./client/tenant-deletions.ts";

@@ -19,6 +19,7 @@ import {
 import { Commands, OUTCOME } from "./commands.ts";
 import { CompactionState } from "./compaction/compaction-state.ts";
 import { Counters } from "./counters.ts";
+import { DeletionStore } from "./deletions/store.ts";
 import { BlockIndex } from "./index/block-index.ts";
 import type { LogEntry } from "./log-entry.ts";
 import { type Rejection, StateMetrics } from "./metrics.ts";
@@ -59,6 +60,7 @@ export class StateMachine {
   readonly #counters = new Counters();
   readonly #index: BlockIndex;
   readonly #tombstones: TombstoneStore;
+  readonly #deletions: DeletionStore;
   readonly #commands: SessionCommands;
   /** The entry at hand: one object for all of them. */
   readonly #entry: Mutable<LogEntry> = {
@@ -89,9 +91,11 @@ export class StateMachine {
     const internTenant = (name: string): number => tenants.internName(name);
     this.#tombstones = new TombstoneStore({ db, counters, metrics, internTenant });
     this.compaction = new CompactionState({ db, index: this.#index });
+    this.#deletions = new DeletionStore({ db, tenants });
     const commands = new Commands({
       index: this.#index,
       tombstones: this.#tombstones,
+      deletions: this.#deletions,
       compaction: this.compaction,
       metrics,
     });
@@ -116,6 +120,16 @@ export class StateMachine {
   /** Append time of the last applied entry, Unix ms. */
   get appliedAtMs(): number {
     return this.#applied[APPLIED_RECORD.appendedAtMs64] as number;
+  }
+
+  /** Log index of the entry that last changed which tenants are hidden; 0: nobody is. */
+  get hiddenAt(): number {
+    return this.#deletions.hiddenAt;
+  }
+
+  /** Tenants that are hidden now. */
+  get hiddenCount(): number {
+    return this.#deletions.liveCount;
   }
 
   /** Totals of the index. Live: they change with the next apply. */
@@ -285,7 +299,11 @@ export class StateMachine {
     this.#index.flush();
     this.compaction.flush();
     this.#counters.store(this.#db);
-    this.#db.put("meta", META_KEYS.applied, this.#appliedBytes);
+    const { hiddenAt } = this.#deletions;
+    this.#applied[APPLIED_RECORD.hiddenAt64] = hiddenAt;
+    // Without the last field the record is what members of older versions write: states are compared byte by byte.
+    const bytes = hiddenAt === 0 ? this.#appliedBytes.subarray(0, -8) : this.#appliedBytes;
+    this.#db.put("meta", META_KEYS.applied, bytes);
     this.metrics.transactions++;
   }
 
@@ -310,8 +328,9 @@ export class StateMachine {
     this.#counters.load(this.#db);
     const bytes = this.#db.get("meta", META_KEYS.applied);
     for (let i = 0; i < APPLIED_DOUBLES; i++) {
-      this.#applied[i] = bytes < 0 ? 0 : (this.#db.f64[i] as number);
+      this.#applied[i] = 8 * i < bytes ? (this.#db.f64[i] as number) : 0;
     }
+    this.#deletions.load(this.#applied[APPLIED_RECORD.hiddenAt64] as number);
     this.#isLoaded = true;
   }
 }

@@ -11,6 +11,7 @@ import {
   type SourceBlocks,
 } from "../protocol/index.ts";
 import type { CompactionState, RecordTombstone } from "./compaction/compaction-state.ts";
+import type { DeletionStore } from "./deletions/store.ts";
 import type { BlockIndex } from "./index/block-index.ts";
 import { checkBlock } from "./index/check-block.ts";
 import { STATE_LIMITS } from "./limits.ts";
@@ -20,6 +21,7 @@ import type { TombstoneStore } from "./tombstones/store.ts";
 export interface CommandModules {
   readonly index: BlockIndex;
   readonly tombstones: TombstoneStore;
+  readonly deletions: DeletionStore;
   readonly compaction: CompactionState;
   readonly metrics: StateMetrics;
 }
@@ -27,6 +29,7 @@ export interface CommandModules {
 export class BlockCommands {
   readonly #index: BlockIndex;
   readonly #tombstones: TombstoneStore;
+  readonly #deletions: DeletionStore;
   readonly #metrics: StateMetrics;
   readonly #compaction: CompactionState;
   readonly #block = new BlockReader();
@@ -42,6 +45,7 @@ export class BlockCommands {
   constructor(modules: CommandModules) {
     this.#index = modules.index;
     this.#tombstones = modules.tombstones;
+    this.#deletions = modules.deletions;
     this.#metrics = modules.metrics;
     this.#compaction = modules.compaction;
   }
@@ -101,7 +105,7 @@ export class BlockCommands {
     let changes = 0;
     for (const bytes of compacted.newBlocks) {
       this.#block.reset(bytes, 0, bytes.length);
-      if (this.#insertOpenBlock(this.#index.findOwner(this.#block))) changes++;
+      if (this.#takeResult(this.#index.findOwner(this.#block))) changes++;
     }
     if (compacted.source === null) return changes > 0;
     const { tenant, shard, blocks } = compacted.source;
@@ -123,6 +127,7 @@ export class BlockCommands {
       }
       const refusal = this.#checkOpenBlock(count);
       if (refusal !== null) return refusal;
+      if (this.#deletions.isHidden(this.#owner)) return "tenant_deleted";
     }
     return null;
   }
@@ -145,6 +150,14 @@ export class BlockCommands {
       return false;
     }
     return this.#insertOpenBlock(owner);
+  }
+
+  /** A result of a tenant that is deleted is left out, and its object found by another look at the bucket. */
+  #takeResult(owner: number): boolean {
+    if (!this.#deletions.isHidden(owner)) return this.#insertOpenBlock(owner);
+    this.#deletions.noteLate(owner, 1);
+    this.#metrics.blocksOfDeletedTenants++;
+    return true;
   }
 
   #insertOpenBlock(owner: number): boolean {

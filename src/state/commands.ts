@@ -12,10 +12,14 @@ import {
   COMMAND,
   type CompactedBlocks,
   type CompletedJob,
+  decodeClearTenant,
   decodeCompactedBlocks,
   decodeCompletedJobs,
   decodeControlJobs,
   decodeDeleteShard,
+  decodeDeleteTenant,
+  decodeNoteDeletion,
+  decodeOpenTenant,
   decodePlanUpdate,
   decodePolicyCommand,
   decodeRetireShards,
@@ -29,6 +33,7 @@ import {
   type TruncateIndex,
 } from "../protocol/index.ts";
 import { BlockCommands, type CommandModules } from "./block-commands.ts";
+import { DeletionCommands } from "./deletion-commands.ts";
 import type { BlockIndex } from "./index/block-index.ts";
 import type { CompactionState, RecordTombstone } from "./compaction/compaction-state.ts";
 import { PARTITION_SEC } from "./limits.ts";
@@ -60,6 +65,7 @@ export class Commands {
   readonly #blocks: BlockCommands;
   readonly #compaction: CompactionState;
   readonly #plans: PlanCommands;
+  readonly #deletions: DeletionCommands;
   #entry: LogEntry | null = null;
   /** Records a tombstone that comes up on the way, at the place of the entry at hand. */
   readonly #recordHere: RecordTombstone = (tombstone) => {
@@ -75,6 +81,7 @@ export class Commands {
     this.#blocks = new BlockCommands(modules);
     this.#compaction = modules.compaction;
     this.#plans = new PlanCommands({ ...modules, blocks: this.#blocks });
+    this.#deletions = new DeletionCommands(modules);
   }
 
   apply(entry: LogEntry): CommandResult {
@@ -114,6 +121,22 @@ export class Commands {
       case COMMAND.controlJobs:
         return decoded(decodeControlJobs, entry, (control) =>
           changed(this.#compaction.control(control, this.#recordHere)),
+        );
+      case COMMAND.deleteTenant:
+        return decoded(decodeDeleteTenant, entry, (value) =>
+          this.#deletions.deleteTenant(value, entry),
+        );
+      case COMMAND.clearTenant:
+        return decoded(decodeClearTenant, entry, (value) =>
+          this.#deletions.clearTenant(value, entry, this.#recordHere),
+        );
+      case COMMAND.noteDeletion:
+        return decoded(decodeNoteDeletion, entry, (value) =>
+          this.#deletions.noteDeletion(value, entry),
+        );
+      case COMMAND.openTenant:
+        return decoded(decodeOpenTenant, entry, (value) =>
+          this.#deletions.openTenant(value, entry),
         );
       case COMMAND.checkState:
         // What it leads to is none of the state's business (checks/).

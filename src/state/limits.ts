@@ -33,6 +33,10 @@ export const STATE_LIMITS = {
   shardsPerPartitionMax: 65_536,
   /** Partition records of one owner stand in one value of 56 B each: 67 years of 6 h. */
   partitionsPerOwnerMax: 98_304,
+  /** Tenants that are hidden at the same time: every reader keeps their names, and each is a row of half a KiB. */
+  deletionsMax: 1_024,
+  /** Reports of deletions that are over; the oldest are forgotten. */
+  deletionReportsMax: 1_024,
 } as const;
 
 /** Rows of a tail chunk: 4,080 B, so that the put per batch and shard stays cheap. */

@@ -33,6 +33,12 @@ export const REJECTIONS = [
   "session_window_full",
   /** Session numbers that no client makes. */
   "session_invalid",
+  /** The owner of a block is being deleted, or was a short while ago. */
+  "tenant_deleted",
+  /** More tenants are being deleted than may be at once. */
+  "too_many_deletions",
+  /** A tenant whose deletion is not verified cannot be opened. */
+  "tenant_deletion_running",
 ] as const;
 
 export type Rejection = (typeof REJECTIONS)[number];
@@ -55,6 +61,10 @@ export class StateMetrics {
   shardsRetired = 0;
   blocksRetired = 0;
   retirementsKept = 0;
+  /** Results of compaction that were not taken because their tenant is deleted. */
+  blocksOfDeletedTenants = 0;
+  /** Parts of deletions decided in another term, or behind a rival's. */
+  deletionStepsIgnored = 0;
   tombstonesRecorded = 0;
   tombstonesDeleted = 0;
   /** Tails moved to the postings, and runs written by that. */

@@ -4,6 +4,7 @@
  */
 
 import type {
+  BlockRef,
   CompactedBlocks,
   FinishedJob,
   JobPlan,
@@ -11,6 +12,8 @@ import type {
   Tombstone,
 } from "../protocol/index.ts";
 import type { BlockCommands } from "./block-commands.ts";
+import type { DeletionStore } from "./deletions/store.ts";
+import type { BlockIndex } from "./index/block-index.ts";
 import type { CommandResult, LogEntry } from "./log-entry.ts";
 import type { CompactionState, RecordTombstone } from "./compaction/compaction-state.ts";
 import { tombstoneName } from "./tombstones/rows.ts";
@@ -20,17 +23,23 @@ export interface PlanCommandModules {
   readonly blocks: BlockCommands;
   readonly compaction: CompactionState;
   readonly tombstones: TombstoneStore;
+  readonly deletions: DeletionStore;
+  readonly index: Pick<BlockIndex, "tenants">;
 }
 
 export class PlanCommands {
   readonly #blocks: BlockCommands;
   readonly #compaction: CompactionState;
   readonly #tombstones: TombstoneStore;
+  readonly #deletions: DeletionStore;
+  readonly #tenants: BlockIndex["tenants"];
 
   constructor(modules: PlanCommandModules) {
     this.#blocks = modules.blocks;
     this.#compaction = modules.compaction;
     this.#tombstones = modules.tombstones;
+    this.#deletions = modules.deletions;
+    this.#tenants = modules.index.tenants;
   }
 
   apply(update: PlanUpdate, entry: LogEntry, record: RecordTombstone): CommandResult {
@@ -56,10 +65,17 @@ export class PlanCommands {
     }
     for (const { job, plan: jobPlan } of finished) this.#takeResult(job, jobPlan, record);
     compaction.requeue(plan.requeued);
-    for (const orphan of plan.orphans) compaction.noteOrphan(orphan);
+    for (const orphan of plan.orphans) this.#noteOrphan(orphan);
     for (const poll of plan.polls) compaction.notePoll(poll, plan);
     compaction.endPlan();
     return "applied";
+  }
+
+  /** What a worker made of a tenant that is deleted is not for the list, but for the deletion. */
+  #noteOrphan(orphan: BlockRef): void {
+    const owner = this.#tenants.findName(orphan.tenant);
+    if (this.#deletions.isHidden(owner)) this.#deletions.noteLate(owner, 1);
+    else this.#compaction.noteOrphan(orphan);
   }
 
   /** Removes a completed job, unless its result cannot be stored: then it stays as if nothing had been reported. */

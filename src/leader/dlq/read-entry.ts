@@ -68,7 +68,10 @@ export class EntryReader {
   }
 }
 
-/** Statuses of `dlq_recovery_attempts_total`: those of the reference, and `unsettled` for what is too young to be judged. */
+/**
+ * Statuses of `dlq_recovery_attempts_total`: those of the reference, `unsettled` for what is too young to be judged, and
+ * `tenant_deleted` for what belongs to a tenant that is being deleted.
+ */
 export const DLQ_STATUSES = [
   "stray",
   "canceled",
@@ -81,6 +84,7 @@ export const DLQ_STATUSES = [
   "leadership_change",
   "metastore_error",
   "unsettled",
+  "tenant_deleted",
 ] as const;
 export type DlqStatus = (typeof DLQ_STATUSES)[number];
 
@@ -90,7 +94,6 @@ const FINAL_REJECTIONS: ReadonlySet<string> = new Set([
   "bad_block",
   "too_many_blocks",
   "tenant_too_long",
-  "tenant_deleted",
 ]);
 
 /** What a refused proposal means for the entry (spec B2, 8 to 11). */
@@ -104,6 +107,7 @@ export function statusOfRefusal(error: HearthError): DlqStatus {
     case "unavailable":
       return "leadership_change";
     default:
+      if (error.reason === "tenant_deleted") return "tenant_deleted";
       return FINAL_REJECTIONS.has(error.reason) ? "invalid_metadata" : "metastore_error";
   }
 }

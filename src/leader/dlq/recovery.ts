@@ -259,6 +259,12 @@ export class DlqRecovery {
       throw stop(sweep, status, refusal.message);
     if (status === "invalid_metadata")
       return this.#judge(sweep, info, { status, why: refusal.message, ageMs });
+    if (status === "tenant_deleted") {
+      // The state has judged, and what is deleted is not put aside.
+      sweep.counts.tenant_deleted += 1;
+      await this.#delete(sweep, info);
+      return;
+    }
     this.#keep(sweep, info, status, true);
   }
 
@@ -363,8 +369,10 @@ export class DlqRecovery {
     const isSooner = !isWhole || (isUnsettled && soonMs < this.#options.intervalMs);
     const again = isSooner ? { againAfterMs: soonMs } : {};
     const bad = counts.empty + counts.unmarshal_error + counts.invalid_metadata;
+    const gone = counts.tenant_deleted;
     const parts = [
       `recovered ${formatCount(counts.success)}`,
+      ...(gone > 0 ? [`deleted ${formatCount(gone)} of deleted tenants`] : []),
       ...(bad > 0 ? [`put aside ${formatCount(bad)}`] : []),
       ...(left > 0 ? [`${formatCount(left)} stay`] : []),
       ...(counts.stray > 0 ? [`${formatCount(counts.stray)} are no dead letters`] : []),
@@ -375,7 +383,7 @@ export class DlqRecovery {
       const reason = counts.read_error > 0 ? "dlq_read_error" : "dlq_metastore_error";
       return { outcome: ACTIVITY_OUTCOME.failed, reason, text, ...again };
     }
-    const isBusy = counts.success + bad > 0;
+    const isBusy = counts.success + bad + gone > 0;
     const outcome = isBusy ? ACTIVITY_OUTCOME.done : ACTIVITY_OUTCOME.nothing;
     return { outcome, text, ...again };
   }

@@ -15,6 +15,12 @@ import { COMMAND, COMMAND_NAMES, isKnownVersion, newestVersion } from "./entry-b
 import { decodeControlJobs, decodePlanUpdate, decodePolicyCommand } from "./plan-decoder.ts";
 import { decodeRetireShards } from "./retire-shards.ts";
 import { decodeSessionEntry } from "./session-entry.ts";
+import {
+  decodeClearTenant,
+  decodeDeleteTenant,
+  decodeNoteDeletion,
+  decodeOpenTenant,
+} from "./tenant-deletion.ts";
 import type {
   CompactedBlocks,
   CompletedJob,
@@ -160,6 +166,18 @@ function decodeCommand(command: number, bytes: Uint8Array, offset: number, lengt
       break;
     case COMMAND.retireShards:
       decodeRetireShards(bytes, offset, length);
+      break;
+    case COMMAND.deleteTenant:
+      decodeDeleteTenant(bytes, offset, length);
+      break;
+    case COMMAND.clearTenant:
+      decodeClearTenant(bytes, offset, length);
+      break;
+    case COMMAND.noteDeletion:
+      decodeNoteDeletion(bytes, offset, length);
+      break;
+    case COMMAND.openTenant:
+      decodeOpenTenant(bytes, offset, length);
       break;
     default:
       // Noop and openSession: their payload plays no part.

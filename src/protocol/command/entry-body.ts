@@ -47,6 +47,14 @@ export const COMMAND = {
   checkState: 19,
   /** Payload: RetireShards. What retention takes out of the index. */
   retireShards: 20,
+  /** Payload: tenant-deletion.ts, as of the next three. Hides a tenant, and begins its deletion. */
+  deleteTenant: 21,
+  /** Takes a bounded part of a hidden tenant out of the index. */
+  clearTenant: 22,
+  /** What was deleted from the bucket. */
+  noteDeletion: 23,
+  /** The name of a deleted tenant may be used again. */
+  openTenant: 24,
   /** Payload: SetCompactionPolicy with a change of the policy in force (src/state/compaction/policy-change.ts). */
   changeCompactionPolicy: 25,
 } as const;

@@ -8,6 +8,7 @@ import { dataLoss } from "./data-loss.ts";
 import type { DictionaryCache } from "./dictionary.ts";
 import type { ReadCounters } from "./explain.ts";
 import type { EntryAsker, EntryEmitter } from "./entry-emitter.ts";
+import type { HiddenTenants } from "./hidden-tenants.ts";
 import type { BlockTarget, PlanEmitter } from "./plan-emitter.ts";
 
 /** What GetBlockMetadata asks for. */
@@ -44,6 +45,7 @@ export interface TenantStats {
 export interface LookupModules {
   readonly db: IndexDatabase;
   readonly catalog: Catalog;
+  readonly hidden: HiddenTenants;
   readonly dictionaries: DictionaryCache;
   readonly emitter: PlanEmitter;
   readonly entries: EntryEmitter;
@@ -65,7 +67,8 @@ export class Lookups {
   /** Sends the blocks that exist: whole, in request order, repeats included. */
   sendBlocks(list: BlockListParams, asker: BlockAsker, appliedIndex: number): void {
     const { entries } = this.#modules;
-    if (!entries.tryBegin(asker, appliedIndex)) {
+    // Segments may hold datasets that nobody may see: they are written row by row.
+    if (this.#isFiltered(list) || !entries.tryBegin(asker, appliedIndex)) {
       this.#sendPlan(list, { asker, appliedIndex, offset: 0 });
       return;
     }
@@ -80,9 +83,9 @@ export class Lookups {
 
   /** Sends blocks as entry chunks; returns how far it came: the length of the ids when the answer is complete. */
   #sendEntries(list: BlockListParams): number {
-    const { catalog, dictionaries, entries } = this.#modules;
+    const { dictionaries, entries } = this.#modules;
     const { ids } = list;
-    const tenant = catalog.findTenant(list.tenant);
+    const tenant = this.#ownerOf(list);
     for (let offset = 0; offset < ids.length; offset += ULID_BYTES) {
       const shard = this.#findShard(tenant, list, offset);
       if (shard === null) continue;
@@ -97,13 +100,13 @@ export class Lookups {
 
   /** Sends the blocks from `offset` of the ids on as plan chunks. */
   #sendPlan(list: BlockListParams, { asker, appliedIndex, offset }: PlanAnswer): void {
-    const { catalog, emitter } = this.#modules;
+    const { emitter } = this.#modules;
     const { ids } = list;
-    const tenant = catalog.findTenant(list.tenant);
+    const tenant = this.#ownerOf(list);
     emitter.begin((chunk, isLast) => asker.chunk(chunk, isLast), appliedIndex);
     for (let at = offset; at < ids.length; at += ULID_BYTES) {
       const shard = this.#findShard(tenant, list, at);
-      if (shard !== null) this.#writeBlock(shard, ids, at, emitter);
+      if (shard !== null) this.#writeBlock(shard, list, at, emitter);
     }
     emitter.end();
   }
@@ -111,10 +114,10 @@ export class Lookups {
   /** Gives the blocks that exist to the target: whole, in request order, repeats included. */
   visitBlocks(list: BlockListParams, target: BlockTarget): void {
     const { ids } = list;
-    const tenant = this.#modules.catalog.findTenant(list.tenant);
+    const tenant = this.#ownerOf(list);
     for (let at = 0; at < ids.length; at += ULID_BYTES) {
       const shard = this.#findShard(tenant, list, at);
-      if (shard !== null) this.#writeBlock(shard, ids, at, target);
+      if (shard !== null) this.#writeBlock(shard, list, at, target);
     }
   }
 
@@ -133,22 +136,41 @@ export class Lookups {
     return bytes;
   }
 
-  #writeBlock(shard: ShardRecord, ids: Uint8Array, offset: number, target: BlockTarget): void {
-    const { db, dictionaries } = this.#modules;
-    const size = this.#readEntry(shard, ids, offset);
+  /** Owner to look at; -1: there is none, or it is not to be seen. */
+  #ownerOf({ tenant }: BlockListParams): number {
+    const { catalog, hidden } = this.#modules;
+    return hidden.has(tenant) ? -1 : catalog.findTenant(tenant);
+  }
+
+  /** Whether blocks of the list may hold datasets that are not to be seen. */
+  #isFiltered({ tenant }: BlockListParams): boolean {
+    return tenant === "" && !this.#modules.hidden.isEmpty;
+  }
+
+  #writeBlock(
+    shard: ShardRecord,
+    list: BlockListParams,
+    offset: number,
+    target: BlockTarget,
+  ): void {
+    const { db, dictionaries, hidden } = this.#modules;
+    const size = this.#readEntry(shard, list.ids, offset);
     if (size < 0) return;
     this.#copy.reset();
     this.#copy.append(db.u8, 0, size);
     this.#entry.bind(this.#copy);
     this.#entry.reset(0, size);
-    const source = { dictionary: dictionaries.open(shard.dictionary), projection: ALL_LABELS };
-    target.addBlock(
-      this.#entry,
-      source,
-      this.#firstPositions(this.#entry.rowsCount),
-      0,
-      this.#entry.rowsCount,
-    );
+    const dictionary = dictionaries.open(shard.dictionary);
+    const source = { dictionary, projection: ALL_LABELS };
+    const { rowsCount } = this.#entry;
+    if (!this.#isFiltered(list)) {
+      target.addBlock(this.#entry, source, this.#firstPositions(rowsCount), 0, rowsCount);
+      return;
+    }
+    const rows = hidden.visibleRows(this.#entry, dictionary);
+    // Of a segment with data of deleted tenants alone nothing is left to show.
+    if (rows.length > 0 || rowsCount === 0)
+      target.addBlock(this.#entry, source, rows, 0, rows.length);
   }
 
   /** 0, 1, 2, ... */
@@ -161,7 +183,7 @@ export class Lookups {
 
   /** Names of all owners but the anonymous one, in bytes order. */
   tenants(): string[] {
-    const { db } = this.#modules;
+    const { db, hidden } = this.#modules;
     const ids: number[] = [];
     db.scan("owners", EVERYTHING.start, EVERYTHING.end, (key) => {
       const tenant = keyU32(key, 0);
@@ -173,13 +195,14 @@ export class Lookups {
       if (size < 0) throw dataLoss(`tenant ${tenant} has no name`);
       return Buffer.from(db.u8.subarray(0, size));
     });
-    return names.sort(Buffer.compare).map((name) => name.toString("utf8"));
+    return [...hidden.visible(names.sort(Buffer.compare).map((name) => name.toString("utf8")))];
   }
 
   /** From the summaries of all shards of the owner, which never narrow. */
   tenantStats(tenant: string): TenantStats {
-    const id = this.#modules.catalog.findTenant(tenant);
-    const shards = id < 0 ? [] : this.#modules.catalog.allShards(id);
+    const { catalog, hidden } = this.#modules;
+    const id = hidden.has(tenant) ? -1 : catalog.findTenant(tenant);
+    const shards = id < 0 ? [] : catalog.allShards(id);
     let oldestMs = Number.POSITIVE_INFINITY;
     let newestMs = Number.NEGATIVE_INFINITY;
     for (const { summaryMinMs, summaryMaxMs } of shards) {

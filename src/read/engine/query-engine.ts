@@ -11,6 +11,7 @@ import { Catalog } from "./candidates.ts";
 import { DictionaryCache } from "./dictionary.ts";
 import { EntryEmitter } from "./entry-emitter.ts";
 import { createReadCounters, type ReadCounters } from "./explain.ts";
+import { HiddenTenants } from "./hidden-tenants.ts";
 import { collectLabelRows, type LabelsQueryModules, runLabelsQuery } from "./labels-query.ts";
 import { type BlockAsker, type BlockListParams, Lookups, type TenantStats } from "./lookups.ts";
 import { type ChunkSink, PlanEmitter } from "./plan-emitter.ts";
@@ -52,6 +53,7 @@ interface EngineParts {
   /** Of the database: another one has other ids. */
   readonly content: object;
   readonly catalog: Catalog;
+  readonly hidden: HiddenTenants;
   readonly dictionaries: DictionaryCache;
   readonly emitter: PlanEmitter;
   readonly protoEmitter: ProtoEmitter;
@@ -66,6 +68,7 @@ function createParts(
   counters: ReadCounters,
 ): EngineParts {
   const catalog = new Catalog(db, counters);
+  const hidden = new HiddenTenants(db);
   const dictionaries = new DictionaryCache(options.cacheBytes, db, counters);
   const resolver = new Resolver(db, dictionaries, counters);
   const shardRows = new ShardRows(db, counters);
@@ -75,11 +78,12 @@ function createParts(
   return {
     content: db.content,
     catalog,
+    hidden,
     dictionaries,
     emitter,
     protoEmitter: new ProtoEmitter(counters),
     plan: new PlanQuery({ ...shared, resolver, shardRows }),
-    lookups: new Lookups({ ...shared, entries }),
+    lookups: new Lookups({ ...shared, hidden, entries }),
     labels: { catalog, dictionaries, resolver, shardRows, counters },
   };
 }
@@ -91,6 +95,8 @@ export class QueryEngine {
   readonly #db: IndexDatabase;
   #parts: EngineParts;
   #appliedIndex = 0;
+  /** Log index of the last change of who is hidden, as the current transaction says; 0: nobody is. */
+  #hiddenAt = 0;
   /** The read transaction that #appliedIndex was read in. */
   #appliedReadNumber = -1;
 
@@ -117,6 +123,8 @@ export class QueryEngine {
     if (this.#appliedReadNumber !== this.#db.readNumber) {
       const size = this.#db.get("meta", META_KEYS.applied);
       this.#appliedIndex = size < 0 ? 0 : (this.#db.f64[APPLIED_RECORD.index64] as number);
+      const hasHidden = size > 8 * APPLIED_RECORD.hiddenAt64;
+      this.#hiddenAt = hasHidden ? (this.#db.f64[APPLIED_RECORD.hiddenAt64] as number) : 0;
       this.#appliedReadNumber = this.#db.readNumber;
     }
     return this.#appliedIndex;
@@ -130,8 +138,9 @@ export class QueryEngine {
    * Cost: follows the candidate shards and the matches, not the blocks of the index.
    */
   queryMetadata(params: QueryParams, sink: ChunkSink, checkpoint: Checkpoint = KEEP_GOING): void {
-    const query = prepare(params, checkpoint);
-    this.#read(({ emitter, plan }) => {
+    const asked = prepare(params, checkpoint);
+    this.#read(({ hidden, emitter, plan }) => {
+      const query = withoutHidden(asked, params, hidden);
       emitter.begin(sink, this.#appliedIndex);
       plan.run(query, emitter);
       emitter.end();
@@ -144,8 +153,9 @@ export class QueryEngine {
     { sink, maxBytes }: ProtoAnswer,
     checkpoint: Checkpoint = KEEP_GOING,
   ): void {
-    const query = prepare(params, checkpoint);
-    this.#read(({ protoEmitter, plan }) => {
+    const asked = prepare(params, checkpoint);
+    this.#read(({ hidden, protoEmitter, plan }) => {
+      const query = withoutHidden(asked, params, hidden);
       protoEmitter.begin(sink, Math.min(maxBytes, this.#options.answerMaxBytes));
       plan.run(query, protoEmitter);
     });
@@ -157,8 +167,9 @@ export class QueryEngine {
     sink: ChunkSink,
     checkpoint: Checkpoint = KEEP_GOING,
   ): void {
-    const query = prepare(params, checkpoint);
-    this.#read(({ labels }) => {
+    const asked = prepare(params, checkpoint);
+    this.#read(({ hidden, labels }) => {
+      const query = withoutHidden(asked, params, hidden);
       runLabelsQuery(query, this.#options, labels, { sink, appliedIndex: this.#appliedIndex });
     });
   }
@@ -169,8 +180,9 @@ export class QueryEngine {
     { sink, maxBytes }: ProtoAnswer,
     checkpoint: Checkpoint = KEEP_GOING,
   ): void {
-    const query = prepare(params, checkpoint);
-    this.#read(({ labels }) => {
+    const asked = prepare(params, checkpoint);
+    this.#read(({ hidden, labels }) => {
+      const query = withoutHidden(asked, params, hidden);
       const answerMaxBytes = Math.min(maxBytes, this.#options.answerMaxBytes);
       collectLabelRows(query, { answerMaxBytes }, labels).writeProto(sink);
     });
@@ -232,6 +244,7 @@ export class QueryEngine {
     }
     const parts = this.#parts;
     parts.catalog.beginQuery(appliedIndex);
+    parts.hidden.beginQuery(this.#hiddenAt);
     parts.dictionaries.beginQuery(appliedIndex);
     return parts;
   }
@@ -259,6 +272,24 @@ function prepare(params: QueryParams, checkpoint: Checkpoint): PreparedQuery {
   const { tenants, owners, key } = tenantListOf(params.tenants);
   const cacheKey = `${key}|${selector.canonical}`;
   return { selector, tenants, cacheKey, owners, labels, checkpoint, range: { startMs, endMs } };
+}
+
+/** The same query without the tenants that are hidden: nothing of theirs is searched, and no dataset of theirs matches. */
+function withoutHidden(
+  query: PreparedQuery,
+  params: QueryParams,
+  hidden: HiddenTenants,
+): PreparedQuery {
+  if (hidden.isEmpty) return query;
+  const names = hidden.visible(params.tenants);
+  if (names.length === params.tenants.length) return query;
+  const { tenants, owners, key } = tenantListOf(names);
+  return {
+    ...query,
+    tenants,
+    owners: names.length === 0 ? [] : owners,
+    cacheKey: `${key}|${query.selector.canonical}`,
+  };
 }
 
 /** The tenants of a query, in the forms that its steps need. */

@@ -30,7 +30,7 @@ import { oldestBatchAtMs } from "./inspect.ts";
 import { type BlockTest, isOneOf } from "./block-test.ts";
 import { JobStore, type JobTotals } from "./job-store.ts";
 import { CompactionMeta, readPolicyText } from "./meta.ts";
-import { addOrphan, park, unpark, unparkWhere } from "./parked.ts";
+import { addOrphan, park, removeOrphans, unpark, unparkWhere } from "./parked.ts";
 import { type CompactionPolicy, parsePolicy } from "./policy.ts";
 import { changePolicy } from "./policy-change.ts";
 import { placedIds } from "./placed.ts";
@@ -304,6 +304,11 @@ export class CompactionState {
     const bytes = new Uint8Array(ULID_BYTES);
     if (!tryDecodeUlid(id, bytes, 0) || this.#index.levelOf(tenant, shard, bytes) >= 0) return;
     addOrphan(this.#db, this.#meta, { foundAtMs: this.#nowMs(), tenant, shard, id });
+  }
+
+  /** A tenant is deleted: whatever was made of it is found by listing. */
+  forgetOrphans(owner: number): void {
+    if (this.policy !== null) removeOrphans(this.#db, this.#meta, owner);
   }
 
   notePoll(poll: PollRecord, plan: PlanUpdate): void {

@@ -108,11 +108,31 @@ export function addOrphan(db: IndexDatabase, meta: CompactionMeta, orphan: Orpha
   u32[3] = orphan.shard;
   db.put("compactionOrphans", new KeyBuffer(8).u64(0, ++meta.orphanNumber).bytes, value);
   meta.orphans++;
-  if (meta.orphans > ORPHANS_MAX) {
-    db.remove("compactionOrphans", new KeyBuffer(8).u64(0, meta.orphanNumber - ORPHANS_MAX).bytes);
-    meta.orphans--;
-  }
+  if (meta.orphans > ORPHANS_MAX) removeOldest(db, meta);
   meta.isDirty = true;
+}
+
+/** The first that is there: numbers have gaps where a tenant was deleted. */
+function removeOldest(db: IndexDatabase, meta: CompactionMeta): void {
+  let oldest: Uint8Array | null = null;
+  db.scan("compactionOrphans", new Uint8Array(1), new Uint8Array(9).fill(0xff), (key) => {
+    oldest = new Uint8Array(key);
+    return false;
+  });
+  if (oldest !== null && db.remove("compactionOrphans", oldest)) meta.orphans--;
+}
+
+/** Takes all of one tenant off the list. Inside the write transaction; the list is bounded. */
+export function removeOrphans(db: IndexDatabase, meta: CompactionMeta, tenant: number): void {
+  if (meta.orphans === 0) return;
+  const keys: Uint8Array[] = [];
+  db.scan("compactionOrphans", new Uint8Array(1), new Uint8Array(9).fill(0xff), (key) => {
+    if ((db.u32[2] as number) === tenant) keys.push(new Uint8Array(key));
+    return true;
+  });
+  for (const key of keys) db.remove("compactionOrphans", key);
+  meta.orphans -= keys.length;
+  if (keys.length > 0) meta.isDirty = true;
 }
 
 /** Oldest first. Inside a transaction. */

@@ -8,7 +8,13 @@
 
 import { assert, tryDecodeUlid, ULID_BYTES, ulidTimeMs } from "../../base/index.ts";
 import { type IndexDatabase, KeyBuffer, PARTITION_MS } from "../../db/index.ts";
-import { type BlockReader, EntryReader, EntryWriter, HEAD } from "../../protocol/index.ts";
+import {
+  type BlockReader,
+  ENTRY_ROW,
+  EntryReader,
+  EntryWriter,
+  HEAD,
+} from "../../protocol/index.ts";
 import type { Counters } from "../counters.ts";
 import type { StateMetrics } from "../metrics.ts";
 import type { StateOptions } from "../options.ts";
@@ -127,6 +133,27 @@ export class BlockIndex {
       if (shard !== null) removed += this.#removeFrom(shard, partitionIds);
     }
     return removed;
+  }
+
+  /** The owner's first shards, at most `countMax`: oldest partition first, then by shard number. */
+  firstShards(owner: number, countMax: number): ShardState[] {
+    return this.#catalog.firstShards(owner, countMax);
+  }
+
+  /** Names of the tenants whose data is in a block, or null when it is not there. */
+  tenantsOf(owner: number, shardNumber: number, id: Uint8Array): Set<string> | null {
+    const startMs = partitionStartOf(ulidTimeMs(id, 0));
+    const shard = this.#catalog.findShard(owner, startMs, shardNumber);
+    if (shard === null) return null;
+    this.#pending.write();
+    const length = this.#db.get("blocks", blockKey.u32(0, shard.ordinal).copy(4, id, 0, 16).bytes);
+    if (length < 0) return null;
+    const entry = this.#entryReader;
+    entry.reset(0, length);
+    const keys = new Set<number>();
+    for (let i = 0; i < entry.rowsCount; i++) keys.add(entry.rowU32(i, ENTRY_ROW.key));
+    const { dictionary } = shard.partition;
+    return this.#dictionaries.get(dictionary, owner, epochOf(startMs)).tenantsOfKeys(keys);
   }
 
   /** How many blocks a shard holds and their newest data, or null when there is no such shard. Borrowed. */

@@ -89,6 +89,18 @@ export class Catalog {
     return state;
   }
 
+  /** The owner's first shards, at most `countMax`: oldest partition first, then by shard number. */
+  firstShards(tenant: number, countMax: number): ShardState[] {
+    const found: ShardState[] = [];
+    for (const partition of this.partitions(tenant)) {
+      if (found.length >= countMax) break;
+      // Sorted: in memory they stand in the order of coming, which differs from member to member.
+      const shards = [...this.#shardsOf(partition).values()].sort((a, b) => a.shard - b.shard);
+      found.push(...shards.slice(0, countMax - found.length));
+    }
+    return found;
+  }
+
   /** Every partition of the owner, ascending. Borrowed. */
   partitions(tenant: number): readonly PartitionState[] {
     return tenant < 0 ? [] : this.#owner(tenant).partitions;

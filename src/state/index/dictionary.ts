@@ -138,6 +138,38 @@ export class Dictionary {
     return id;
   }
 
+  /** Names of the tenants of these keys, distinct. For rare questions: chunks are copied for each call. */
+  tenantsOfKeys(keys: Iterable<number>): Set<string> {
+    const strings = new Set<number>();
+    const chunks = new Map<number, Int32Array>();
+    for (const key of keys) {
+      const chunk = key >>> KEYS_PER_CHUNK_SHIFT;
+      const known = chunks.get(chunk);
+      const words = known ?? new Int32Array(this.#chunkValue("keys", this.#keyTail, chunk).buffer);
+      if (known === undefined) chunks.set(chunk, words);
+      const count = words[0] as number;
+      const i = key & ((1 << KEYS_PER_CHUNK_SHIFT) - 1);
+      const start = i === 0 ? 0 : (words[i] as number);
+      strings.add(words[1 + count + start] as number);
+    }
+    return new Set([...strings].map((id) => this.#stringOf(id)));
+  }
+
+  #stringOf(id: number): string {
+    if (id === 0) return "";
+    const chunk = id >>> STRINGS_PER_CHUNK_SHIFT;
+    const value = this.#chunkValue("strings", this.#stringTail, chunk);
+    const view = new DataView(value.buffer);
+    const i = id & ((1 << STRINGS_PER_CHUNK_SHIFT) - 1);
+    const base = 4 + 4 * view.getUint32(0, true);
+    const start = i === 0 ? 0 : view.getUint32(4 * i, true);
+    return Buffer.from(
+      value.buffer,
+      base + start,
+      view.getUint32(4 + 4 * i, true) - start,
+    ).toString();
+  }
+
   /** Stores what changed. Inside the write transaction that gave out the ids. */
   flush(): void {
     if (!this.#stringTail.isDirty && !this.#keyTail.isDirty) return;

@@ -19,6 +19,7 @@ import { decodePartition, decodeShards } from "../index/records.ts";
 import type { OwnerState, PartitionState } from "../index/shard-state.ts";
 import { checkCompaction } from "./check-compaction.ts";
 import { DictionaryCheck } from "./check-dictionary.ts";
+import { checkDeletions } from "./check-deletions.ts";
 import { checkShard } from "./check-shard.ts";
 import { checkTombstones } from "./check-tombstones.ts";
 import { Problems } from "./problems.ts";
@@ -75,6 +76,7 @@ export function verifyIndex(db: IndexDatabase): VerifyReport {
   checkOrphans(db, totals, problems);
   const tombstones = checkTombstones(db, problems);
   const compaction = checkCompaction(db, problems);
+  checkDeletions(db, problems);
   checkCounters(db, totals, problems);
   const applied = db.get("meta", META_KEYS.applied);
   return {
