@@ -44,4 +44,5 @@ export { errorBody, statusCodes, statusOfCode } from "./responses.ts";
 export { type RetentionControl, retentionRoutes } from "./retention-routes.ts";
 export { Router } from "./router.ts";
 export { type BuildInfo, type NodeStatus, nodeStatusBody, statusRoutes } from "./status-routes.ts";
+export { type TenantDeletionControl, tenantRoutes } from "./tenant-routes.ts";
 export type { AdminHandler, AdminRequest, AdminResponse, MetadataClient, Route } from "./types.ts";

@@ -57,5 +57,8 @@ export type MetadataClient = Pick<
   | "queryMetadataLabels"
   | "getTenants"
   | "getTenant"
+  | "deleteTenant"
+  | "tenantDeletions"
+  | "openTenant"
   | "readIndex"
 >;

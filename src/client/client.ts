@@ -10,12 +10,16 @@ import {
   decodeTenantReply,
   decodeTenantsReply,
   decodeWriteReply,
+  type DeletionList,
   EntryChunkReader,
   type HeldDictionaries,
   LabelsChunkReader,
+  OP,
+  type OpenTenantResult,
   PlanChunkReader,
   type PollReply,
   type PollRequest,
+  type TenantDeletion,
 } from "../protocol/index.ts";
 import { Admission } from "./admission.ts";
 import { createCompactionAdmin } from "./compaction-admin.ts";
@@ -132,6 +136,26 @@ class Client implements HearthClient {
   getTenant(tenant: string, options: ReadOptions = {}): Promise<TenantStats> {
     const build = (): RequestSpec => requests.tenantRequest(tenant, options.consistency);
     return this.#single(build, readTenantStats, options);
+  }
+
+  deleteTenant(tenant: string, options: CallOptions = {}): Promise<WriteResult> {
+    return this.#single(() => requests.deleteTenantRequest(tenant), decodeWriteReply, options);
+  }
+
+  async tenantDeletions(
+    tenant: string | null = null,
+    options: CallOptions = {},
+  ): Promise<readonly TenantDeletion[]> {
+    const build = (): RequestSpec =>
+      requests.jsonRequest("tenantDeletions", OP.list_tenant_deletions, "read", { tenant });
+    const answer = (await this.#single(build, readJson, options)) as unknown as DeletionList;
+    return answer.deletions;
+  }
+
+  async openTenant(tenant: string, options: CallOptions = {}): Promise<OpenTenantResult> {
+    const build = (): RequestSpec =>
+      requests.jsonRequest("openTenant", OP.open_tenant, "once", { tenant });
+    return (await this.#single(build, readJson, options)) as unknown as OpenTenantResult;
   }
 
   compactionJobs(options: CompactionJobsOptions): AsyncIterable<CompactionJob> {

@@ -15,6 +15,7 @@ export type {
   JobDetails,
   JobPage,
   JobView,
+  OpenTenantResult,
   PlanView,
   PolicyResultView,
   QueuePage,
@@ -23,6 +24,7 @@ export type {
   PlanDatasetView,
   PollReply,
   PollRequest,
+  TenantDeletion,
   Tombstone,
 } from "../protocol/index.ts";
 export type {

@@ -116,6 +116,11 @@ export function tenantRequest(
   return build("getTenant", OP.get_tenant, KINDS.read, tenantWriter(tenant, consistency));
 }
 
+/** A repeat finds the tenant hidden already. */
+export function deleteTenantRequest(tenant: string): RequestSpec {
+  return build("deleteTenant", OP.delete_tenant, KINDS.repeatable, tenantWriter(tenant, "strong"));
+}
+
 export function readIndexRequest(): RequestSpec {
   return build("readIndex", OP.read_index, KINDS.read, writeNothing);
 }

@@ -8,9 +8,11 @@ import type {
   BlockMeta,
   JobPlan,
   LabelsChunkReader,
+  OpenTenantResult,
   PlanBatch,
   PollReply,
   PollRequest,
+  TenantDeletion,
   Tombstone,
 } from "../protocol/index.ts";
 import type { CallOptions, JsonValue } from "./call-options.ts";
@@ -227,6 +229,18 @@ export interface HearthClient extends AsyncDisposable {
   getTenants(options?: ReadOptions): Promise<string[]>;
   /** What is known of one tenant's data; all zero if it has none. */
   getTenant(tenant: string, options?: ReadOptions): Promise<TenantStats>;
+  /**
+   * Hides a tenant at once and begins the deletion of all that is left of it; it cannot be taken back. Repeating it is
+   * harmless. What becomes of it: `tenantDeletions`.
+   */
+  deleteTenant(tenant: string, options?: CallOptions): Promise<WriteResult>;
+  /** Deletions of one tenant, or of all, newest first: how far they are, and reports of those that are over. */
+  tenantDeletions(
+    tenant?: string | null,
+    options?: CallOptions,
+  ): Promise<readonly TenantDeletion[]>;
+  /** Lets the name of a deleted tenant be used again before its time. Errors: `tenant_deletion_running` until it is verified. */
+  openTenant(tenant: string, options?: CallOptions): Promise<OpenTenantResult>;
   /**
    * Takes compaction jobs, as many at once as `capacity`, for as long as the loop runs; keeps their leases, reports how
    * they end. Leaving the loop takes no more jobs, and waits until those that still run have ended and are reported.

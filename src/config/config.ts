@@ -96,6 +96,12 @@ export interface Config {
       readonly intervalMs: number;
       readonly badEntries: "quarantine" | "delete";
     };
+    readonly tenants: {
+      /** 0: never. */
+      readonly intervalMs: number;
+      /** 0: until somebody opens the name. */
+      readonly closedForMs: number;
+    };
   };
   readonly placement: {
     readonly options: PlacementOptions;
@@ -232,6 +238,10 @@ function dutyOptions(read: ValueReader): Config["duties"] {
     dlq: {
       intervalMs: read.number("metastore.index.dlq-recovery-check-interval"),
       badEntries: read.text("hearth.dlq-bad-entries") as "quarantine" | "delete",
+    },
+    tenants: {
+      intervalMs: read.number("hearth.tenant-deletion-interval"),
+      closedForMs: read.number("hearth.tenant-closed-period"),
     },
   };
 }

@@ -2,6 +2,7 @@
  * Settings that exist only here, all under `hearth.`. Where a module declares a default, it is repeated by reference,
  * never by value; only the size of the map is not, since its module loads the database.
  */
+import { DELETION_DEFAULTS } from "../leader/deletion/options.ts";
 import { LOG_DEFAULTS } from "../log/options.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { QUERY_ENGINE_DEFAULTS } from "../read/options.ts";
@@ -126,6 +127,22 @@ export const OWN_SETTINGS = [
     choices: ["quarantine", "delete"],
     default: "quarantine",
     help: "What becomes of dead letters that can never be added: moved to dlq-quarantine/, or deleted as the reference does",
+  },
+  {
+    name: "hearth.tenant-deletion-interval",
+    kind: "duration",
+    default: DELETION_DEFAULTS.intervalMs,
+    min: 0,
+    max: 86_400_000,
+    help: "Time between two looks of the leader at tenants that are being deleted; 0: they stay hidden, and nothing of them is removed",
+  },
+  {
+    name: "hearth.tenant-closed-period",
+    kind: "duration",
+    default: DELETION_DEFAULTS.closedForMs,
+    min: 0,
+    max: 10 * 366 * 86_400_000,
+    help: "How long the name of a deleted tenant stays closed after all is gone, so that what comes late is not taken for new; 0: until hearth tenant open",
   },
   {
     name: "hearth.allow-raw-commands",

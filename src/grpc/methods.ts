@@ -168,9 +168,9 @@ function tenantMethods({ services }: MethodModules): Method[] {
       path: `${service}DeleteTenant`,
       kind: "write",
       handle: (message, call) => {
-        // As the reference: nothing is deleted, and that is a success.
-        decodeTenantProto(message);
-        call.reply(nothing);
+        const tenant = decodeTenantProto(message);
+        call.answersWith(nothing);
+        services.writes.deleteTenant(tenant, call);
       },
     },
   ];

@@ -20,6 +20,15 @@ export {
   ThreadPlanner,
 } from "./compaction/index.ts";
 export {
+  DELETION_DEFAULTS,
+  type DeletionOptions,
+  isSuspicious,
+  NO_OBJECTS,
+  TenantDeleter,
+  type TenantDeleterModules,
+  type TenantDeleterStatus,
+} from "./deletion/index.ts";
+export {
   type DueShard,
   type DueTotals,
   type PartitionTimes,

@@ -79,6 +79,32 @@ export const DUTIES: readonly MetricSpec[] = [
   },
   {
     kind: "gauge",
+    name: "hearth_tenants_hidden",
+    help: "Tenants of which no answer shows anything, as their deletion was asked for and their name is not open again.",
+  },
+  {
+    kind: "gauge",
+    name: "hearth_tenant_deletions",
+    help: "Deletions of tenants that are remembered, by state; open ones are over.",
+    labels: ["state"],
+  },
+  {
+    kind: "counter",
+    name: "hearth_tenant_deleted_objects_total",
+    help: "Objects of deleted tenants that this node has deleted from the bucket.",
+  },
+  {
+    kind: "counter",
+    name: "hearth_tenant_deleted_bytes_total",
+    help: "Their bytes.",
+  },
+  {
+    kind: "counter",
+    name: "hearth_tenant_late_blocks_total",
+    help: "Results of compaction that were not taken, as their tenant is deleted.",
+  },
+  {
+    kind: "gauge",
     name: "hearth_dlq_entries",
     help: "Dead letters that the newest sweep of this node left.",
   },

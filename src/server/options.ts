@@ -54,6 +54,8 @@ export interface ServerOptions {
   readonly allowRawCommands: boolean;
   /** What compaction begins with where no policy is in force; it counts from the entry on that carries it. */
   readonly initialPolicy: CompactionPolicy;
+  /** How long the name of a tenant that is deleted from here stays closed, ms; 0: until somebody opens it. */
+  readonly tenantClosedMs: number;
   /** Restarts of dead readers within a minute before the pool gives up. */
   readonly restartsPerMinuteMax: number;
   /** How long a reader may take to start and to stop, ms. */
@@ -90,6 +92,7 @@ export const SERVER_DEFAULTS: ServerOptions = {
   readIndexMaxDistance: 0,
   allowRawCommands: false,
   initialPolicy: COMPACTION_DEFAULTS,
+  tenantClosedMs: 7 * 24 * 3_600_000,
   restartsPerMinuteMax: 3,
   startTimeoutMs: 30_000,
   stopTimeoutMs: 10_000,

@@ -12,6 +12,7 @@ import {
   type Edge,
   type EdgeServices,
   CompactionControl,
+  TenantControl,
   Inspector,
   ReadService,
   RequestService,
@@ -202,6 +203,7 @@ export class Reader {
         appliedIndex: () => this.#engine.appliedIndex(),
         clock: SYSTEM_CLOCK,
       }),
+      tenants: new TenantControl({ db: this.#database, reads: this.#reads, main: this.#link }),
     });
     return {
       handler,

@@ -74,4 +74,5 @@ export {
   RequestService,
   type TenantStats,
 } from "./requests.ts";
+export { TenantControl } from "./tenant-control.ts";
 export { type WriteOptions, WriteService } from "./writes.ts";

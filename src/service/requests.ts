@@ -27,6 +27,7 @@ import type { Inspector } from "./inspect.ts";
 import type { MainLink } from "./main-link.ts";
 import type { ReadLevel, ReadService } from "./reads.ts";
 import type { Reply } from "./reply.ts";
+import type { TenantControl } from "./tenant-control.ts";
 import type { WriteService } from "./writes.ts";
 
 /** A part of a streamed answer; borrowed. */
@@ -65,6 +66,7 @@ export interface RequestModules {
   readonly main: MainLink;
   readonly inspector: Inspector;
   readonly compaction: Pick<CompactionControl, "handle">;
+  readonly tenants: Pick<TenantControl, "handle">;
 }
 
 export class RequestService {
@@ -107,6 +109,11 @@ export class RequestService {
       case OP.preview_compaction_plan:
       case OP.change_compaction_policy:
         return this.#modules.compaction.handle(opcode, payload, reply);
+      case OP.delete_tenant:
+        return this.#modules.writes.deleteTenant(decodeTenantRequest(payload).tenant, reply);
+      case OP.list_tenant_deletions:
+      case OP.open_tenant:
+        return this.#modules.tenants.handle(opcode, payload, reply);
       case OP.query_metadata:
         return this.#queryMetadata(payload, reply);
       case OP.query_metadata_labels:

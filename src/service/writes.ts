@@ -15,14 +15,17 @@
 import { HearthError } from "../base/index.ts";
 import {
   appendAddBlockEntry,
+  appendEntry,
   beginEntry,
   beginSessionEntry,
   ByteSink,
   checkBlockBatch,
   COMMAND,
+  encodeTenantCommand,
   encodeWriteReply,
   endEntry,
   ENTRY_HEADER_BYTES,
+  LIMITS,
   type SessionNumbers,
   validateBlock,
   type ValidationFailure,
@@ -35,6 +38,8 @@ export interface WriteOptions {
   readonly pendingWriteMaxBytes: number;
   /** Size at which a batch leaves before the turn ends. */
   readonly writeBatchMaxBytes: number;
+  /** How long the name of a tenant that is deleted from here stays closed; 0: until somebody opens it. */
+  readonly tenantClosedMs: number;
 }
 
 export interface WriteModules {
@@ -103,6 +108,16 @@ export class WriteService {
     const failure = checkBlockBatch(this.#batch.u8, inner + ENTRY_HEADER_BYTES, payload.length);
     if (failure !== null) throw this.#refuse(start, failure);
     if (session !== null) endEntry(this.#batch, start);
+    this.#keep(reply);
+  }
+
+  /** Hides a tenant, and begins its deletion. Repeating it changes nothing. */
+  deleteTenant(tenant: string, reply: SingleReply): void {
+    checkTenant(tenant);
+    const closedForMs = this.#options.tenantClosedMs;
+    const payload = encodeTenantCommand({ tenant, closedForMs });
+    this.#admit(payload.length);
+    appendEntry(this.#batch, COMMAND.deleteTenant, payload);
     this.#keep(reply);
   }
 
@@ -207,7 +222,34 @@ export class WriteService {
   }
 }
 
+/** Errors: `invalid_argument`. Segments of many tenants are nobody's to delete. */
+function checkTenant(tenant: string): void {
+  if (tenant === "") {
+    throw new HearthError("invalid_argument", "Cannot delete a tenant without a name", {
+      reason: "missing_tenant",
+      next: "Blocks of the anonymous owner hold data of many tenants; name the tenant whose data is to go",
+    });
+  }
+  const bytes = Buffer.byteLength(tenant);
+  if (bytes <= LIMITS.tenantMaxBytes) return;
+  const message = `Cannot delete the tenant: its name has ${bytes} bytes, limit is ${LIMITS.tenantMaxBytes}`;
+  throw new HearthError("invalid_argument", message, { reason: "tenant_too_long" });
+}
+
 function rejected(index: number, reason: string): HearthError {
+  // Repeating it cannot help, so the writer's client must not try (index-and-query 1.7).
+  if (reason === "tenant_deleted") {
+    const message = `The entry at log index ${index} has a block of a tenant that is deleted; nothing was changed`;
+    return new HearthError("invalid_argument", message, { reason, sent: "yes" });
+  }
+  if (reason === "too_many_deletions") {
+    const message = "Cannot delete the tenant: as many are being deleted as may be at once";
+    return new HearthError("resource_exhausted", message, {
+      reason,
+      sent: "yes",
+      next: "hearth tenant deletions shows them; open those that are verified",
+    });
+  }
   const message = `The command at log index ${index} could not be applied; nothing was changed`;
   return new HearthError("failed_precondition", message, { reason, sent: "yes" });
 }

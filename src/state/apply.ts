@@ -291,7 +291,10 @@ export class StateMachine {
 
   #noteRejection(reason: Rejection, index: number, command: number, version: number): void {
     this.metrics.rejected[reason]++;
-    this.#logger.warn("refused a log entry", { reason, index, command, version });
+    const fields = { reason, index, command, version };
+    // A writer that was not told may go on for days; the count says so.
+    if (reason === "tenant_deleted") this.#logger.debug("refused a log entry", fields);
+    else this.#logger.warn("refused a log entry", fields);
   }
 
   #finish(): void {

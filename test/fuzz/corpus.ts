@@ -91,6 +91,11 @@ export const SEEDS: readonly Seed[] = [
   (prng) => ({ opcode: OP.get_tenants, payload: randomTenant(prng) }),
   (prng) => ({ opcode: OP.get_tenant, payload: randomTenant(prng) }),
   () => ({ opcode: OP.delete_tenant }),
+  (prng) => ({ opcode: OP.delete_tenant, payload: randomDeletion(prng) }),
+  (prng) => ({ opcode: OP.list_tenant_deletions, payload: randomTenantQuestion(prng) }),
+  (prng) => ({ opcode: OP.open_tenant, payload: randomTenantQuestion(prng) }),
+  // Numbers that no operation has.
+  (prng) => ({ opcode: 128 + prng.nextInt(128), payload: randomTenant(prng) }),
   () => ({ opcode: OP.read_index }),
   () => ({ opcode: OP.node_info }),
   () => ({ opcode: OP.cancel }),
@@ -193,6 +198,18 @@ function randomList(prng: Prng): Uint8Array {
 function randomTenant(prng: Prng): Uint8Array {
   const request = { tenant: prng.pick(TENANTS), consistency: prng.pick(CONSISTENCIES) };
   return encoded((sink) => encodeTenantRequest(sink, request));
+}
+
+/** Seldom of a tenant that others write to: what is hidden is reached by no query any more. */
+function randomDeletion(prng: Prng): Uint8Array {
+  if (prng.nextChance(0.02)) return randomTenant(prng);
+  const tenant = prng.pick(["", "gone", "ü", "x".repeat(1024), "x".repeat(1025)]);
+  return encoded((sink) => encodeTenantRequest(sink, { tenant, consistency: "strong" }));
+}
+
+function randomTenantQuestion(prng: Prng): Uint8Array {
+  const tenant = prng.pick([null, ...TENANTS, 7]);
+  return encoded((sink) => encodeJsonMessage(sink, JSON.stringify({ tenant })));
 }
 
 function randomQuestion(prng: Prng): Uint8Array {

@@ -21,6 +21,7 @@ import { deliver } from "../../src/server/deliver.ts";
 import { createTombstonePort } from "../../src/server/tombstone-port.ts";
 import {
   CompactionControl,
+  TenantControl,
   Inspector,
   ReadService,
   RequestService,
@@ -87,7 +88,8 @@ export class FuzzRig {
       clock: { nowMs: () => this.#nowMs },
     });
     const writes = this.#writes;
-    const services = { engine, reads, writes, main: this.#main, inspector, compaction };
+    const tenants = new TenantControl({ db: this.#db, reads, main: this.#main });
+    const services = { engine, reads, writes, main: this.#main, inspector, compaction, tenants };
     this.#handler = new RequestService(options, services);
     this.#deadlines = new DeadlineSweeper(() => this.#nowMs);
     this.#publish();

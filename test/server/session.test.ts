@@ -112,7 +112,12 @@ describe("bad requests get a typed error and the connection lives on", () => {
     ],
     ["opcode 0", "unimplemented", "unknown_opcode", { opcode: 0, requestId: 1 }],
     ["an unknown opcode", "unimplemented", "unknown_opcode", { opcode: 200, requestId: 1 }],
-    ["delete tenant", "unimplemented", "unimplemented", { opcode: OP.delete_tenant, requestId: 1 }],
+    [
+      "delete tenant",
+      "invalid_argument",
+      "bad_structure",
+      { opcode: OP.delete_tenant, requestId: 1 },
+    ],
     ["an empty block", "invalid_argument", "bad_structure", { opcode: OP.add_block, requestId: 1 }],
     [
       "a garbage block",

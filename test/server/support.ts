@@ -290,6 +290,7 @@ export function createBench(overrides: Partial<ServerOptions> = {}): Bench {
     main,
     inspector,
     compaction,
+    tenants: { handle: () => {} },
   });
   const deadlines = new DeadlineSweeper(() => clock.nowMs);
   const state = { isStopping: false };

@@ -12,6 +12,7 @@ import { RECOVER_COMMANDS } from "./recover.ts";
 import { DLQ_COMMANDS } from "./dlq.ts";
 import { RETENTION_COMMANDS } from "./retention.ts";
 import { SNAPSHOT_COMMANDS } from "./snapshot.ts";
+import { TENANT_COMMANDS } from "./tenant.ts";
 import { TOOL_COMMANDS } from "./tool.ts";
 
 export const COMMANDS: readonly CommandSpec[] = [
@@ -21,6 +22,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...RECOVER_COMMANDS,
   ...BLOCK_COMMANDS,
   ...QUERY_COMMANDS,
+  ...TENANT_COMMANDS,
   ...INDEX_COMMANDS,
   ...RETENTION_COMMANDS,
   ...PLACEMENT_COMMANDS,

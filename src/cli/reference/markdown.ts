@@ -17,6 +17,7 @@ import {
   statusCodes,
   statusRoutes,
   retentionRoutes,
+  tenantRoutes,
 } from "../../admin/index.ts";
 import {
   environmentVariable,
@@ -214,6 +215,13 @@ function documentedRoutes(): Route[] {
     ...activityRoutes({ activities: nothing, nodeId: "", nowMs: nothing }),
     ...dlqRoutes({ dlq: nothing, nodeId: "", nowMs: nothing }),
     ...retentionRoutes({ retention: nothing, nodeId: "", nowMs: nothing }),
+    ...tenantRoutes({
+      client: nothing,
+      deletions: nothing,
+      defaultTimeoutMs: 0,
+      nodeId: "",
+      nowMs: nothing,
+    }),
     ...metadataRoutes({ defaultTimeoutMs: 0 }, nothing),
   ];
 }

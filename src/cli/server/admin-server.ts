@@ -24,6 +24,7 @@ import {
   type Route,
   Router,
   statusRoutes,
+  tenantRoutes,
 } from "../../admin/index.ts";
 import type { HearthError, Logger } from "../../base/index.ts";
 import {
@@ -131,6 +132,13 @@ export class AdminServer {
       ...placementRoutes({ placement: () => duties()?.placementControl ?? null, logger, nowMs }),
       ...compactionRoutes({ client, logger, nowMs }),
       ...indexRoutes({ listing: () => this.#modules.listing() }),
+      ...tenantRoutes({
+        client,
+        deletions: () => duties()?.deletions ?? null,
+        defaultTimeoutMs: config.listener.defaultTimeoutMs,
+        nodeId,
+        nowMs,
+      }),
       ...metadataRoutes({ defaultTimeoutMs: config.listener.defaultTimeoutMs }, client),
     );
     return routes;

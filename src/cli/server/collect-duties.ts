@@ -4,10 +4,13 @@ import {
   DLQ_STATUSES,
   type DlqRecovery,
   type LeaderActivities,
+  type TenantDeleter,
 } from "../../leader/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import type { StorageOutcome } from "../../storage/index.ts";
-import type { StateMetrics } from "../../state/index.ts";
+import type { IndexDatabase } from "../../db/index.ts";
+import { DELETION_STATES } from "../../protocol/index.ts";
+import { readDeletions, type StateMachine, type StateMetrics } from "../../state/index.ts";
 import { Increases } from "./increases.ts";
 
 /** The reference labels by bucket; there is one. */
@@ -56,6 +59,40 @@ export function collectRetention(
     increases.take("hearth_retention_removed_blocks_total", state.blocksRetired);
     increases.take("hearth_retention_kept_shards_total", state.retirementsKept);
   });
+}
+
+export function collectDeletions(
+  metrics: MetricRegistry,
+  modules: {
+    readonly state: Pick<StateMachine, "hiddenCount" | "metrics">;
+    readonly deleter: Pick<TenantDeleter, "status">;
+    readonly db: IndexDatabase;
+  },
+): void {
+  const increases = new Increases(metrics);
+  metrics.onCollect(() => {
+    const { state, deleter, db } = modules;
+    metrics.set("hearth_tenants_hidden", state.hiddenCount);
+    const counts = countDeletions(db);
+    for (const name of DELETION_STATES)
+      metrics.set("hearth_tenant_deletions", counts.get(name) ?? 0, { state: name });
+    const { objects, bytes } = deleter.status();
+    increases.take("hearth_tenant_deleted_objects_total", objects);
+    increases.take("hearth_tenant_deleted_bytes_total", bytes);
+    increases.take("hearth_tenant_late_blocks_total", state.metrics.blocksOfDeletedTenants);
+  });
+}
+
+function countDeletions(db: IndexDatabase): Map<string, number> {
+  const counts = new Map<string, number>();
+  const isReading = !db.isWriteOpen;
+  if (isReading) db.beginRead();
+  try {
+    for (const { state } of readDeletions(db)) counts.set(state, (counts.get(state) ?? 0) + 1);
+  } finally {
+    if (isReading) db.endRead();
+  }
+  return counts;
 }
 
 export function collectDlq(metrics: MetricRegistry, recovery: Pick<DlqRecovery, "status">): void {

@@ -3,7 +3,12 @@
  * is told of them. Activities are made here and added; `observe` starts and stops them as the role changes.
  */
 import { type Logger, SYSTEM_CLOCK, SYSTEM_SCHEDULER } from "../../base/index.ts";
-import type { DlqControl, PlacementControl, RetentionControl } from "../../admin/index.ts";
+import type {
+  DlqControl,
+  PlacementControl,
+  RetentionControl,
+  TenantDeletionControl,
+} from "../../admin/index.ts";
 import type { Config, RuntimeLimits } from "../../config/index.ts";
 import type { IndexDatabase } from "../../db/index.ts";
 import {
@@ -19,13 +24,20 @@ import {
   type PeriodicOptions,
   RetentionCleaner,
   type RetentionPeriods,
+  TenantDeleter,
   watchBucket,
 } from "../../leader/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import type { Replica } from "../../replica/index.ts";
 import type { StateMachine } from "../../state/index.ts";
 import { type ObjectStore, openObjectStore } from "../../storage/index.ts";
-import { collectActivities, collectDlq, collectRetention, countStorage } from "./collect-duties.ts";
+import {
+  collectActivities,
+  collectDeletions,
+  collectDlq,
+  collectRetention,
+  countStorage,
+} from "./collect-duties.ts";
 import type { LogTime } from "./log-time.ts";
 import { NodePlacement } from "./placement.ts";
 
@@ -49,6 +61,7 @@ export class NodeDuties {
   readonly placementControl: PlacementControl;
   readonly #placement: NodePlacement;
   readonly dlq: DlqControl;
+  readonly deletions: TenantDeletionControl;
   readonly #logger: Logger;
 
   /** Errors: settings of the object store that cannot work. Whether it can be reached shows later, in each activity. */
@@ -72,6 +85,7 @@ export class NodeDuties {
     this.placementControl = this.#placement;
     this.activities.add(this.placement);
     this.dlq = this.#addDlq(config, modules);
+    this.deletions = this.#addDeletions(config, modules);
   }
 
   observe(leadership: Leadership): void {
@@ -129,6 +143,18 @@ export class NodeDuties {
       view: () => recovery.status(),
       sweep: () => activity.runNow(),
     };
+  }
+
+  #addDeletions({ duties }: Config, modules: NodeDutyModules): TenantDeletionControl {
+    const { replica, db, stateMachine, metrics, logger } = modules;
+    const { store } = this;
+    const parts = { replica, state: stateMachine, db, store, ...SYSTEM, logger };
+    const deleter = new TenantDeleter(parts);
+    collectDeletions(metrics, { state: stateMachine, deleter, db });
+    const { intervalMs } = duties.tenants;
+    const times = { name: "tenants", intervalMs, firstAfterMs: Math.min(intervalMs, DLQ_FIRST_MS) };
+    const activity = this.#addPeriodic(times, (run) => deleter.run(run));
+    return { store: store.name, status: () => activity.status() };
   }
 
   #addPeriodic(options: PeriodicOptions, run: PeriodicModules["run"]): PeriodicActivity {

@@ -24,6 +24,7 @@ export async function serverOptions(config: Config): Promise<ServerOptions> {
       defaultTimeoutMs: listener.defaultTimeoutMs,
     },
     initialPolicy: initialPolicy(config),
+    tenantClosedMs: config.duties.tenants.closedForMs,
     allowRawCommands: listener.allowRawCommands,
     readIndexMaxDistance: config.cluster.readIndexMaxDistance,
   };

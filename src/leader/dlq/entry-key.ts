@@ -4,6 +4,8 @@ import { tryDecodeUlid, ULID_BYTES } from "../../base/index.ts";
 export const DLQ_PREFIX = "dlq/";
 /** Bad entries, under the rest of their key. Outside of `dlq/`: no component looks there. */
 export const QUARANTINE_PREFIX = "dlq-quarantine/";
+/** Directory of the anonymous owner, whose name is empty. */
+export const ANONYMOUS_DIRECTORY = "anonymous";
 
 export interface EntryKey {
   /** As it stands there: to be compared with the metadata. */

@@ -48,6 +48,8 @@ export const OP = {
   compaction_queues: 25,
   preview_compaction_plan: 26,
   change_compaction_policy: 27,
+  list_tenant_deletions: 30,
+  open_tenant: 31,
 } as const;
 
 export type OpcodeName = keyof typeof OP;
@@ -62,7 +64,7 @@ export const OPCODES: readonly Opcode[] = [
   op("query_metadata_labels", "read", "distinct values of labels in the matching datasets"),
   op("get_tenants", "read", "list the owners of blocks"),
   op("get_tenant", "read", "time range of an owner's data"),
-  op("delete_tenant", "write", "not implemented: answers unimplemented"),
+  op("delete_tenant", "write", "hide a tenant at once, and delete all that is left of it"),
   op("read_index", "control", "ask from which log index on a read sees all acknowledged writes"),
   op("node_info", "control", "facts about this member, for operators"),
   op("cancel", "control", "give up on a request of this connection"),
@@ -85,6 +87,8 @@ export const OPCODES: readonly Opcode[] = [
   op("compaction_queues", "read", "what waits for compaction, by owner, shard and level"),
   op("preview_compaction_plan", "read", "what the planner would do now"),
   op("change_compaction_policy", "write", "change the compaction policy, pause, resume"),
+  op("list_tenant_deletions", "read", "deletions of tenants, with progress and reports"),
+  op("open_tenant", "write", "let the name of a deleted tenant be used again"),
 ];
 
 const BY_NUMBER: readonly (Opcode | undefined)[] = Array.from({ length: 256 }, (_, number) =>

@@ -112,15 +112,18 @@ export class DeletionStore {
   /** A stretch of the bucket is clean. False when the state knows another place: a rival was faster. */
   noteObjects(tenant: number, note: NoteDeletion, moment: DeletionMoment): boolean {
     const before = this.#live.get(tenant);
-    if (before === undefined || note.from !== before.place) return false;
-    if (before.state !== "unindexed" && before.state !== "emptied") return false;
-    const found = before.found + note.objects;
+    if (before === undefined || note.from !== before.place || before.state === "hidden")
+      return false;
+    // The last look before the name is opened: what is found then is counted, and changes nothing else.
+    if (before.state === "verified" && note.isEnd) return false;
+    const isOver = before.state === "verified";
+    const found = isOver ? 0 : before.found + note.objects;
     const counted: StoredDeletion = {
       ...before,
       objects: before.objects + note.objects,
       objectBytes: before.objectBytes + note.bytes,
       segmentsLeft: note.segmentsLeft,
-      place: note.to,
+      place: isOver ? "" : note.to,
       found,
     };
     this.#put(tenant, note.isEnd ? endPass(counted, found, moment) : counted);
