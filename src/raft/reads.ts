@@ -1,11 +1,11 @@
 /**
  * Linearizable reads (DESIGN.md 29-32). A leader confirms by a round of heartbeats that begins after the reads arrived
- * that it still leads; a follower asks its leader for an index.
+ * that it still leads; a follower asks its leader for an index, and where the two are a quorum, that is the round.
  *
  * Local ids grow, so that a read is known by "everything up to": nothing is kept per read.
  */
 
-import { isMember, quorumIndex } from "./quorum.ts";
+import { hasQuorum, isMember, quorumIndex } from "./quorum.ts";
 import { currentMembership } from "./raft-log.ts";
 import { sendHeartbeat } from "./heartbeats.ts";
 import { type CoreState, drop, type LeaderState, type RemoteRead, send } from "./state.ts";
@@ -24,9 +24,7 @@ export function beginRound(state: CoreState): void {
   confirmRounds(state);
   const hasReads = state.reads.newestId > leading.coveredReadId || leading.remoteReads.size > 0;
   if (!hasReads || leading.rounds.length >= ROUNDS_MAX) return;
-  // Before the first commit of its term a leader does not know what is committed; while it hands over, somebody else
-  // may be about to commit.
-  if (state.commitIndex < leading.termStartIndex || leading.transferTo !== "") return;
+  if (!mayAnswer(state, leading)) return;
   const requests: RemoteRead[] = [];
   for (const [from, requestId] of leading.remoteReads) requests.push({ from, requestId });
   leading.remoteReads.clear();
@@ -40,6 +38,14 @@ export function beginRound(state: CoreState): void {
   });
   for (const peer of leading.peers.values()) sendHeartbeat(state, peer);
   confirmRounds(state);
+}
+
+/**
+ * Before the first commit of its term a leader does not know what is committed; while it hands over, somebody else may
+ * be about to commit.
+ */
+function mayAnswer({ commitIndex }: CoreState, leading: LeaderState): boolean {
+  return commitIndex >= leading.termStartIndex && leading.transferTo === "";
 }
 
 /** Grants the rounds that a quorum has confirmed. Confirmations of a later round count for the earlier ones. */
@@ -57,18 +63,20 @@ export function confirmRounds(state: CoreState): void {
     rounds.shift();
     state.needsPump = true;
     grant(state, first.throughId, first.index);
-    for (const { from, requestId } of first.requests) {
-      tellCommit(leading, from, first.index);
-      send(state, {
-        kind: MESSAGE.readIndexReply,
-        from: nodeId,
-        to: from,
-        term: state.term,
-        requestId,
-        index: first.index,
-      });
-    }
+    for (const request of first.requests) answer(state, leading, request, first.index);
   }
+}
+
+function answer(
+  state: CoreState,
+  leading: LeaderState,
+  { from, requestId }: RemoteRead,
+  index: number,
+): void {
+  tellCommit(leading, from, index);
+  const { nodeId } = state.options;
+  const { term } = state;
+  send(state, { kind: MESSAGE.readIndexReply, from: nodeId, to: from, term, requestId, index });
 }
 
 /** Who asked is about to wait until it has applied that much. */
@@ -88,10 +96,17 @@ export function handleReadIndex(state: CoreState, message: ReadIndexRequest): vo
   const { leading, log } = state;
   // A follower that was wrong about its leader asks again when it knows better.
   if (leading === null || message.term !== state.term) return;
-  if (!isMember(currentMembership(log).membership, message.from)) return drop(state);
-  const waiting = leading.remoteReads.get(message.from) ?? 0;
-  if (message.requestId > waiting) leading.remoteReads.set(message.from, message.requestId);
+  const { from, requestId } = message;
+  const { membership } = currentMembership(log);
+  if (!isMember(membership, from)) return drop(state);
   state.needsPump = true;
+  const { nodeId } = state.options;
+  // The asker was in this term when it asked, after its reads had come: what a round would have it say.
+  if (mayAnswer(state, leading) && hasQuorum(membership, (id) => id === nodeId || id === from)) {
+    return answer(state, leading, { from, requestId }, state.commitIndex);
+  }
+  const waiting = leading.remoteReads.get(from) ?? 0;
+  if (requestId > waiting) leading.remoteReads.set(from, requestId);
 }
 
 // -- on a follower -------------------------------------------------------------------------------------------------

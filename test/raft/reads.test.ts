@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  CHANGE,
   type Heartbeat,
   MESSAGE,
   type Message,
@@ -204,6 +205,58 @@ test("the answer of an earlier leader grants nothing", () => {
   const reply = { kind: MESSAGE.readIndexReply, from: "a", to: "b", term, index: 1 } as const;
   cluster.step({ ...reply, requestId });
   assert.deepEqual(cluster.node("b").granted, []);
+});
+
+test("a follower's request is a round by itself where the two are a quorum", () => {
+  const cluster = led();
+  const { commitIndex } = cluster.node("a").core;
+  cluster.isolate("c");
+  cluster.read("b");
+  const request = cluster.network.shift();
+  assert.equal(request?.kind, MESSAGE.readIndex);
+  cluster.step(request as Message);
+  assert.deepEqual(
+    cluster.network.map(({ kind, to }) => [kind, to]),
+    [[MESSAGE.readIndexReply, "b"]],
+  );
+  cluster.settle();
+  assert.deepEqual(cluster.node("b").granted, [{ id: 1, index: commitIndex }]);
+});
+
+test("a follower's request confirms nothing for the leader's own reads", () => {
+  const cluster = led();
+  cluster.read("b");
+  const [request] = cluster.network.splice(0);
+  cluster.read("a");
+  cluster.network.length = 0;
+  cluster.step(request as Message);
+  assert.deepEqual(cluster.node("a").granted, []);
+});
+
+test("with five voters a follower's request waits for a round", () => {
+  const cluster = new Cluster({ voters: 5 });
+  cluster.elect("a");
+  cluster.read("b");
+  const [request] = cluster.network.splice(0);
+  cluster.step(request as Message);
+  const kinds = cluster.network.map(({ kind }) => kind);
+  assert.deepEqual(kinds, new Array(4).fill(MESSAGE.heartbeat));
+  cluster.settle();
+  assert.equal(cluster.node("b").granted.length, 1);
+});
+
+test("a learner's request waits for a round", () => {
+  const cluster = new Cluster({ voters: 2, strangers: 1 });
+  cluster.elect("a");
+  assert.ok(cluster.change("a", [CHANGE.addLearner, "c"]).ok);
+  cluster.settle();
+  cluster.isolate("b");
+  cluster.read("c");
+  cluster.settle();
+  assert.deepEqual(cluster.node("c").granted, [], "it and its leader are no quorum");
+  cluster.heal();
+  cluster.run(10);
+  assert.equal(cluster.node("c").granted.length, 1);
 });
 
 test("a stranger's request is dropped", () => {

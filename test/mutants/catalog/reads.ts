@@ -14,8 +14,8 @@ export const READ_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "src/raft/reads.ts",
-        find: '  if (state.commitIndex < leading.termStartIndex || leading.transferTo !== "") return;',
-        replace: '  if (leading.transferTo !== "") return;',
+        find: '  return commitIndex >= leading.termStartIndex && leading.transferTo === "";',
+        replace: '  return commitIndex >= 0 && leading.transferTo === "";',
       },
     ],
     killers: [explore("new-leader-reads", STALE, 2_000_000), sim(READS, SIM_READS)],
@@ -69,18 +69,28 @@ export const READ_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "src/raft/reads.ts",
-        find: "  const waiting = leading.remoteReads.get(message.from) ?? 0;\n",
+        find: "  if (mayAnswer(state, leading) && hasQuorum(membership, (id) => id === nodeId || id === from)) {",
         replace:
-          "  if (state.commitIndex >= leading.termStartIndex) {\n" +
-          "    const { from, requestId } = message;\n" +
-          "    const { nodeId } = state.options;\n" +
-          "    const reply = { from: nodeId, to: from, term: state.term, requestId, index: state.commitIndex };\n" +
-          "    return send(state, { kind: MESSAGE.readIndexReply, ...reply });\n" +
-          "  }\n" +
-          "  const waiting = leading.remoteReads.get(message.from) ?? 0;\n",
+          "  if (mayAnswer(state, leading) && (nodeId === from || hasQuorum(membership, () => true))) {",
       },
     ],
     killers: [sim(READS, TERMS)],
+  },
+  {
+    id: "read-request-confirms-for-others",
+    reference: "etcd#20418: a confirmation counts for a read that it did not come after",
+    does: "what a follower's request proves for its own reads confirms the round under way, too",
+    edits: [
+      {
+        file: "src/raft/reads.ts",
+        find: "    return answer(state, leading, { from, requestId }, state.commitIndex);\n",
+        replace:
+          "    const peer = leading.peers.get(from);\n" +
+          "    if (peer !== undefined) peer.readRound = leading.readRound;\n" +
+          "    return answer(state, leading, { from, requestId }, state.commitIndex);\n",
+      },
+    ],
+    killers: [explore("reads-twice", STALE, 3_000_000)],
   },
   {
     id: "read-during-hand-over",
@@ -89,7 +99,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "src/raft/reads.ts",
-        find: '  if (state.commitIndex < leading.termStartIndex || leading.transferTo !== "") return;\n',
+        find: "  if (!mayAnswer(state, leading)) return;\n",
         replace:
           "  if (state.commitIndex < leading.termStartIndex) return;\n" +
           '  if (leading.transferTo !== "") {\n' +
