@@ -43,8 +43,15 @@ export const READ_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "src/raft/reads.ts",
-        find: "  leading.readRound += 1;\n",
-        replace: "  if (leading.rounds.length === 0) leading.readRound += 1;\n",
+        find: "  if (!hasReads || leading.rounds.length >= ROUNDS_MAX) return;\n",
+        replace:
+          "  const [underWay] = leading.rounds;\n" +
+          "  if (underWay !== undefined) {\n" +
+          "    leading.coveredReadId = state.reads.newestId;\n" +
+          "    const later = { throughId: state.reads.newestId, index: state.commitIndex };\n" +
+          "    leading.rounds[0] = { ...underWay, ...later };\n" +
+          "  }\n" +
+          "  if (!hasReads || leading.rounds.length >= ROUNDS_MAX) return;\n",
       },
     ],
     killers: [explore("reads-twice", STALE, 3_000_000), sim(READS, SIM_READS)],
