@@ -19,6 +19,7 @@ export { HASH_SEED_HIGH, HASH_SEED_LOW, hashBytes, hashWords } from "./hash.ts";
 export { type LogFields, type Logger, type LogLevel, SILENT_LOGGER } from "./logger.ts";
 export {
   encodeUlid,
+  writeUlid,
   tryDecodeUlid,
   tryDecodeUlidWords,
   ULID_BYTES,

@@ -11,6 +11,9 @@ const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const VALUES: number[] = new Array<number>(256).fill(-1);
 for (let i = 0; i < ALPHABET.length; i++) VALUES[ALPHABET.charCodeAt(i)] = i;
 
+/** Codes of the alphabet. */
+const CHARACTERS = Array.from(ALPHABET, (character) => character.charCodeAt(0));
+
 /** Words that hold the characters of a ULID, and two bytes that are not looked at. */
 export const ULID_TEXT_WORDS = 7;
 
@@ -100,6 +103,21 @@ export function encodeUlid(bytes: Uint8Array, offset: number): string {
     }
   }
   return text;
+}
+
+/** Writes the text form of bytes[offset, offset + 16) to target[at, at + 26): without making a string of it. */
+export function writeUlid(bytes: Uint8Array, offset: number, target: Uint8Array, at: number): void {
+  let to = at;
+  let bits = 0;
+  let bitCount = 2;
+  for (let i = 0; i < ULID_BYTES; i++) {
+    bits = ((bits << 8) | (bytes[offset + i] as number)) & 0xffff;
+    bitCount += 8;
+    while (bitCount >= 5) {
+      bitCount -= 5;
+      target[to++] = CHARACTERS[(bits >>> bitCount) & 31] as number;
+    }
+  }
 }
 
 /** Creation time in Unix ms: the first 48 bits. */

@@ -215,6 +215,8 @@ function compareQuery(
   assert.deepEqual(actualPlan(index, query), expectedPlan(blocks, query), what);
   // String tables and all: both forms of an answer make them in the same order.
   assert.deepEqual(index.queryProto(query), index.query(query), what);
+  // Now from what was kept of the first one.
+  assert.deepEqual(index.queryProto(query), index.query(query), what);
   const rows = query.labels.length === 0 ? [] : expectedLabels(blocks, query);
   assert.deepEqual(index.labels(query), rows, what);
   assert.deepEqual(index.labelsProto(query), rows, what);
@@ -241,6 +243,7 @@ describe("queries agree with the definition", () => {
     });
     assert.ok(engine.counters.blockScans > 0, "no block scan happened");
     assert.ok(engine.counters.resolutionExtensions > 0, "no resolution was extended");
+    assert.ok(engine.counters.blocksRepeated > 0, "no block was known from an earlier answer");
   });
 
   it("on larger ones with many services and a cache that is too small", async () => {

@@ -7,7 +7,7 @@
  * ```
  */
 
-import { assert } from "../../base/index.ts";
+import { assert, ULID_TEXT_LENGTH, writeUlid } from "../../base/index.ts";
 import type { ByteSink } from "../bytes/sink.ts";
 import { ENTRY_ROW, HEAD } from "../layout.ts";
 import type { EntryReader } from "../stored/entry-reader.ts";
@@ -17,6 +17,9 @@ import { beginLength, endLength, putInt64, putU32, putU64 } from "./wire.ts";
 /** Upper bounds of what is written without another look at the room. */
 const HEAD_MAX_BYTES = 160;
 const DATASET_MAX_BYTES = 96;
+
+/** Most names are shorter, and a call into the runtime costs more than so many bytes. Measured. */
+const COPY_BY_HAND_MAX_BYTES = 48;
 
 /** One per thread. */
 export class BlockProtoWriter {
@@ -40,10 +43,10 @@ export class BlockProtoWriter {
     const { i32, f64, headOffset } = entry;
     const word = headOffset >>> 2;
     put32(sink, BLOCK_TAG.formatVersion, i32[word + HEAD.formatVersion / 4] as number);
-    const id = entry.id;
     putU32(sink, BLOCK_TAG.id);
-    putU32(sink, id.length);
-    sink.length += sink.u8.write(id, sink.length, "latin1");
+    putU32(sink, ULID_TEXT_LENGTH);
+    writeUlid(entry.u8, headOffset + HEAD.id, sink.u8, sink.length);
+    sink.length += ULID_TEXT_LENGTH;
     put32(sink, BLOCK_TAG.tenant, tenant);
     put32(sink, BLOCK_TAG.shard, i32[word + HEAD.shard / 4] as number);
     put32(sink, BLOCK_TAG.compactionLevel, i32[word + HEAD.compactionLevel / 4] as number);
@@ -108,7 +111,8 @@ export class BlockProtoWriter {
     sink.reserve(16 + length);
     putU32(sink, BLOCK_TAG.strings);
     putU32(sink, length);
-    bytes.copy(sink.u8, sink.length, start, end);
+    if (length > COPY_BY_HAND_MAX_BYTES) bytes.copy(sink.u8, sink.length, start, end);
+    else copyByHand(bytes, start, end, sink);
     sink.length += length;
   }
 
@@ -121,6 +125,12 @@ export class BlockProtoWriter {
     endLength(sink, this.#block);
     this.#block = 0;
   }
+}
+
+function copyByHand(bytes: Uint8Array, start: number, end: number, sink: ByteSink): void {
+  const { u8 } = sink;
+  let to = sink.length;
+  for (let from = start; from < end; from++) u8[to++] = bytes[from] as number;
 }
 
 function put32(sink: ByteSink, tag: number, value: number): void {

@@ -31,6 +31,9 @@ export class EntryReader {
   u8!: Uint8Array;
   i32!: Int32Array;
   f64!: Float64Array;
+  /** The whole entry. */
+  startOffset = 0;
+  entryBytes = 0;
   /** The head: HEAD.bytes bytes. */
   headOffset = 0;
   /** Row i stands at rowsOffset + i * ENTRY_ROW.bytes. */
@@ -62,6 +65,8 @@ export class EntryReader {
    */
   reset(offset: number, length: number): void {
     assert((offset & 7) === 0, "An entry must begin at a multiple of 8");
+    this.startOffset = offset;
+    this.entryBytes = length;
     const { i32 } = this;
     const word = offset >>> 2;
     const { words, headOffset, rowsOffset } = ENTRY_PRELUDE;

@@ -17,6 +17,8 @@ export interface ReadCounters {
   blockScans: number;
   blocksMatched: number;
   datasetsMatched: number;
+  /** Of the blocks, those that were written into an earlier answer in the same way, and copied from there. */
+  blocksRepeated: number;
   /** Rows of label answers. */
   labelRows: number;
   /** Dataset keys whose label sets were compared with a selector. */
@@ -42,6 +44,7 @@ export function createReadCounters(): ReadCounters {
     blockScans: 0,
     blocksMatched: 0,
     datasetsMatched: 0,
+    blocksRepeated: 0,
     labelRows: 0,
     keysEvaluated: 0,
     resolutionHits: 0,

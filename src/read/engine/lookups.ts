@@ -161,7 +161,7 @@ export class Lookups {
     this.#entry.bind(this.#copy);
     this.#entry.reset(0, size);
     const dictionary = dictionaries.open(shard.dictionary);
-    const source = { dictionary, projection: ALL_LABELS };
+    const source = { dictionary, projection: ALL_LABELS, form: 0 };
     const { rowsCount } = this.#entry;
     if (!this.#isFiltered(list)) {
       target.addBlock(this.#entry, source, this.#firstPositions(rowsCount), 0, rowsCount);

@@ -14,6 +14,7 @@ import {
 import { ChunkMemo, type DictionaryMemo } from "./chunk-memo.ts";
 import { dataLoss } from "./data-loss.ts";
 import type { Dictionary } from "./dictionary.ts";
+import type { EncodedBlock, EncodedBlocks, RowRange } from "./encoded-blocks.ts";
 import type { ReadCounters } from "./explain.ts";
 import { firstValue, type SetEvaluator } from "./set-evaluator.ts";
 
@@ -36,6 +37,8 @@ export type Projection =
 export interface Source {
   readonly dictionary: Dictionary;
   readonly projection: Projection;
+  /** How a target that repeats blocks names the two. */
+  readonly form: number;
 }
 
 /** Takes the blocks of an answer one by one. */
@@ -48,6 +51,17 @@ export interface BlockTarget {
     first: number,
     end: number,
   ): void;
+  /** Null: the target writes every block anew. */
+  readonly repeats: BlockRepeats | null;
+}
+
+/** A target that knows blocks again. */
+export interface BlockRepeats {
+  readonly encoded: EncodedBlocks;
+  /** Adds a block that `encoded` has. Errors: as addBlock. */
+  addEncoded(block: EncodedBlock): void;
+  /** Keeps the block that was added last. */
+  keepLast(entry: EntryReader, source: Source, rows: RowRange): void;
 }
 
 export interface PlanEmitterOptions {
@@ -60,6 +74,7 @@ const KEY_MASK = (1 << KEYS_PER_CHUNK_SHIFT) - 1;
 
 /** One per thread; `begin`, blocks, `end`. */
 export class PlanEmitter implements BlockTarget {
+  readonly repeats = null;
   readonly #options: PlanEmitterOptions;
   readonly #counters: ReadCounters;
   readonly #writer = new PlanChunkWriter();

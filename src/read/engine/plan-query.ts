@@ -8,6 +8,7 @@ import { ByteSink, ENTRY_ROW, EntryReader } from "../../protocol/index.ts";
 import { type Catalog, overlaps, type ShardRecord, type TimeRange } from "./candidates.ts";
 import { dataLoss } from "./data-loss.ts";
 import type { DictionaryCache } from "./dictionary.ts";
+import type { EncodedBlock, RowRange } from "./encoded-blocks.ts";
 import type { ReadCounters } from "./explain.ts";
 import type { BlockTarget, Source } from "./plan-emitter.ts";
 import { type DatasetQuery, hasBit, type Resolution, type Resolver } from "./resolver.ts";
@@ -35,6 +36,9 @@ export interface PlanQueryModules {
 
 /** Matched entries of a block scan are copied aside up to this many bytes before they are written out. */
 const BATCH_BYTES = 512 * 1024;
+
+/** And up to this many, those included that are not copied: they were written before. */
+const BATCH_ENTRIES_MAX = 4_096;
 
 /** About a millisecond of work. */
 const BLOCKS_PER_CHECKPOINT = 256;
@@ -97,7 +101,8 @@ export class PlanQuery {
             evaluator: new SetEvaluator(query.selector, dictionary),
           }
         : { kind: "none" };
-      source = { dictionary, resolution, projection };
+      const form = this.#target.repeats?.encoded.formOf(formText(id, query)) ?? 0;
+      source = { dictionary, resolution, projection, form };
       known.set(id, source);
     }
     return source;
@@ -120,15 +125,16 @@ export class PlanQuery {
     let blocks = 0;
     for (let i = 0; i < rows.count; ) {
       const end = i + rows.runLength(i);
-      const entry = this.#readEntry(shard, i);
+      this.#readEntry(shard, i);
       this.#positionsCount = 0;
-      for (; i < end; i++) this.#addPosition(entry, rows.position(i), rows.key(i));
-      this.#target.addBlock(entry, source, this.#positions, 0, this.#positionsCount);
+      for (; i < end; i++) this.#addPosition(rows.position(i), rows.key(i));
+      this.#emitRead(source);
       if (++blocks % BLOCKS_PER_CHECKPOINT === 0) query.checkpoint();
     }
   }
 
-  #readEntry(shard: ShardRecord, row: number): EntryReader {
+  /** Points #entry at the block of a row, in the scratch buffer. */
+  #readEntry(shard: ShardRecord, row: number): void {
     const { db, counters } = this.#modules;
     const key = this.#blockKey.u32(0, shard.ordinal).bytes;
     this.#rows.writeId(row, key, 4);
@@ -136,14 +142,37 @@ export class PlanQuery {
     if (size < 0)
       throw dataLoss(`shard ordinal ${shard.ordinal} has a row of a block it does not have`);
     counters.entriesRead++;
-    this.#batch.reset();
-    this.#batch.append(db.u8, 0, size);
-    this.#entry.bind(this.#batch);
+    this.#entry.bind(db);
     this.#entry.reset(0, size);
-    return this.#entry;
   }
 
-  #addPosition(entry: EntryReader, position: number, key: number): void {
+  /** Adds the block of #entry, which stands in the scratch buffer, with all #positions. */
+  #emitRead(source: ShardSource): void {
+    const entry = this.#entry;
+    const rows = { positions: this.#positions, first: 0, end: this.#positionsCount };
+    const { repeats } = this.#target;
+    const known = repeats?.encoded.find(source.form, entry, rows) ?? null;
+    if (known !== null) {
+      repeats?.addEncoded(known);
+      return;
+    }
+    const { entryBytes } = entry;
+    this.#batch.reset();
+    this.#batch.append(this.#modules.db.u8, 0, entryBytes);
+    entry.bind(this.#batch);
+    entry.reset(0, entryBytes);
+    this.#addBlock(source, rows);
+  }
+
+  /** Writes the block of #entry anew. */
+  #addBlock(source: ShardSource, rows: RowRange): void {
+    const target = this.#target;
+    target.addBlock(this.#entry, source, rows.positions, rows.first, rows.end);
+    target.repeats?.keepLast(this.#entry, source, rows);
+  }
+
+  #addPosition(position: number, key: number): void {
+    const entry = this.#entry;
     const isSound = position < entry.rowsCount && entry.rowU32(position, ENTRY_ROW.key) === key;
     if (!isSound) throw dataLoss(`block ${entry.id} has no dataset of key ${key} at ${position}`);
     this.#pushPosition(position);
@@ -163,7 +192,7 @@ export class PlanQuery {
     let start = this.#shardStart.u32(0, shard.ordinal).bytes;
     const end = this.#shardEnd.u32(0, shard.ordinal + 1).bytes;
     for (;;) {
-      const isDone = this.#fillBatch(start, end, source.resolution, query.range);
+      const isDone = this.#fillBatch(start, end, source, query.range);
       this.#emitBatch(source);
       if (isDone) return;
       query.checkpoint();
@@ -172,12 +201,7 @@ export class PlanQuery {
   }
 
   /** Copies matching entries from `start` on. False when the batch is full: #resumeAt is where to go on. */
-  #fillBatch(
-    start: Uint8Array,
-    end: Uint8Array,
-    resolution: Resolution,
-    range: TimeRange,
-  ): boolean {
+  #fillBatch(start: Uint8Array, end: Uint8Array, source: ShardSource, range: TimeRange): boolean {
     const { db, counters } = this.#modules;
     const entry = this.#entry;
     let isDone = true;
@@ -189,21 +213,26 @@ export class PlanQuery {
       counters.entriesRead++;
       entry.reset(0, size);
       const first = this.#positionsCount;
-      this.#matchRows(entry, resolution.bitmap, range);
+      this.#matchRows(entry, source.resolution.bitmap, range);
       if (this.#positionsCount === first) return true;
-      this.#batchEntries.push({
-        offset: this.#batch.length,
-        size,
-        first,
-        end: this.#positionsCount,
-      });
-      this.#batch.append(db.u8, 0, size);
-      this.#batch.align8();
-      isDone = this.#batch.length < BATCH_BYTES;
+      this.#addToBatch(source, first);
+      isDone = this.#batch.length < BATCH_BYTES && this.#batchEntries.length < BATCH_ENTRIES_MAX;
       if (!isDone) this.#resumeAt.copy(0, key, 0, BLOCK_KEY_BYTES);
       return isDone;
     });
     return isDone;
+  }
+
+  /** Takes the block of #entry, which stands in the scratch buffer, with the #positions from `first` on. */
+  #addToBatch(source: ShardSource, first: number): void {
+    const rows = { positions: this.#positions, first, end: this.#positionsCount };
+    const known = this.#target.repeats?.encoded.find(source.form, this.#entry, rows) ?? null;
+    const offset = this.#batch.length;
+    const { entryBytes } = this.#entry;
+    this.#batchEntries.push({ offset, size: entryBytes, first, end: rows.end, known });
+    if (known !== null) return;
+    this.#batch.append(this.#modules.db.u8, 0, entryBytes);
+    this.#batch.align8();
   }
 
   /** Positions of the entry's datasets that match, by spec 6.6: block and dataset times are compared apart. */
@@ -223,14 +252,25 @@ export class PlanQuery {
   #emitBatch(source: ShardSource): void {
     const entry = this.#entry;
     entry.bind(this.#batch);
-    for (const { offset, size, first, end } of this.#batchEntries) {
+    for (const { offset, size, first, end, known } of this.#batchEntries) {
+      if (known !== null) {
+        this.#target.repeats?.addEncoded(known);
+        continue;
+      }
       entry.reset(offset, size);
-      this.#target.addBlock(entry, source, this.#positions, first, end);
+      this.#addBlock(source, { positions: this.#positions, first, end });
     }
   }
 }
 
-const NOWHERE: BlockTarget = { addBlock: () => {} };
+const NOWHERE: BlockTarget = { addBlock: () => {}, repeats: null };
+
+/** What decides how a dataset key is written: lengths in front, so that no label can imitate a boundary. */
+function formText(dictionary: number, { labels, selector }: PreparedQuery): string {
+  if (labels.length === 0) return `${dictionary}`;
+  const names = labels.map((name) => `${name.length}:${name}`).join("");
+  return `${dictionary}|${names}|${selector.canonical}`;
+}
 
 interface ShardSource extends Source {
   readonly resolution: Resolution;
@@ -242,4 +282,6 @@ interface BatchEntry {
   readonly size: number;
   readonly first: number;
   readonly end: number;
+  /** As it was written before; it is not in the batch then. */
+  readonly known: EncodedBlock | null;
 }

@@ -15,18 +15,35 @@ import {
 import { ChunkMemo, type DictionaryMemo } from "./chunk-memo.ts";
 import type { Dictionary } from "./dictionary.ts";
 import type { ReadCounters } from "./explain.ts";
-import { answerTooLarge, type BlockTarget, checkToc, type Source } from "./plan-emitter.ts";
+import { type EncodedBlock, EncodedBlocks, type RowRange } from "./encoded-blocks.ts";
+import {
+  answerTooLarge,
+  type BlockRepeats,
+  type BlockTarget,
+  checkToc,
+  type Source,
+} from "./plan-emitter.ts";
 import { firstValue } from "./set-evaluator.ts";
 
 const STRING_MASK = (1 << STRINGS_PER_CHUNK_SHIFT) - 1;
 const KEY_MASK = (1 << KEYS_PER_CHUNK_SHIFT) - 1;
 
+/**
+ * Of an answer, the blocks that begin before this are kept: a wide one would push out what is asked for all the time, and
+ * its price is in reading, not in writing.
+ */
+const ANSWER_KEPT_MAX_BYTES = 256 * 1024;
+
 /** One per thread; `begin`, then blocks. */
-export class ProtoEmitter implements BlockTarget {
+export class ProtoEmitter implements BlockTarget, BlockRepeats {
+  readonly repeats = this;
+  readonly encoded = new EncodedBlocks();
   readonly #counters: ReadCounters;
   readonly #memo = new ChunkMemo();
   #writer: BlockProtoWriter | null = null;
   #start = 0;
+  /** Where the block that was added last begins. */
+  #blockStart = 0;
   #answerMaxBytes = 0;
   #blocks = 0;
   /** Dictionary ids of the block's strings, by reference. */
@@ -63,6 +80,7 @@ export class ProtoEmitter implements BlockTarget {
   ): void {
     const writer = this.#writer as BlockProtoWriter;
     const { dictionary } = source;
+    this.#blockStart = writer.sink.length;
     this.#memo.startChunk();
     const memo = this.#memo.of(dictionary.id);
     // String 0 is the empty one; others get their references in the order in which they are met.
@@ -75,10 +93,27 @@ export class ProtoEmitter implements BlockTarget {
       this.#addDataset(writer, entry, source, memo, positions[i] as number);
     this.#writeStrings(writer, dictionary);
     writer.end();
+    this.#countBlock(writer.sink, end - first);
+  }
+
+  addEncoded({ bytes, positions }: EncodedBlock): void {
+    const { sink } = this.#writer as BlockProtoWriter;
+    sink.append(bytes);
+    this.#counters.blocksRepeated++;
+    this.#countBlock(sink, positions.length);
+  }
+
+  keepLast(entry: EntryReader, source: Source, rows: RowRange): void {
+    const { sink } = this.#writer as BlockProtoWriter;
+    if (this.#blockStart - this.#start > ANSWER_KEPT_MAX_BYTES) return;
+    this.encoded.keep(source.form, entry, rows, sink.view(this.#blockStart));
+  }
+
+  #countBlock(sink: ByteSink, datasets: number): void {
     this.#blocks++;
     this.#counters.blocksMatched++;
-    this.#counters.datasetsMatched += end - first;
-    const bytes = writer.sink.length - this.#start;
+    this.#counters.datasetsMatched += datasets;
+    const bytes = sink.length - this.#start;
     if (bytes > this.#answerMaxBytes)
       throw answerTooLarge(this.#blocks, bytes, this.#answerMaxBytes);
   }
