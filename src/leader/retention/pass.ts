@@ -42,7 +42,8 @@ export class RetentionPass {
   readonly #policy: RetentionPolicy;
   readonly #graceMs: number;
   readonly #countMax: number;
-  #due: DueShard[] = [];
+  /** The first ones of all that were judged, in order. */
+  readonly #due: DueShard[] = [];
 
   constructor(
     policy: RetentionPolicy,
@@ -75,7 +76,6 @@ export class RetentionPass {
 
   /** The first ones, in order. */
   take(): readonly DueShard[] {
-    this.#shrink();
     return this.#due;
   }
 
@@ -102,16 +102,27 @@ export class RetentionPass {
     return endMs < cutOffMs && newestMs < cutOffMs ? cutOffMs : null;
   }
 
+  /** Put where it belongs at once: to sort them at the end would hold the thread for as long as there are many. */
   #keep(shard: DueShard): void {
-    if (this.#countMax === 0) return;
-    this.#due.push(shard);
-    if (this.#due.length >= 2 * this.#countMax + 64) this.#shrink();
+    const due = this.#due;
+    const last = due.at(-1);
+    const isFull = due.length >= this.#countMax;
+    if (isFull && (last === undefined || compareDue(shard, last) > 0)) return;
+    if (isFull) due.pop();
+    due.splice(placeOf(due, shard), 0, shard);
   }
+}
 
-  #shrink(): void {
-    this.#due.sort(compareDue);
-    this.#due = this.#due.slice(0, this.#countMax);
+/** Position of the first that comes behind `shard`. */
+function placeOf(due: readonly DueShard[], shard: DueShard): number {
+  let start = 0;
+  let end = due.length;
+  while (start < end) {
+    const middle = (start + end) >>> 1;
+    if (compareDue(due[middle] as DueShard, shard) > 0) end = middle;
+    else start = middle + 1;
   }
+  return start;
 }
 
 function compareDue(a: DueShard, b: DueShard): number {
