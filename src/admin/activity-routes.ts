@@ -39,7 +39,8 @@ export function activityRoutes(modules: ActivityModules): Route[] {
   ];
 }
 
-function activitiesBody({ activities, nodeId, nowMs }: ActivityModules): object {
+/** Also the answer to `leader_activities` of the binary protocol. */
+export function activitiesBody({ activities, nodeId, nowMs }: ActivityModules): object {
   return {
     schema: "hearth/activities/v1",
     asOf: new Date(nowMs()).toISOString(),

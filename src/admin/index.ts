@@ -1,4 +1,5 @@
 export {
+  activitiesBody,
   type ActivityModules,
   activityRoutes,
   type ActivityView,

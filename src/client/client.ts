@@ -45,6 +45,7 @@ import type {
   HearthClient,
   JsonValue,
   LabelsBatch,
+  LeaderActivitiesView,
   NodeInfo,
   PlanBatch,
   QueryParams,
@@ -183,6 +184,12 @@ class Client implements HearthClient {
   nodeInfo(options: CallOptions = {}): Promise<NodeInfo> {
     const read = (payload: Uint8Array): NodeInfo => readJson(payload) as NodeInfo;
     return this.#single(requests.nodeInfoRequest, read, options);
+  }
+
+  leaderActivities(options: CallOptions = {}): Promise<LeaderActivitiesView> {
+    const read = (payload: Uint8Array): LeaderActivitiesView =>
+      readJson(payload) as unknown as LeaderActivitiesView;
+    return this.#single(requests.leaderActivitiesRequest, read, options);
   }
 
   async ping(options: CallOptions = {}): Promise<number> {

@@ -53,6 +53,8 @@ export type {
   JsonValue,
   LabelRow,
   LabelsBatch,
+  LeaderActivitiesView,
+  LeaderActivityView,
   NodeInfo,
   PeerInfo,
   PlanBatch,

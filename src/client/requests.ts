@@ -129,6 +129,10 @@ export function nodeInfoRequest(): RequestSpec {
   return build("nodeInfo", OP.node_info, KINDS.read, writeNothing);
 }
 
+export function leaderActivitiesRequest(): RequestSpec {
+  return build("leaderActivities", OP.leader_activities, KINDS.read, writeNothing);
+}
+
 export function pingRequest(): RequestSpec {
   return build("ping", OP.ping, KINDS.read, writeNothing);
 }

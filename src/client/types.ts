@@ -132,6 +132,33 @@ export interface TenantStats {
 /** Facts of the member that answered, as JSON; fields are documented in the WebSocket reference. */
 export type NodeInfo = Readonly<Record<string, unknown>>;
 
+/** The activities of a leader, as one member knows them. */
+export interface LeaderActivitiesView {
+  /** RFC 3339. */
+  readonly asOf: string;
+  readonly askedNode: string;
+  readonly activities: readonly LeaderActivityView[];
+}
+
+export interface LeaderActivityView {
+  readonly name: string;
+  /** False: switched off by its setting. */
+  readonly isEnabled: boolean;
+  /** The member leads and runs it. */
+  readonly isActive: boolean;
+  readonly isRunning: boolean;
+  readonly intervalMs: number;
+  /** Unix ms; null: no run on this member yet. */
+  readonly lastStartedAtMs: number | null;
+  readonly lastDurationMs: number | null;
+  readonly lastOutcome: "done" | "nothing" | "failed" | "stopped" | null;
+  readonly lastText: string;
+  /** Of a failure, a snake_case word. */
+  readonly lastReason: string | null;
+  readonly nextAtMs: number | null;
+  readonly failuresInRow: number;
+}
+
 export interface RawCommandOptions extends CallOptions {
   /** The entry is proposed only in this term or a later one. Default: 0 = any. */
   readonly termAtLeast?: number;
@@ -254,6 +281,8 @@ export interface HearthClient extends AsyncDisposable {
   readIndex(options?: CallOptions): Promise<WriteResult>;
   /** Facts of the member that the client is connected to. */
   nodeInfo(options?: CallOptions): Promise<NodeInfo>;
+  /** What that member does beside answering while it leads, and how the newest runs on it ended. */
+  leaderActivities(options?: CallOptions): Promise<LeaderActivitiesView>;
   /** One round trip; resolves with its duration in ms. */
   ping(options?: CallOptions): Promise<number>;
   /**

@@ -31,6 +31,7 @@ import {
   type PackedBytes,
 } from "../base/index.ts";
 import type {
+  NodeQuestion,
   MemberCall,
   MemberCallResult,
   ProposalResult,
@@ -87,7 +88,7 @@ export type FromReader =
       readonly body: ArrayBuffer;
     }
   | { readonly kind: "readIndex"; readonly id: number }
-  | { readonly kind: "nodeInfo"; readonly id: number }
+  | { readonly kind: "nodeInfo"; readonly id: number; readonly about: NodeQuestion }
   | { readonly kind: "memberCall"; readonly id: number; readonly call: MemberCall }
   /** No older one is open in this thread any more. */
   | { readonly kind: "generationInUse"; readonly generation: number }

@@ -4,6 +4,7 @@ import type { MessagePort } from "node:worker_threads";
 import { assert, packBytes, type PackedBytes, unpackBytes } from "../base/index.ts";
 import type {
   MainLink,
+  NodeQuestion,
   MemberCall,
   MemberCallResult,
   PollResult,
@@ -110,10 +111,10 @@ export class PortLink implements MainLink {
     )(result.ok ? result : { ok: false, error: fromPlainError(result.error) });
   }
 
-  nodeInfo(done: (json: string) => void): void {
+  nodeInfo(about: NodeQuestion, done: (json: string) => void): void {
     const id = this.#nextId++;
     this.#infos.set(id, done);
-    this.#port.postMessage({ kind: "nodeInfo", id } satisfies FromReader);
+    this.#port.postMessage({ kind: "nodeInfo", id, about } satisfies FromReader);
   }
 
   proposed(id: number, result: PlainProposalResult): void {

@@ -32,6 +32,8 @@ export interface ReaderPoolModules {
   /** Options of each thread's query engine; empty for its defaults. */
   readonly engine: Readonly<Record<string, number>>;
   readonly logger: Logger;
+  /** What the member does as the leader, for whoever asks; left out: nothing. */
+  readonly activities?: (() => object) | undefined;
   /** Calls about members; left out: this server takes none. */
   readonly members?: MemberPort | undefined;
   /** The further protocol of the readers: their entry, which serves it, and its settings. Left out: none. */
@@ -72,6 +74,7 @@ export class ReaderPool {
       proposer: modules.proposer,
       polls: modules.polls,
       members: modules.members,
+      activities: modules.activities,
       describe: () => this.#describe(),
     });
   }

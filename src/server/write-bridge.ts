@@ -5,6 +5,7 @@
 
 import { HearthError, packBytes, unpackBytes, unreachable } from "../base/index.ts";
 import type {
+  NodeQuestion,
   MemberCall,
   MemberCallResult,
   PollResult,
@@ -54,6 +55,8 @@ export interface BridgeModules {
   readonly polls?: PollPort | undefined;
   /** Left out: this server takes no calls about members. */
   readonly members?: MemberPort | undefined;
+  /** What the member does as the leader; left out: nothing. */
+  readonly activities?: (() => object) | undefined;
   /** What NodeInfo tells about the server itself. */
   readonly describe: () => object;
 }
@@ -86,7 +89,7 @@ export class WriteBridge {
       case "readIndex":
         return this.#readIndex(question.id, answer);
       case "nodeInfo":
-        return answer({ kind: "nodeInfoIs", id: question.id, json: this.#nodeInfo() });
+        return answer({ kind: "nodeInfoIs", id: question.id, json: this.#tell(question.about) });
       case "memberCall":
         return this.#memberCall(question, answer);
       case "polls":
@@ -186,7 +189,8 @@ export class WriteBridge {
     return polls;
   }
 
-  #nodeInfo(): string {
+  #tell(about: NodeQuestion): string {
+    if (about === "activities") return JSON.stringify(this.#modules.activities?.() ?? {});
     return JSON.stringify({ ...this.#modules.describe(), ...this.#modules.proposer.status() });
   }
 }

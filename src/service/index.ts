@@ -36,6 +36,7 @@ export { type InspectAnswer, Inspector, type TombstonePort } from "./inspect.ts"
 export {
   ENTRY_OUTCOMES,
   type MainLink,
+  type NodeQuestion,
   type MemberCall,
   type MemberCallResult,
   type PollResult,

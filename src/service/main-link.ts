@@ -20,11 +20,14 @@ export interface MainLink {
     waitMs: number,
     done: (result: PollResult) => void,
   ): () => void;
-  /** Facts of the member as JSON text. */
-  nodeInfo(done: (json: string) => void): void;
+  /** What only the main thread knows of the member, as JSON text. */
+  nodeInfo(about: NodeQuestion, done: (json: string) => void): void;
   /** A call of raft_node.RaftNodeService: about this member, or for a change that the leader makes. */
   memberCall(call: MemberCall, done: (result: MemberCallResult) => void): void;
 }
+
+/** Facts about the member, or what it does as the leader. */
+export type NodeQuestion = "node" | "activities";
 
 /** Changes name members by server id, which for `add` is also the address; `currentTerm` guards against old wishes. */
 export type MemberCall =

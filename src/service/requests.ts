@@ -24,7 +24,7 @@ import {
 import type { CompactionControl } from "./compaction-control.ts";
 import { pollCompactionJobs } from "./compaction-polls.ts";
 import type { Inspector } from "./inspect.ts";
-import type { MainLink } from "./main-link.ts";
+import type { MainLink, NodeQuestion } from "./main-link.ts";
 import type { ReadLevel, ReadService } from "./reads.ts";
 import type { Reply } from "./reply.ts";
 import type { TenantControl } from "./tenant-control.ts";
@@ -125,7 +125,9 @@ export class RequestService {
       case OP.read_index:
         return this.#readIndex(reply);
       case OP.node_info:
-        return this.#nodeInfo(reply);
+        return this.#nodeInfo("node", reply);
+      case OP.leader_activities:
+        return this.#nodeInfo("activities", reply);
       case OP.command:
         return this.#command(payload, reply);
       case OP.inspect:
@@ -213,8 +215,8 @@ export class RequestService {
     });
   }
 
-  #nodeInfo(reply: Reply): void {
-    this.#modules.main.nodeInfo((json) => {
+  #nodeInfo(about: NodeQuestion, reply: Reply): void {
+    this.#modules.main.nodeInfo(about, (json) => {
       if (!reply.isSettled) this.#end(reply, (sink) => encodeJsonMessage(sink, json));
     });
   }

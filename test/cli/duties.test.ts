@@ -66,6 +66,28 @@ describe("activities", () => {
   });
 });
 
+describe("activities, over the binary protocol and by command", () => {
+  it("are the same as over HTTP", async () => {
+    const { askedNode, activities } = await client.leaderActivities();
+    const body = await get("/api/v1/activities");
+    assert.equal(askedNode, body.askedNode);
+    const overHttp = body.activities as { name: string }[];
+    assert.deepEqual(
+      activities.map((activity) => [activity.name, Object.keys(activity)]),
+      overHttp.map((activity) => [activity.name, Object.keys(activity)]),
+    );
+    const dlq = activities.find(({ name }) => name === "dlq");
+    assert.equal(dlq?.isActive, true);
+    assert.equal(dlq?.failuresInRow, 0);
+    const listed = hearth("activity", "list");
+    assert.equal(listed.status, 0, listed.talk);
+    assert.match(listed.out, /^ACTIVITY +STATE +LAST RUN/);
+    for (const { name } of activities) assert.match(listed.out, new RegExp(`\n${name} `));
+    const asJson = JSON.parse(hearth("activity", "list", "--json").out) as { schema: string };
+    assert.equal(asJson.schema, "hearth/activities/v1");
+  });
+});
+
 describe("retention", () => {
   it("is forecast, tried, and done by command", async () => {
     await add("acme", 4 * DAY_MS);

@@ -32,6 +32,7 @@ import {
   type ChunkSink,
   Inspector,
   type MainLink,
+  type NodeQuestion,
   type MemberCall,
   type MemberCallResult,
   type Proposal,
@@ -140,8 +141,8 @@ export class FakeMain implements MainLink {
     this.memberCalls.push({ call, done });
   }
 
-  nodeInfo(done: (json: string) => void): void {
-    done(JSON.stringify({ nodeId: "memory" }));
+  nodeInfo(about: NodeQuestion, done: (json: string) => void): void {
+    done(JSON.stringify({ nodeId: "memory", about }));
   }
 
   /** Acknowledges everything that waits. */

@@ -1,6 +1,7 @@
 /** All commands, as data. The order is the order of help and of the reference page. */
 import type { CommandSpec } from "../command.ts";
 import type { HelpSection } from "../help.ts";
+import { ACTIVITY_COMMANDS } from "./activity.ts";
 import { BLOCK_COMMANDS } from "./block.ts";
 import { COMPACTION_COMMANDS } from "./compaction.ts";
 import { INDEX_COMMANDS } from "./index-data.ts";
@@ -18,6 +19,7 @@ import { TOOL_COMMANDS } from "./tool.ts";
 export const COMMANDS: readonly CommandSpec[] = [
   ...NODE_COMMANDS,
   ...MEMBER_COMMANDS,
+  ...ACTIVITY_COMMANDS,
   ...SNAPSHOT_COMMANDS,
   ...RECOVER_COMMANDS,
   ...BLOCK_COMMANDS,
@@ -33,7 +35,7 @@ export const COMMANDS: readonly CommandSpec[] = [
 
 export const HELP_SECTIONS: readonly HelpSection[] = [
   { title: "node", groups: ["server", "dev", "status", "health"] },
-  { title: "cluster", groups: ["member", "leader", "snapshot", "recover"] },
+  { title: "cluster", groups: ["member", "leader", "activity", "snapshot", "recover"] },
   {
     title: "data",
     groups: ["block", "query", "tenant", "index", "retention", "dlq", "placement"],

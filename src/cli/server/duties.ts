@@ -3,11 +3,12 @@
  * is told of them. Activities are made here and added; `observe` starts and stops them as the role changes.
  */
 import { type Logger, SYSTEM_CLOCK, SYSTEM_SCHEDULER } from "../../base/index.ts";
-import type {
-  DlqControl,
-  PlacementControl,
-  RetentionControl,
-  TenantDeletionControl,
+import {
+  activitiesBody,
+  type DlqControl,
+  type PlacementControl,
+  type RetentionControl,
+  type TenantDeletionControl,
 } from "../../admin/index.ts";
 import type { Config, RuntimeLimits } from "../../config/index.ts";
 import type { IndexDatabase } from "../../db/index.ts";
@@ -94,6 +95,12 @@ export class NodeDuties {
 
   status(): readonly ActivityStatus[] {
     return this.activities.status();
+  }
+
+  /** As both `GET /api/v1/activities` and the binary protocol tell it. */
+  describe(nodeId: string): object {
+    const nowMs = (): number => SYSTEM_CLOCK.nowMs();
+    return activitiesBody({ activities: () => this.status(), nodeId, nowMs });
   }
 
   async stop(): Promise<void> {

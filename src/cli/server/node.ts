@@ -392,6 +392,7 @@ export class HearthNode {
       proposer: peers.proposer,
       polls: compaction.polls,
       members: grpc.members,
+      activities: () => this.#parts.duties?.describe(node.serverId) ?? {},
       edge: grpc.edge,
       sharedState: this.state.sharedState,
       identity: { nodeId: node.serverId, clusterId: identity.clusterId, version },

@@ -50,6 +50,7 @@ export const OP = {
   change_compaction_policy: 27,
   list_tenant_deletions: 30,
   open_tenant: 31,
+  leader_activities: 35,
 } as const;
 
 export type OpcodeName = keyof typeof OP;
@@ -89,6 +90,7 @@ export const OPCODES: readonly Opcode[] = [
   op("change_compaction_policy", "write", "change the compaction policy, pause, resume"),
   op("list_tenant_deletions", "read", "deletions of tenants, with progress and reports"),
   op("open_tenant", "write", "let the name of a deleted tenant be used again"),
+  op("leader_activities", "control", "what this member does as the leader: last and next runs"),
 ];
 
 const BY_NUMBER: readonly (Opcode | undefined)[] = Array.from({ length: 256 }, (_, number) =>
