@@ -38,7 +38,13 @@ export { findStrays, type StrayCursor } from "./compaction/strays.ts";
 export { listWorkers } from "./compaction/workers.ts";
 export { OUTCOME } from "./commands.ts";
 export { type CounterField, Counters } from "./counters.ts";
-export { deletionView, isHiding, readDeletions, type StoredDeletion } from "./deletions/rows.ts";
+export {
+  deletionView,
+  isHiding,
+  readDeletion,
+  readDeletions,
+  type StoredDeletion,
+} from "./deletions/rows.ts";
 export { partitionStartOf } from "./index/block-index.ts";
 export { PARTITION_SEC, STATE_LIMITS } from "./limits.ts";
 export { REJECTIONS, type Rejection, StateMetrics } from "./metrics.ts";

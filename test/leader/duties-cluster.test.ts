@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { collectBlocks } from "../../src/client/index.ts";
+import { collectBlocks, type TenantDeletion } from "../../src/client/index.ts";
 import { encodeBlockMetaProto } from "../../src/protocol/index.ts";
 import { blockMeta, HOUR_MS, ulidAt } from "../state/support.ts";
 import { leaderOf, type MemberProcess, startCluster, through } from "../support/cluster-process.ts";
@@ -12,6 +12,9 @@ import { until } from "../support/until.ts";
 
 const COUNT = 3_000;
 const SHARDS = 8;
+/** Shards of the tenant that is deleted: each is a step of its own. */
+const TENANT_SHARDS = 300;
+const PER_SHARD = 4;
 
 let directory = "";
 let members: readonly MemberProcess[] = [];
@@ -39,6 +42,17 @@ function entriesLeft(): number {
     left += readdirSync(path).filter((id) => existsSync(join(path, id, "meta.pb"))).length;
   }
   return left;
+}
+
+/** Where the object of a block is. */
+function objectPath({ shard, tenant, id }: { shard: number; tenant: string; id: string }): string {
+  return join(bucket(), "blocks", String(shard), tenant, id, "block.bin");
+}
+
+async function report(member: MemberProcess): Promise<TenantDeletion> {
+  const deletions = await through(member, (client) => client.tenantDeletions("acme"));
+  assert.equal(deletions.length, 1);
+  return deletions[0] as TenantDeletion;
 }
 
 describe("a leader that is killed", () => {
@@ -69,6 +83,56 @@ describe("a leader that is killed", () => {
         return (await Promise.all(shards)).flat().map(({ id }) => id);
       });
       assert.deepEqual(found.sort(), [...ids].sort(), `${member.name} has every block, once`);
+    }
+  });
+
+  it("while it deletes a tenant leaves it to the next one", async (t) => {
+    const atMs = Date.now() - HOUR_MS;
+    const blocks = ["acme", "other"].flatMap((tenant) =>
+      Array.from({ length: TENANT_SHARDS * PER_SHARD }, (_, i) => ({
+        id: ulidAt(atMs, 10_000 + i),
+        tenant,
+        shard: i % TENANT_SHARDS,
+        level: 1,
+        minTimeMs: atMs,
+        maxTimeMs: atMs,
+        datasets: [{ tenant }],
+      })),
+    );
+    for (const block of blocks) {
+      mkdirSync(dirname(objectPath(block)), { recursive: true });
+      writeFileSync(objectPath(block), "0123456789");
+    }
+    const count = TENANT_SHARDS * PER_SHARD;
+    const left = (tenant: string): number =>
+      blocks.filter((block) => block.tenant === tenant && existsSync(objectPath(block))).length;
+    const first = await leaderOf(members);
+    await through(first, async (client) => {
+      for (let i = 0; i < blocks.length; i += 200)
+        await client.addBlocks(blocks.slice(i, i + 200).map(blockMeta));
+      await client.deleteTenant("acme");
+    });
+    await until("some objects are deleted", () => left("acme") < count);
+    await first.kill();
+    t.diagnostic(`killed with ${left("acme")} of ${count} objects left`);
+    const [second] = members.filter((member) => member !== first) as [MemberProcess];
+    const isOver = async (): Promise<boolean> => (await report(second)).state === "verified";
+    await until("the deletion is verified", isOver);
+    await first.start();
+    await first.ready();
+    const [reported, ...others] = await Promise.all(members.map(report));
+    for (const other of others) assert.deepEqual(other, reported);
+    const { state, shards, blocks: gone, objects, segmentsLeft } = reported as TenantDeletion;
+    assert.deepEqual([state, shards, gone, segmentsLeft], ["verified", TENANT_SHARDS, count, 0]);
+    // Nothing was counted twice; what the first one deleted right before its end is in nobody's note.
+    assert.ok(objects > 0 && objects <= count, `${objects} objects`);
+    assert.deepEqual([left("acme"), left("other")], [0, count]);
+    for (const member of members) {
+      await through(member, async (client) => {
+        assert.equal((await client.getTenants()).includes("acme"), false);
+        assert.equal((await client.getTenant("acme")).dataIngested, false);
+        assert.equal((await client.getTenant("other")).dataIngested, true);
+      });
     }
   });
 });

@@ -31,6 +31,7 @@ import {
 import type { ProposeResult, ReadIndexResult, Replica } from "../../replica/index.ts";
 import {
   isHiding,
+  readDeletion,
   readDeletions,
   type StateMachine,
   type StoredDeletion,
@@ -291,18 +292,24 @@ export class TenantDeleter {
   }
 
   #live(): StoredDeletion[] {
+    return this.#read((db) => readDeletions(db).filter(({ state }) => isHiding(state)));
+  }
+
+  /** Asked around each step, so by its key: a thousand reports may stand beside it. */
+  #find(id: number): StoredDeletion | null {
+    const found = this.#read((db) => readDeletion(db, id));
+    return found !== null && isHiding(found.state) ? found : null;
+  }
+
+  #read<T>(ask: (db: IndexDatabase) => T): T {
     const { db } = this.#modules;
     const isReading = !db.isWriteOpen;
     if (isReading) db.beginRead();
     try {
-      return readDeletions(db).filter(({ state }) => isHiding(state));
+      return ask(db);
     } finally {
       if (isReading) db.endRead();
     }
-  }
-
-  #find(id: number): StoredDeletion | null {
-    return this.#live().find((deletion) => deletion.id === id) ?? null;
   }
 
   /** A majority follows this member, in the term of the run, and what was committed before is applied here. */

@@ -56,11 +56,17 @@ export function removeDeletion(db: IndexDatabase, id: number): void {
   db.remove("tenantDeletions", keyOf(id));
 }
 
+/** The one of that id, also when it is over; null: there is none. Inside a transaction, on any thread. */
+export function readDeletion(db: IndexDatabase, id: number): StoredDeletion | null {
+  const length = db.get("tenantDeletions", keyOf(id));
+  return length < 0 ? null : decode(db.value(length));
+}
+
 /** All of them, oldest first. Inside a transaction, on any thread. */
 export function readDeletions(db: IndexDatabase): StoredDeletion[] {
   const found: StoredDeletion[] = [];
   db.scan("tenantDeletions", FIRST, LAST, (_, length) => {
-    found.push(JSON.parse(Buffer.from(db.value(length)).toString("utf8")) as StoredDeletion);
+    found.push(decode(db.value(length)));
     return true;
   });
   return found;
@@ -78,6 +84,10 @@ export function isHiding(state: DeletionState): boolean {
 
 function keyOf(id: number): Uint8Array {
   return new KeyBuffer(8).u64(0, id).bytes;
+}
+
+function decode(value: Uint8Array): StoredDeletion {
+  return JSON.parse(Buffer.from(value).toString("utf8")) as StoredDeletion;
 }
 
 function encode(deletion: StoredDeletion): Uint8Array {
