@@ -36,8 +36,11 @@ function findTests(folder = "test") {
   return found.sort();
 }
 
-/** Runs one file. Result: counts from its TAP summary, and the text to print when it failed. */
-function runFile(path, scratch) {
+/**
+ * Runs one file; `lane` tells apart those under way at the same time. Result: counts from its TAP summary, and the text
+ * to print when it failed.
+ */
+function runFile(path, scratch, lane) {
   const kind = SLOW.test(path) ? "slow" : "quick";
   const reportPath = join(scratch, path.replaceAll("/", "-"));
   const startedAtMs = Date.now();
@@ -52,7 +55,12 @@ function runFile(path, scratch) {
       inRoot("dist", path.replace(/\.ts$/, ".js")),
     ],
     // A group of its own, so that servers started by a hanging test end with it.
-    { cwd: ROOT, detached: true, stdio: ["ignore", "pipe", "pipe"] },
+    {
+      cwd: ROOT,
+      detached: true,
+      env: { ...process.env, TEST_LANE: String(lane) },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
   );
   return new Promise((resolve) => {
     let tap = "";
@@ -122,9 +130,9 @@ async function runAll(paths) {
     ...paths.filter((path) => SLOW.test(path)),
   ];
   const results = [];
-  const lane = async () => {
+  const work = async (lane) => {
     for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
-      const result = await runFile(path, scratch);
+      const result = await runFile(path, scratch, lane);
       results.push(result);
       const { pass, fail: failed, skipped } = result.counts;
       const rest = `${failed > 0 ? `, ${failed} failed` : ""}${skipped > 0 ? `, ${skipped} skipped` : ""}`;
@@ -135,7 +143,7 @@ async function runAll(paths) {
       if (!result.isPassed) say(result.report);
     }
   };
-  await Promise.all(Array.from({ length: CONCURRENCY }, lane));
+  await Promise.all(Array.from({ length: CONCURRENCY }, (_, lane) => work(lane)));
   rmSync(scratch, { recursive: true, force: true });
   return results;
 }

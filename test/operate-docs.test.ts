@@ -31,6 +31,10 @@ async function onFreePorts(script: string): Promise<{ script: string; endpoint: 
   };
 }
 
+/** What nodes said last is the reason when a command of the page fails. */
+const AT_THE_END =
+  "code=$?; kill -9 $(jobs -p) 2>/dev/null || true; [ $code -eq 0 ] || tail -n 20 *.log; exit $code";
+
 interface Ran {
   readonly code: number | null;
   readonly output: string;
@@ -44,21 +48,17 @@ async function runScript(page: string): Promise<Ran> {
   const program = `#!/bin/sh\nexec "${process.execPath}" "${inRoot("bin", "hearth.js")}" "$@"\n`;
   writeFileSync(join(bin, "hearth"), program, { mode: 0o755 });
   const { script, endpoint } = await onFreePorts(shellOf(page));
-  const child = spawn(
-    "bash",
-    ["-c", `set -e\ntrap 'kill -9 $(jobs -p) 2>/dev/null || true' EXIT\n${script}`],
-    {
-      cwd: directory,
-      env: {
-        ...process.env,
-        PATH: `${bin}:${process.env.PATH ?? ""}`,
-        HEARTH_ENDPOINTS: endpoint,
-        // The page waits for it; a test need not.
-        HEARTH_METASTORE_MIN_READY_DURATION: "0s",
-      },
-      stdio: ["ignore", "pipe", "pipe"],
+  const child = spawn("bash", ["-c", `set -e\ntrap '${AT_THE_END}' EXIT\n${script}`], {
+    cwd: directory,
+    env: {
+      ...process.env,
+      PATH: `${bin}:${process.env.PATH ?? ""}`,
+      HEARTH_ENDPOINTS: endpoint,
+      // The page waits for it; a test need not.
+      HEARTH_METASTORE_MIN_READY_DURATION: "0s",
     },
-  );
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let output = "";
   const note = (part: Buffer): void => {
     output += part.toString();
