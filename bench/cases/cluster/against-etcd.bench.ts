@@ -18,13 +18,13 @@ import {
 } from "../../support/cluster/etcd.ts";
 import { addBlockLane, blockBytes, blockReadLane } from "../../support/cluster/hearth.ts";
 import { type Lane, runLanes } from "../../support/cluster/lane.ts";
+import { warmUpByCount } from "../../support/cluster/warm-up.ts";
 
 const NODES = 3;
 const CLIENTS = 64;
 const VALUE_BYTES = 1024;
 /** Read again and again; few enough to be in every cache of both. */
 const READ_KEYS = 1_000;
-/** Three processes of ours have their code compiled only after some ten thousand requests; etcd comes compiled. */
 const WARM_UP_MS = 8_000;
 const WRITE_SAMPLE_MS = 1_500;
 const READ_SAMPLE_MS = 1_000;
@@ -75,17 +75,20 @@ async function prepare(context: BenchContext, shape: CaseShape): Promise<Prepare
     context.fact("block bytes", blockBytes(0, VALUE_BYTES).length);
     if (shape.isFilled === true) await fill({ ours, etcd });
     const leader = await ours.waitForLeader();
-    const oursLanes = await openLanes(shape, lanes, (i) => {
+    const openOurs = (i: number): Promise<Lane> => {
       const node = shape.to === "leader" ? leader : (ours.nodes[i % NODES] as TestNode);
       return shape.sides.ours(node, i);
-    });
+    };
+    await warmUp(context, shape, openOurs);
+    const oursLanes = await openLanes(shape, lanes, openOurs);
     const oursPids = ours.nodes.map(({ pid }) => pid as number);
     const subject = laneSubject(`hearth: ${shape.title}`, oursLanes, oursPids);
     if (etcd === null) return { ours: subject, limitMissing: ETCD_MISSING, close };
     const etcdLeads = await etcdLeader(etcd);
-    const etcdLanes = await openLanes(shape, lanes, (i) =>
-      shape.sides.etcd(etcd, shape.to === "leader" ? etcdLeads : i % NODES, i),
-    );
+    const openEtcd = (i: number): Promise<Lane> =>
+      shape.sides.etcd(etcd, shape.to === "leader" ? etcdLeads : i % NODES, i);
+    await warmUp(context, shape, openEtcd);
+    const etcdLanes = await openLanes(shape, lanes, openEtcd);
     const etcdPids = etcd.nodes.map(({ pid }) => pid);
     return {
       ours: subject,
@@ -96,6 +99,17 @@ async function prepare(context: BenchContext, shape: CaseShape): Promise<Prepare
     await close();
     throw error;
   }
+}
+
+/** Both sides alike, before any lane of the measurement is there. Many clients warm a side up while they are sampled. */
+async function warmUp(
+  context: BenchContext,
+  { title, clients }: CaseShape,
+  open: (lane: number) => Promise<Lane>,
+): Promise<void> {
+  if (clients >= CLIENTS) return;
+  context.progress(`${title}: warming up`);
+  await warmUpByCount(open);
 }
 
 async function openLanes(

@@ -14,6 +14,7 @@ import type {
 } from "../../harness/index.ts";
 import { addBlockLane, blockReadLane } from "../../support/cluster/hearth.ts";
 import { type Lane, runLanes } from "../../support/cluster/lane.ts";
+import { warmUpByCount } from "../../support/cluster/warm-up.ts";
 import { startEcho } from "../../support/processes.ts";
 import { buildFrame, RawWebSocket } from "../../support/raw-websocket.ts";
 
@@ -37,6 +38,10 @@ async function prepare(context: BenchContext): Promise<PreparedCase> {
   writer.close();
   const follower = cluster.nodes.find((node) => node !== leader) ?? leader;
   const reads = { blockCount: BLOCKS, blockMinBytes: BLOCK_BYTES / 2 };
+  context.progress("warming up");
+  for (const consistency of ["strong", "local"] as const) {
+    await warmUpByCount((lane) => blockReadLane(follower, lane, { ...reads, consistency }));
+  }
   const strong = await blockReadLane(follower, 0, { ...reads, consistency: "strong" });
   const local = await blockReadLane(follower, 0, { ...reads, consistency: "local" });
   const echo = await startEcho(ECHO_BYTES);
@@ -75,8 +80,7 @@ export const cases: readonly BenchCase[] = [
     about: "A strong read on a follower of an idle cluster, over a local read and one round trip.",
     goals: [{ metric: "p50Us", form: "ours-limit", atMost: ADDED_MAX_US }],
     sampleMs: 500,
-    // As in against-etcd.bench.ts: otherwise it is the interpreter that is timed.
-    warmUpMs: 8_000,
+    warmUpMs: 4_000,
     isLong: true,
     prepare,
   },
