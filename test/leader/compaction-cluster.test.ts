@@ -1,4 +1,7 @@
-/** Compaction on three real nodes whose leaders are killed: nothing is lost, nothing is done twice, tokens only grow. */
+/**
+ * Compaction on three real nodes whose leaders are killed: nothing is lost, nothing is done twice, tokens only grow. Then an
+ * operator steers the same cluster through a follower.
+ */
 
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -15,6 +18,7 @@ import {
 import { REPORT_STATUS } from "../../src/protocol/index.ts";
 import { blockMeta, ulidAt, wireBlock } from "../state/support.ts";
 import { TestCluster } from "../support/cluster/test-cluster.ts";
+import { steerThroughFollowers } from "./steering.ts";
 
 const BATCH = 20;
 const JOBS = 8;
@@ -106,6 +110,7 @@ test("leaders are killed while jobs are taken and completed", { timeout: 290_000
       client.getBlockMetadata({ tenant: "acme", shard: 1, blocks: worker.results }),
     );
     assert.equal(made.length, JOBS);
+    await steerThroughFollowers(cluster, client);
   } finally {
     await client.close();
     await cluster.killAll();
