@@ -36,6 +36,7 @@ export type Projection =
 /** A dictionary in use, with what an answer takes from it. */
 export interface Source {
   readonly dictionary: Dictionary;
+  /** May read the database when it is first asked for. */
   readonly projection: Projection;
   /** How a target that repeats blocks names the two. */
   readonly form: number;

@@ -7,10 +7,10 @@ import { type IndexDatabase, KeyBuffer } from "../../db/index.ts";
 import { ByteSink, ENTRY_ROW, EntryReader } from "../../protocol/index.ts";
 import { type Catalog, overlaps, type ShardRecord, type TimeRange } from "./candidates.ts";
 import { dataLoss } from "./data-loss.ts";
-import type { DictionaryCache } from "./dictionary.ts";
+import type { Dictionary, DictionaryCache } from "./dictionary.ts";
 import type { EncodedBlock, RowRange } from "./encoded-blocks.ts";
 import type { ReadCounters } from "./explain.ts";
-import type { BlockTarget, Source } from "./plan-emitter.ts";
+import type { BlockTarget, Projection, Source } from "./plan-emitter.ts";
 import { type DatasetQuery, hasBit, type Resolution, type Resolver } from "./resolver.ts";
 import { RowList } from "./row-list.ts";
 import { SetEvaluator } from "./set-evaluator.ts";
@@ -91,18 +91,8 @@ export class PlanQuery {
     if (source === undefined) {
       const dictionary = this.#modules.dictionaries.open(id);
       const resolution = this.#modules.resolver.resolve(dictionary, query);
-      const isProjected = query.labels.length > 0 && resolution.keys.length > 0;
-      const projection: Source["projection"] = isProjected
-        ? {
-            kind: "matching",
-            nameIds: query.labels.map((name) =>
-              name === "" ? -1 : dictionary.findString(Buffer.from(name)),
-            ),
-            evaluator: new SetEvaluator(query.selector, dictionary),
-          }
-        : { kind: "none" };
       const form = this.#target.repeats?.encoded.formOf(formText(id, query)) ?? 0;
-      source = { dictionary, resolution, projection, form };
+      source = new ShardSource(dictionary, resolution, { query, form });
       known.set(id, source);
     }
     return source;
@@ -272,8 +262,40 @@ function formText(dictionary: number, { labels, selector }: PreparedQuery): stri
   return `${dictionary}|${names}|${selector.canonical}`;
 }
 
-interface ShardSource extends Source {
+class ShardSource implements Source {
+  readonly dictionary: Dictionary;
   readonly resolution: Resolution;
+  readonly form: number;
+  readonly #query: PreparedQuery;
+  #projection: Projection | null = null;
+
+  constructor(
+    dictionary: Dictionary,
+    resolution: Resolution,
+    { query, form }: { readonly query: PreparedQuery; readonly form: number },
+  ) {
+    this.dictionary = dictionary;
+    this.resolution = resolution;
+    this.form = form;
+    this.#query = query;
+  }
+
+  /** Reads the database when it is first asked for: not before a block has to be written anew. */
+  get projection(): Projection {
+    this.#projection ??= this.#project();
+    return this.#projection;
+  }
+
+  #project(): Projection {
+    const { labels, selector } = this.#query;
+    if (labels.length === 0) return { kind: "none" };
+    const { dictionary } = this;
+    return {
+      kind: "matching",
+      nameIds: labels.map((name) => (name === "" ? -1 : dictionary.findString(Buffer.from(name)))),
+      evaluator: new SetEvaluator(selector, dictionary),
+    };
+  }
 }
 
 /** An entry in the batch, and its positions. */
