@@ -18,6 +18,7 @@ const VERSIONS = process.argv.length > 2 ? process.argv.slice(2) : ["22", "24"];
  * alone, and is tried in full on the version that runs this.
  */
 const AREAS = [
+  "test/cli/readable-stack",
   "test/cli/server",
   "client/",
   "cluster/",
@@ -25,7 +26,9 @@ const AREAS = [
   "grpc/",
   "log/",
   "server/",
-  "snapshot/",
+  "test/snapshot/",
+  "state/snapshot/answers",
+  "state/snapshot/damage",
   "storage/",
 ];
 
