@@ -8,6 +8,7 @@ import { after, before, describe, it } from "node:test";
 import { collectBlocks, connect, type HearthClient } from "../../src/client/index.ts";
 import { encodeBlockMetaProto } from "../../src/protocol/index.ts";
 import { blockMeta, HOUR_MS, ulidAt } from "../state/support.ts";
+import { assertMatchesItsSchemas } from "../support/json-schema.ts";
 import { inRoot } from "../support/project.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
 import { until } from "../support/until.ts";
@@ -40,6 +41,7 @@ function hearth(...argv: string[]): { status: number | null; out: string; talk: 
     [inRoot("bin", "hearth.js"), ...argv, "--endpoint", server.httpUrl],
     { encoding: "utf8" },
   );
+  if (argv.includes("--json")) assertMatchesItsSchemas(stdout);
   return { status, out: stdout, talk: stderr };
 }
 
@@ -104,6 +106,8 @@ describe("retention", () => {
       nextPass: { shards: number; bytes: number };
     };
     assert.deepEqual([forecast.nextPass.shards, forecast.nextPass.bytes], [2, 2_000]);
+    assert.match(hearth("retention", "run", "--dry-run", "--json").out, /"dryRun":true/);
+    assert.match(hearth("retention", "show", "--json").out, /"periodMs":172800000/);
     assert.match(hearth("retention", "run", "--dry-run").out, /^next pass, .*: 2 shards, 2 blocks/);
     const refused = hearth("retention", "run");
     assert.equal(refused.status, 5, refused.talk);
@@ -113,6 +117,7 @@ describe("retention", () => {
     const stats = await client.getTenant("acme");
     assert.ok(stats.oldestProfileAtMs > Date.now() - 2 * HOUR_MS);
     assert.equal((await client.getTenant("other")).dataIngested, true);
+    assert.match(hearth("retention", "run", "--yes", "--json").out, /"outcome":"nothing"/);
     const metrics = await (await fetch(`${server.httpUrl}/metrics`)).text();
     assert.match(metrics, /\nhearth_retention_removed_blocks_total 2\n/);
   });
@@ -140,6 +145,8 @@ describe("dead letters", () => {
       client.getBlockMetadata({ tenant: "", shard: 1, blocks: shard1 }),
     );
     assert.equal(found.length, shard1.length);
+    assert.match(hearth("dlq", "show", "--json").out, /"entries":0/);
+    assert.match(hearth("dlq", "sweep", "--json").out, /"activity":"dlq"/);
     assert.match(hearth("dlq", "show").out, /^0 dead letters\n0 put aside/);
   });
 });

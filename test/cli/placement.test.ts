@@ -99,6 +99,10 @@ describe("the placement of a node", () => {
       said("there is something to preview"),
       async () => (await command("preview")).code === 0,
     );
+    for (const argv of [["show"], ["preview"], ["pin", "acme", "checkout", "--shards", "3"]])
+      assert.equal((await command(...argv, "--json")).code, 0, argv.join(" "));
+    assert.match((await command("show", "--json")).out, /"pins":\[\{"tenant":"acme"/);
+    assert.match((await command("unpin", "acme", "checkout", "--json")).out, /"changed":true/);
     assert.equal((await command("pin", "acme", "checkout", "--shards", "0")).code, 2);
     assert.equal((await command("pin", "acme", "checkout")).code, 2);
     const odd = await command("pin", "acme", "x", "--shards", "2", "--load-balancing", "odd");

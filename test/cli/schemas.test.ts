@@ -1,11 +1,11 @@
 /** What programs are given: every JSON object of the cluster commands is what its schema says, in good times and bad. */
 
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { describe, it } from "node:test";
 import { COMMANDS } from "../../src/cli/commands/catalog.ts";
 import type { FakeCluster } from "../support/fake-cluster.ts";
-import { assertMatchesItsSchema, problemsOf } from "../support/json-schema.ts";
+import { assertMatchesItsSchema, problemsOf, schemaPath } from "../support/json-schema.ts";
 import { inRoot } from "../support/project.ts";
 import { withCluster } from "./cluster-support.ts";
 
@@ -47,8 +47,19 @@ describe("JSON schemas", () => {
     }
   }
 
+  it("each command of these groups has one", () => {
+    const groups = ["status", "leader", "snapshot", "job", "compaction"];
+    groups.push("placement", "retention", "dlq", "index");
+    const specs = COMMANDS.filter(({ path }) => groups.includes(path[0] ?? ""));
+    assert.ok(specs.length > groups.length);
+    for (const { path, schema } of specs)
+      if (schema !== undefined) assert.ok(existsSync(schemaPath(schema)), path.join(" "));
+  });
+
   it("each file belongs to a command", () => {
     const named = COMMANDS.map(({ schema }) => schema?.replace("hearth/", "").replace("/", "."));
+    // `compaction policy show`, whose other verbs print what they changed.
+    named.push("compaction-policy.v1");
     for (const file of readdirSync(inRoot("schemas", "json")))
       assert.ok(named.includes(file.replace(".json", "")), file);
   });
@@ -69,5 +80,7 @@ describe("JSON schemas", () => {
       "$.b: y",
     ]);
     assert.deepEqual(problemsOf({ b: "x" }, schema, "$"), ["$.a is missing"]);
+    const map = { type: "object", additionalProperties: { type: "integer" } } as const;
+    assert.deepEqual(problemsOf({ a: 1, b: "2" }, map, "$"), ['$.b is "2", not integer']);
   });
 });

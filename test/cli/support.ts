@@ -2,6 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Terminal } from "../../src/cli/command.ts";
 import { runCommandLine } from "../../src/cli/main.ts";
+import { assertMatchesItsSchemas } from "../support/json-schema.ts";
 
 /** What a command said. */
 export interface Said {
@@ -18,7 +19,7 @@ export interface RunOptions {
 /** An instant on which relative times rest. */
 export const NOW_MS = Date.parse("2026-11-22T10:24:55Z");
 
-/** Runs a command line in this process, without a terminal. */
+/** Runs a command line in this process, without a terminal. JSON that has a schema is held against it. */
 export async function hearth(argv: readonly string[], options: RunOptions = {}): Promise<Said> {
   const { terminal, said } = recordingTerminal();
   const code = await runCommandLine({
@@ -28,7 +29,9 @@ export async function hearth(argv: readonly string[], options: RunOptions = {}):
     signal: options.signal ?? new AbortController().signal,
     nowMs: () => NOW_MS,
   });
-  return { code, ...said() };
+  const { out, talk } = said();
+  if (argv.includes("--json")) assertMatchesItsSchemas(out);
+  return { code, out, talk };
 }
 
 export function recordingTerminal(isTalkTty = false): {

@@ -229,6 +229,24 @@ describe("job control", () => {
     assert.match((await cli("compaction", "policy", "set", "leese=3s")).talk, /Did you mean lease/);
   });
 
+  it("tells programs what it tells people, as the schemas say", async () => {
+    const name = await makeJob(10);
+    const shown = await cliJson("job", "show", name);
+    assert.deepEqual((shown.sourceBlocks as unknown[] | undefined)?.length, BATCH);
+    await cliJson("compaction", "policy", "set", "level.0.max-blocks=7", "--tenant", "acme");
+    for (const argv of [
+      ["job", "list"],
+      ["compaction", "status"],
+      ["compaction", "queue"],
+      ["compaction", "queue", "--by-tenant"],
+      ["compaction", "dry-run"],
+      ["compaction", "policy", "show"],
+    ])
+      assert.match(String((await cliJson(...argv)).schema), /^hearth\/[a-z-]+\/v1$/);
+    const none = await cliJson("job", "retry", "--status", "exhausted", "--tenant", "nobody");
+    assert.deepEqual([none.changed, none.jobs], [false, []]);
+  });
+
   it("refuses questions that are none, and stays up", async () => {
     const bad: (() => Promise<unknown>)[] = [
       () => client.compaction.jobs({ limit: 0 }),

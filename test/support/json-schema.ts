@@ -1,7 +1,7 @@
 /** As much of JSON Schema as the files of schemas/json use: enough to hold what commands print against them. */
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { inRoot } from "./project.ts";
 
 interface Schema {
@@ -11,7 +11,7 @@ interface Schema {
   readonly anyOf?: readonly Schema[];
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
-  readonly additionalProperties?: boolean;
+  readonly additionalProperties?: boolean | Schema;
   readonly items?: Schema;
   readonly description?: string;
 }
@@ -30,13 +30,26 @@ const KNOWN = new Set([
   "description",
 ]);
 
-/** Holds a printed object against the schema that it names: "hearth/status/v1" is schemas/json/status.v1.json. */
+/** The file of a schema's name: "hearth/status/v1" is schemas/json/status.v1.json. */
+export function schemaPath(schema: string): string {
+  const [, name, version] = schema.split("/");
+  return inRoot("schemas", "json", `${name}.${version}.json`);
+}
+
+/** Holds a printed object against the schema that it names. */
 export function assertMatchesItsSchema(printed: string): void {
   const value = JSON.parse(printed) as { readonly schema: string };
-  const [, name, version] = value.schema.split("/");
-  const path = inRoot("schemas", "json", `${name}.${version}.json`);
-  const schema = JSON.parse(readFileSync(path, "utf8")) as Schema;
+  const schema = JSON.parse(readFileSync(schemaPath(value.schema), "utf8")) as Schema;
   assert.deepEqual(problemsOf(value, schema, "$"), []);
+}
+
+/** The same for all that a command printed: objects line by line, of which some have a schema in a file. */
+export function assertMatchesItsSchemas(printed: string): void {
+  for (const line of printed.split("\n")) {
+    if (!line.startsWith("{")) continue;
+    const { schema } = JSON.parse(line) as { readonly schema?: string };
+    if (schema !== undefined && existsSync(schemaPath(schema))) assertMatchesItsSchema(line);
+  }
 }
 
 export function problemsOf(value: unknown, schema: Schema, at: string): string[] {
@@ -65,13 +78,16 @@ function objectProblems(
   schema: Schema,
   at: string,
 ): string[] {
-  const { properties = {}, required = [], additionalProperties = true } = schema;
+  const { properties = {}, required = [], additionalProperties: others = true } = schema;
   const missing = required
     .filter((name) => !(name in value))
     .map((name) => `${at}.${name} is missing`);
   const extra = Object.keys(value)
-    .filter((name) => !additionalProperties && !(name in properties))
-    .map((name) => `${at}.${name} is not in the schema`);
+    .filter((name) => !(name in properties))
+    .flatMap((name) => {
+      if (others === false) return [`${at}.${name} is not in the schema`];
+      return others === true ? [] : problemsOf(value[name], others, `${at}.${name}`);
+    });
   const inside = Object.entries(properties).flatMap(([name, each]) =>
     name in value ? problemsOf(value[name], each, `${at}.${name}`) : [],
   );

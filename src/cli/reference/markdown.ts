@@ -67,8 +67,8 @@ function code(text: string): string {
 function commandsPage(): string {
   const lines = [
     "`hearth` with a first argument that begins with a dash is the server; a word is one of these commands.",
-    "stdout is data, stderr is talk; `--json` prints one versioned object. `schemas/json` has the JSON schema of those that",
-    "monitoring reads: `hearth/status/v1` is `schemas/json/status.v1.json`.",
+    "stdout is data, stderr is talk; `--json` prints one versioned object. `schemas/json` has the JSON schemas of cluster,",
+    "compaction and duties: `hearth/status/v1` is `schemas/json/status.v1.json`.",
     "",
     "## General flags",
     "",

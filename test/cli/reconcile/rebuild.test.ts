@@ -102,6 +102,8 @@ describe("hearth index rebuild", () => {
     assert.equal(out, `added ${BLOCKS} blocks from ${BLOCKS + 1} objects`, talk);
     assert.match(talk, /01KDVDNA00000000000000000A\/block\.bin: Cannot read block object/);
     assert.equal(code, 4);
+    const dry = await command(rebuilt, "rebuild", "--dry-run", "--json");
+    assert.match(dry.out, /"left":1,.*"problems":\[\{"key":/);
     unlinkSync(bad);
     await using first = await connect({ endpoints: [original.endpoint] });
     await using second = await connect({ endpoints: [rebuilt.endpoint] });

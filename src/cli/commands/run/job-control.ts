@@ -28,7 +28,9 @@ export async function run(context: CommandContext): Promise<ExitCode> {
   const api = NodeApi.of(context);
   const names = await jobNames(context, api);
   if (names.length === 0) {
-    if (context.globals.isJson) terminal.out(JSON.stringify({ schema: spec.schema, ...NOTHING }));
+    const asOf = new Date(context.nowMs()).toISOString();
+    const nothing = { schema: spec.schema, asOf, ...NOTHING };
+    if (context.globals.isJson) terminal.out(JSON.stringify(nothing));
     else terminal.out("no job is like that");
     return EXIT.done;
   }
