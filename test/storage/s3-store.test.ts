@@ -7,8 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { GuardedStore } from "../../src/storage/index.ts";
-import type { S3Options } from "../../src/storage/s3/options.ts";
-import { S3ObjectStore } from "../../src/storage/s3/s3-store.ts";
+import type { S3ObjectStore } from "../../src/storage/s3/s3-store.ts";
 import {
   bytesOf,
   describeContract,
@@ -17,33 +16,7 @@ import {
   textOf,
 } from "../support/storage/contract.ts";
 import { findMoto, type MotoServer, startMoto } from "../support/storage/moto.ts";
-
-function storeAt(endpoint: string, changes: Partial<S3Options> = {}): S3ObjectStore {
-  const options: S3Options = {
-    endpoint,
-    region: "us-east-1",
-    bucket: "bucket",
-    accessKeyId: "id",
-    secretAccessKey: "secret",
-    isInsecure: true,
-    lookup: "auto",
-    caPath: "",
-    skipVerify: false,
-    ...changes,
-  };
-  return new S3ObjectStore(options, {
-    environment: {},
-    monotonicMs: () => performance.now(),
-    nowMs: () => Date.now(),
-    // No wait: tests of repetition need not be slow.
-    random: () => 0,
-    // Every name is this machine.
-    lookup: (_name, options, done) =>
-      options.all === true
-        ? done(null, [{ address: "127.0.0.1", family: 4 }])
-        : done(null, "127.0.0.1", 4),
-  });
-}
+import { storeAt } from "../support/storage/s3-client.ts";
 
 const moto = await findMoto();
 
