@@ -3,7 +3,7 @@ import type { HearthError } from "../../src/base/index.ts";
 import { HearthError as Failure, SILENT_LOGGER } from "../../src/base/index.ts";
 import { type ActivityResult, TenantDeleter } from "../../src/leader/index.ts";
 import { COMMAND, encodeTenantCommand } from "../../src/protocol/index.ts";
-import { readDeletions, type StoredDeletion } from "../../src/state/index.ts";
+import { readDeletion, type StoredDeletion } from "../../src/state/index.ts";
 import { TestScheduler } from "../leader/support.ts";
 import { type BlockSpec, StateFixture, WINDOW_MS } from "../state/support.ts";
 import { AgedStore } from "./storage/aged-store.ts";
@@ -39,6 +39,8 @@ export class DeletionRig {
   afterStep: (command: number) => void = () => {};
   /** Ids of operations in their order: "confirm", "delete key", "step 22". */
   readonly order: string[] = [];
+  /** Of the newest deletion of each tenant. */
+  readonly #ids = new Map<string, number>();
 
   constructor() {
     this.store.onCall = (operation, key) => {
@@ -108,7 +110,9 @@ export class DeletionRig {
 
   /** Asks for a deletion; its id. */
   remove(tenant: string, closedForMs = 3_600_000): number {
-    this.#apply(COMMAND.deleteTenant, { tenant, closedForMs });
+    // A repeat changes nothing, and is no request.
+    if (this.#apply(COMMAND.deleteTenant, { tenant, closedForMs }) === 0)
+      this.#ids.set(tenant, this.fixture.state.appliedIndex);
     return this.deletion(tenant).id;
   }
 
@@ -134,8 +138,9 @@ export class DeletionRig {
 
   /** The newest of a tenant. */
   deletion(tenant: string): StoredDeletion {
-    const found = this.fixture.read(readDeletions).findLast((each) => each.tenant === tenant);
-    if (found === undefined) throw new Error(`no deletion of ${tenant}`);
+    const id = this.#ids.get(tenant) ?? 0;
+    const found = this.fixture.read((db) => readDeletion(db, id));
+    if (found === null) throw new Error(`no deletion of ${tenant}`);
     return found;
   }
 
