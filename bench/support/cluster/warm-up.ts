@@ -1,7 +1,7 @@
 /**
  * Warming up by the number of requests. A cluster that has served one client for some seconds still runs most of its code
- * as baseline code, since a function is optimized only after a thousand calls or more: half of what the leader's main
- * thread spent on a write was that. No process that serves anybody stays in that state for long.
+ * as baseline code, since a function is optimized only after a thousand calls or more. No process that serves anybody stays
+ * in that state for long.
  */
 
 import { type Lane, runLanes } from "./lane.ts";
