@@ -14,6 +14,8 @@ export interface Said {
 export interface RunOptions {
   readonly environment?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** Default: always NOW_MS. */
+  readonly nowMs?: () => number;
 }
 
 /** An instant on which relative times rest. */
@@ -27,7 +29,7 @@ export async function hearth(argv: readonly string[], options: RunOptions = {}):
     environment: options.environment ?? {},
     terminal,
     signal: options.signal ?? new AbortController().signal,
-    nowMs: () => NOW_MS,
+    nowMs: options.nowMs ?? (() => NOW_MS),
   });
   const { out, talk } = said();
   if (argv.includes("--json")) assertMatchesItsSchemas(out);

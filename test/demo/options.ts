@@ -14,6 +14,10 @@ export interface DemoOptions {
   readonly kill: boolean;
   /** Workers ask at this interval instead of being told; 0: they are told. */
   readonly pollIntervalMs: number;
+  /** How long a segment waits for others to be compacted with, ms; null: as nodes have it by themselves. */
+  readonly segmentMaxAgeMs: number | null;
+  /** Every block has an object in the bucket; at the end index and bucket are compared. */
+  readonly objects: boolean;
   readonly seed: number;
   /** Where the plot goes; null: beside the results of the benchmarks. */
   readonly plot: string | null;
@@ -27,6 +31,8 @@ export const USAGE = `npm run demo:compaction -- [options]: a node, workers, and
   --work-ms N      how long a job takes, 500
   --kill           kill -9 the node in the middle
   --poll-ms N      workers ask every N ms instead of being told when jobs are there
+  --max-age-ms N   how long a segment waits for others to be compacted with; as nodes have it
+  --objects        blocks have objects, which tombstones delete; at the end an index is made from them and compared
   --seed N         what is drawn, 1
   --plot FILE      the plot, bench/results/compaction-demo.svg`;
 
@@ -42,6 +48,8 @@ export function parseOptions(argv: readonly string[]): DemoOptions | null {
       "work-ms": { type: "string", default: "500" },
       kill: { type: "boolean", default: false },
       "poll-ms": { type: "string", default: "0" },
+      "max-age-ms": { type: "string" },
+      objects: { type: "boolean", default: false },
       seed: { type: "string", default: "1" },
       plot: { type: "string" },
       help: { type: "boolean", default: false },
@@ -60,6 +68,11 @@ export function parseOptions(argv: readonly string[]): DemoOptions | null {
     workMs: whole("work-ms", values["work-ms"], 0, 10_000),
     kill: values.kill,
     pollIntervalMs: whole("poll-ms", values["poll-ms"], 0, 60_000),
+    segmentMaxAgeMs:
+      values["max-age-ms"] === undefined
+        ? null
+        : whole("max-age-ms", values["max-age-ms"], 1, 60_000),
+    objects: values.objects,
     seed: whole("seed", values.seed, 0, 2 ** 31),
     plot: values.plot ?? null,
   };

@@ -1,6 +1,7 @@
 export { mergeBlocks } from "./merge.ts";
 export {
   SimulatedWorker,
+  type SimulatedWorkerModules,
   type SimulatedWorkerOptions,
   WORKER_FAULTS,
   type WorkerFault,

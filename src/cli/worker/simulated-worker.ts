@@ -16,6 +16,7 @@ import {
   collectBlocks,
   type CompactionJob,
   type HearthClient,
+  type Tombstone,
 } from "../../client/index.ts";
 import { ByteSink, encodeBlock, type JobReport, REPORT_STATUS } from "../../protocol/index.ts";
 import { mergeBlocks } from "./merge.ts";
@@ -42,6 +43,13 @@ export interface SimulatedWorkerModules {
   readonly client: HearthClient;
   /** A job was taken. */
   readonly onTaken?: (job: CompactionJob) => void;
+  /**
+   * Keeps objects for new blocks, before they are reported as what this returns. What it throws is why the job failed.
+   * Default: there are only their metadata.
+   */
+  readonly onBuilt?: (newBlocks: readonly BlockMeta[]) => Promise<readonly BlockMeta[]>;
+  /** As in CompactionJobsOptions; the worker counts them by itself. */
+  readonly onTombstone?: (tombstone: Tombstone, signal: AbortSignal) => Promise<void>;
   /** The leader has answered the report of a job that was done. */
   readonly onReported?: (job: CompactionJob, newBlocks: readonly BlockMeta[]) => void;
 }
@@ -122,7 +130,10 @@ export class SimulatedWorker {
         worker,
         drain,
         signal: AbortSignal.any([signal, end.signal]),
-        onTombstone: () => void this.stats.tombstones++,
+        onTombstone: (tombstone, tombstoneSignal) => {
+          this.stats.tombstones++;
+          return this.#modules.onTombstone?.(tombstone, tombstoneSignal);
+        },
         ...(pollIntervalMs === null ? {} : { pollIntervalMs }),
       });
       for await (const job of jobs) void this.#work(job, held, goSilent);
@@ -146,7 +157,7 @@ export class SimulatedWorker {
     try {
       const sources = await this.#readSources(job);
       mine.sourceBlocks = sources.map(({ id }) => id);
-      mine.newBlocks = sources.length === 0 ? [] : mergeBlocks(sources, this.#options.name);
+      mine.newBlocks = sources.length === 0 ? [] : await this.#build(sources);
       await sleep(this.#options.workMs, undefined, { signal: job.signal });
       mine.token = job.token;
       if (fault === null) await this.#finish(mine);
@@ -162,6 +173,11 @@ export class SimulatedWorker {
     } finally {
       held.delete(job.name);
     }
+  }
+
+  async #build(sources: readonly BlockMeta[]): Promise<readonly BlockMeta[]> {
+    const newBlocks = mergeBlocks(sources, this.#options.name);
+    return this.#modules.onBuilt?.(newBlocks) ?? newBlocks;
   }
 
   async #finish({ job, sourceBlocks, newBlocks }: HeldJob): Promise<void> {
