@@ -22,7 +22,11 @@ const { root } = protobuf.parse(
 const PLAIN = { noNullPrototype: true } as const;
 const uint = fc.maxSafeNat();
 const u32 = fc.nat(0xffff_ffff);
-const text = fc.string({ unit: "grapheme", maxLength: 12 });
+/** Short ones, and such that are around the length up to which they are written letter by letter. */
+const text = fc.oneof(
+  fc.string({ unit: "grapheme", maxLength: 12 }),
+  fc.string({ minLength: 62, maxLength: 67 }),
+);
 const createdAtNs = fc.bigInt(-(1n << 63n), (1n << 63n) - 1n);
 const tenants = fc.array(fc.record({ tenantId: text }, PLAIN), { maxLength: 4 });
 

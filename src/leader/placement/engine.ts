@@ -124,34 +124,25 @@ export class PlacementEngine {
 
   #summary(office: Office, statistics: PlacementStatistics, topMaxCount: number): CycleSummary {
     const { built, rules } = office.last as NonNullable<Office["last"]>;
-    const { datasets } = built.stats;
-    const loads = datasets.map(({ usage }) => sumOf(usage));
+    const { stats, loads } = built;
     return {
       rules: rules.datasets.length,
-      datasets: datasets.length,
+      datasets: stats.datasets.length,
       rates: statistics.rateCount,
       bytesPerSec: sumOf(loads),
       ...this.#samples.counts,
       refusedSamples: statistics.refusedSamples,
       refusedDatasets: office.ruler.refusedDatasets,
-      top: topDatasets({ built, rules, loads }, topMaxCount),
+      top: topDatasets(built, rules, topMaxCount),
     };
   }
 }
 
 function topDatasets(
-  {
-    built,
-    rules,
-    loads,
-  }: {
-    readonly built: BuiltStatistics;
-    readonly rules: PlacementRules;
-    readonly loads: readonly number[];
-  },
+  { stats, loads }: BuiltStatistics,
+  rules: PlacementRules,
   maxCount: number,
 ): DatasetSummary[] {
-  const { stats } = built;
   // The rules begin with the datasets of the statistics, in their order, unless one got no rule.
   const isParallel = rules.datasets.length >= stats.datasets.length;
   if (!isParallel) return [];

@@ -1,10 +1,16 @@
 /** The order of names in placement objects: by their UTF-8 bytes. */
 
-/** Surrogates: what UTF-16 sorts before U+E000 and UTF-8 behind it. */
-const HAS_SURROGATES = /[\ud800-\udfff]/;
+/** From here on the units of UTF-16 are not in the order of the bytes: surrogates come before U+E000. */
+const FIRST_SURROGATE = 0xd800;
 
 export function compareTexts(a: string, b: string): number {
   if (a === b) return 0;
-  if (!HAS_SURROGATES.test(a) && !HAS_SURROGATES.test(b)) return a < b ? -1 : 1;
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const [left, right] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (left === right) continue;
+    if (left < FIRST_SURROGATE && right < FIRST_SURROGATE) return left - right;
+    return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  }
+  return a.length - b.length;
 }

@@ -27,7 +27,7 @@ export interface RulerOptions {
 }
 
 export interface RuleInputs {
-  readonly built: BuiltStatistics;
+  readonly built: Pick<BuiltStatistics, "stats" | "deviations">;
   readonly nowNs: number;
   /** Of the rules that are made; never before that of earlier ones. */
   readonly createdAtNs: bigint;
@@ -43,20 +43,29 @@ interface Observation {
 }
 
 interface DatasetState {
-  readonly tenant: string;
-  readonly name: string;
+  tenant: string;
+  name: string;
   readonly allocator: ShardAllocator;
   /** Of the statistics that named it last. */
   statisticsAtNs: number;
   tenantShardLimit: number;
   datasetShardLimit: number;
   loadBalancing: LoadBalancing;
+  /** Number of the build that observed it last; 0: none. */
+  build: number;
+  /** As the newest rules say it, and as the next ones will unless something changes. */
+  published: DatasetPlacement | null;
 }
 
 export class PlacementRuler {
   readonly #options: RulerOptions;
   readonly #tenants = new Map<string, Map<string, DatasetState>>();
   #count = 0;
+  /** No rule's statistics are older; 0: not known. */
+  #oldestNs = 0;
+  #builds = 0;
+  /** By position in the newest statistics, whose order hardly ever changes: finding 10,000 names takes longer than judging them. */
+  #recent: DatasetState[] = [];
   /** Datasets that got no rule because there are too many, since the start. */
   refusedDatasets = 0;
 
@@ -67,6 +76,7 @@ export class PlacementRuler {
   /** Goes on from rules that another leader has made. A clock that ran ahead counts as now. */
   load(rules: PlacementRules, nowNs: number): void {
     const createdAtNs = Math.min(Number(rules.createdAtNs), nowNs);
+    this.#oldestNs = 0;
     for (const { tenant, name, ...limits } of rules.datasets) {
       const tenantId = rules.tenants[tenant]?.tenantId;
       if (tenantId === undefined) continue;
@@ -79,11 +89,17 @@ export class PlacementRuler {
 
   /** Drops rules whose statistics are older; one exactly as old stays, and so do pinned ones. */
   expire(beforeNs: number, pins: PinSet): void {
+    if (this.#oldestNs >= beforeNs) return;
+    this.#oldestNs = Number.POSITIVE_INFINITY;
     for (const [tenant, datasets] of this.#tenants) {
       for (const [name, { statisticsAtNs }] of datasets) {
-        if (statisticsAtNs >= beforeNs || pins.get(tenant, name) !== null) continue;
+        if (statisticsAtNs >= beforeNs || pins.get(tenant, name) !== null) {
+          this.#oldestNs = Math.min(this.#oldestNs, statisticsAtNs);
+          continue;
+        }
         datasets.delete(name);
         this.#count--;
+        this.#recent = [];
       }
       if (datasets.size === 0) this.#tenants.delete(tenant);
     }
@@ -96,11 +112,15 @@ export class PlacementRuler {
     const limits = stats.tenants.map(({ tenantId }) => limitsOf(tenantId));
     const output = new RulesOutput(pins);
     for (const { tenantId } of stats.tenants) output.tenant(tenantId);
+    const build = ++this.#builds;
+    let observed = 0;
     for (let i = 0; i < stats.datasets.length; i++) {
       const dataset = stats.datasets[i] as DatasetStats;
       const { tenantId } = stats.tenants[dataset.tenant] as { readonly tenantId: string };
-      const state = this.#state(tenantId, dataset.name, () => new ShardAllocator());
+      const state = this.#recentState(i, tenantId, dataset.name);
       if (state === null) continue;
+      if (state.build !== build) observed++;
+      state.build = build;
       const { deviation } = this.#options;
       const stdDev = deviation === "published" ? dataset.stdDev : (deviations[i] ?? 0);
       const own = limits[dataset.tenant] as PlacementLimits;
@@ -108,7 +128,9 @@ export class PlacementRuler {
       output.dataset(state);
     }
     this.#addPinned(inputs);
-    for (const state of this.#carriedOver(inputs.nowNs)) output.dataset(state);
+    this.#oldestNs = observed < this.#count ? Math.min(this.#oldestNs, inputs.nowNs) : inputs.nowNs;
+    if (observed < this.#count)
+      for (const state of this.#carriedOver(inputs.nowNs)) output.dataset(state);
     return output.finish(createdAtNs);
   }
 
@@ -122,6 +144,8 @@ export class PlacementRuler {
       copy.#tenants.set(tenant, new Map(states));
     }
     copy.#count = this.#count;
+    copy.#oldestNs = this.#oldestNs;
+    copy.#builds = this.#builds;
     return copy;
   }
 
@@ -159,6 +183,19 @@ export class PlacementRuler {
     return found.sort((a, b) => compareTexts(a.tenant, b.tenant) || compareTexts(a.name, b.name));
   }
 
+  /** State of the dataset at this position of the statistics, made when there is none; null: there is no room for one more. */
+  #recentState(position: number, tenant: string, name: string): DatasetState | null {
+    const recent = this.#recent[position];
+    if (recent !== undefined && recent.name === name && recent.tenant === tenant) return recent;
+    const state = this.#state(tenant, name, () => new ShardAllocator());
+    if (state === null) return null;
+    // The very texts of the statistics, which are equal at a glance from now on.
+    state.tenant = tenant;
+    state.name = name;
+    if (position <= this.#recent.length) this.#recent[position] = state;
+    return state;
+  }
+
   #state(tenant: string, name: string, allocator: () => ShardAllocator): DatasetState | null {
     let datasets = this.#tenants.get(tenant);
     const known = datasets?.get(name);
@@ -179,9 +216,12 @@ export class PlacementRuler {
       tenantShardLimit: 0,
       datasetShardLimit: 0,
       loadBalancing: LOAD_BALANCING.unspecified,
+      build: 0,
+      published: null,
     };
     datasets.set(name, state);
     this.#count++;
+    this.#oldestNs = 0;
     return state;
   }
 }
@@ -192,19 +232,19 @@ class RulesOutput {
   readonly #tenants: { tenantId: string }[] = [];
   readonly #positions = new Map<string, number>();
   readonly #datasets: DatasetPlacement[] = [];
+  #lastTenant: string | null = null;
+  #lastPosition = 0;
 
   constructor(pins: PinSet) {
     this.#pins = pins;
   }
 
   tenant(tenantId: string): number {
-    let position = this.#positions.get(tenantId);
-    if (position === undefined) {
-      position = this.#tenants.length;
-      this.#positions.set(tenantId, position);
-      this.#tenants.push({ tenantId });
+    if (tenantId !== this.#lastTenant) {
+      this.#lastPosition = this.#positionOf(tenantId);
+      this.#lastTenant = tenantId;
     }
-    return position;
+    return this.#lastPosition;
   }
 
   dataset(state: DatasetState): void {
@@ -213,10 +253,31 @@ class RulesOutput {
     const datasetShardLimit = pin?.shards ?? state.datasetShardLimit;
     const loadBalancing = (pin && pinnedBalancing(pin)) ?? state.loadBalancing;
     const tenant = this.tenant(state.tenant);
-    this.#datasets.push({ tenant, name, tenantShardLimit, datasetShardLimit, loadBalancing });
+    const last = state.published;
+    const isSame =
+      last !== null &&
+      last.tenant === tenant &&
+      last.tenantShardLimit === tenantShardLimit &&
+      last.datasetShardLimit === datasetShardLimit &&
+      last.loadBalancing === loadBalancing;
+    const now = isSame
+      ? last
+      : { tenant, name, tenantShardLimit, datasetShardLimit, loadBalancing };
+    state.published = now;
+    this.#datasets.push(now);
   }
 
   finish(createdAtNs: bigint): PlacementRules {
     return { tenants: this.#tenants, datasets: this.#datasets, createdAtNs };
+  }
+
+  #positionOf(tenantId: string): number {
+    let position = this.#positions.get(tenantId);
+    if (position === undefined) {
+      position = this.#tenants.length;
+      this.#positions.set(tenantId, position);
+      this.#tenants.push({ tenantId });
+    }
+    return position;
   }
 }

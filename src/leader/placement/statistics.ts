@@ -6,7 +6,8 @@
  */
 
 import type { DatasetStats, DistributionStats, ShardStats } from "../../protocol/index.ts";
-import { standardDeviation } from "./balancing.ts";
+import { standardDeviation, sumOf } from "./balancing.ts";
+import { Dataset, findShard, oldestOf, type ShardRef } from "./dataset.ts";
 import { PLACEMENT_BOUNDS } from "./limits.ts";
 import { compareTexts } from "./order.ts";
 import { RateTable, tauOfHalfLife } from "./rate.ts";
@@ -30,35 +31,8 @@ export interface BuiltStatistics {
    * rate of events, which makes it smaller by the seconds between two cycles.
    */
   readonly deviations: readonly number[];
-}
-
-/** One for each (id, owner), so that its position in an object is found without a look-up. */
-interface ShardRef extends ShardStats {
-  /** Valid in the build that wrote it. */
-  position: number;
-  build: number;
-}
-
-class Dataset {
-  readonly tenant: string;
-  readonly name: string;
-  /** By shard id, then owner. */
-  shards: ShardRef[] = [];
-  /** Offsets of their rates. */
-  rates: number[] = [];
-  /** Of the published deviation, a rate like any other, which expires by itself; -1: none. */
-  deviationRate = -1;
-  /** Of the deviation smoothed as a value. */
-  readonly deviation: number;
-  /** What the newest build says of it, parallel to `rates`. Written over by the next one: 20,000 new lists are garbage. */
-  usage: number[] = [];
-  positions: number[] = [];
-
-  constructor(tenant: string, name: string, deviation: number) {
-    this.tenant = tenant;
-    this.name = name;
-    this.deviation = deviation;
-  }
+  /** Parallel to its datasets: bytes per second of all shards. */
+  readonly loads: readonly number[];
 }
 
 export class PlacementStatistics {
@@ -107,17 +81,16 @@ export class PlacementStatistics {
   /** Drops what was not updated since. */
   expire(beforeNs: number): void {
     const before = this.#rateCount;
-    for (const [tenant, datasets] of this.#tenants) {
-      for (const [name, dataset] of datasets) {
-        this.#expireDataset(dataset, beforeNs);
-        if (dataset.rates.length === 0 && dataset.deviationRate < 0) {
-          this.#rates.remove(dataset.deviation);
-          datasets.delete(name);
-          this.#order = null;
-        }
-      }
-      if (datasets.size === 0) this.#tenants.delete(tenant);
+    let isAnyEmpty = false;
+    const datasets = this.#sorted();
+    for (const dataset of datasets) {
+      if (dataset.oldestNs >= beforeNs) continue;
+      this.#expireDataset(dataset, beforeNs);
+      if (!dataset.isEmpty) continue;
+      this.#forgetDataset(dataset);
+      isAnyEmpty = true;
     }
+    if (isAnyEmpty) this.#order = datasets.filter(({ isEmpty }) => !isEmpty);
     if (this.#rateCount < before) this.#forgetShards();
   }
 
@@ -129,21 +102,26 @@ export class PlacementStatistics {
     const rates = this.#rates;
     const builder = new StatsBuilder(++this.#builds);
     const deviations: number[] = [];
+    const loads: number[] = [];
     for (const dataset of this.#sorted()) {
       if (dataset.rates.length === 0) continue;
       this.#measure(dataset, nowNs);
-      const deviation = standardDeviation(dataset.usage);
-      if (dataset.deviationRate < 0) dataset.deviationRate = rates.add();
+      loads.push(sumOf(dataset.published.usage));
+      const deviation = standardDeviation(dataset.published.usage);
+      if (dataset.deviationRate < 0) {
+        dataset.deviationRate = rates.add();
+        dataset.oldestNs = 0;
+      }
       rates.update(dataset.deviationRate, deviation, nowNs);
       deviations.push(rates.smooth(dataset.deviation, deviation, nowNs));
-      const stdDev = Math.round(rates.value(dataset.deviationRate, nowNs));
-      builder.add(dataset, stdDev);
+      dataset.published.stdDev = Math.round(rates.value(dataset.deviationRate, nowNs));
+      builder.add(dataset);
     }
-    return { stats: builder.finish(createdAtNs), deviations };
+    return { stats: builder.finish(createdAtNs), deviations, loads };
   }
 
-  #measure({ rates, usage }: Dataset, nowNs: number): void {
-    usage.length = rates.length;
+  #measure({ rates, published: { usage } }: Dataset, nowNs: number): void {
+    if (usage.length > rates.length) usage.length = rates.length;
     for (let i = 0; i < rates.length; i++) {
       // Halves go away from zero, and no rate is negative.
       usage[i] = Math.round(this.#rates.value(rates[i] as number, nowNs));
@@ -158,6 +136,7 @@ export class PlacementStatistics {
     if (this.#rateCount >= PLACEMENT_BOUNDS.ratesMaxCount) return -1;
     this.#rateCount++;
     const rate = make();
+    dataset.oldestNs = 0;
     dataset.rates.splice(~position, 0, rate);
     dataset.shards.splice(~position, 0, this.#shard(place.shard, place.owner));
     return rate;
@@ -198,13 +177,21 @@ export class PlacementStatistics {
       rates.remove(dataset.deviationRate);
       dataset.deviationRate = -1;
     }
-    if (!hasOlder(dataset.rates, rates, beforeNs)) return;
+    dataset.oldestNs = oldestOf(dataset, rates);
+    if (dataset.oldestNs >= beforeNs) return;
     const isOld = (rate: number): boolean => rates.lastNs(rate) < beforeNs;
     const old = dataset.rates.filter(isOld);
     dataset.shards = dataset.shards.filter((_, i) => !isOld(dataset.rates[i] as number));
     dataset.rates = dataset.rates.filter((rate) => !isOld(rate));
     for (const rate of old) rates.remove(rate);
     this.#rateCount -= old.length;
+  }
+
+  #forgetDataset({ tenant, name, deviation }: Dataset): void {
+    this.#rates.remove(deviation);
+    const datasets = this.#tenants.get(tenant);
+    datasets?.delete(name);
+    if (datasets?.size === 0) this.#tenants.delete(tenant);
   }
 
   /** Owners come and go with every roll-out of the writers. */
@@ -219,10 +206,12 @@ export class PlacementStatistics {
   }
 
   #sorted(): readonly Dataset[] {
-    this.#order ??= [...this.#tenants.keys()].sort(compareTexts).flatMap((tenant) => {
+    if (this.#order !== null) return this.#order;
+    this.#order = [...this.#tenants.keys()].sort(compareTexts).flatMap((tenant) => {
       const datasets = this.#tenants.get(tenant) as Map<string, Dataset>;
       return [...datasets.values()].sort((a, b) => compareTexts(a.name, b.name));
     });
+    for (const dataset of this.#order) dataset.layOut();
     return this.#order;
   }
 }
@@ -238,12 +227,13 @@ class StatsBuilder {
     this.#build = build;
   }
 
-  add({ tenant, name, shards, usage, positions }: Dataset, stdDev: number): void {
+  add({ tenant, shards, published }: Dataset): void {
     if (this.#tenants.at(-1)?.tenantId !== tenant) this.#tenants.push({ tenantId: tenant });
-    positions.length = shards.length;
+    published.tenant = this.#tenants.length - 1;
+    const positions = published.shards;
+    if (positions.length > shards.length) positions.length = shards.length;
     for (let i = 0; i < shards.length; i++) positions[i] = this.#position(shards[i] as ShardRef);
-    const dataset = { tenant: this.#tenants.length - 1, name, shards: positions, usage, stdDev };
-    this.#datasets.push(dataset);
+    this.#datasets.push(published);
   }
 
   finish(createdAtNs: bigint): DistributionStats {
@@ -258,24 +248,4 @@ class StatsBuilder {
     }
     return shard.position;
   }
-}
-
-function hasOlder(offsets: readonly number[], rates: RateTable, beforeNs: number): boolean {
-  for (const offset of offsets) if (rates.lastNs(offset) < beforeNs) return true;
-  return false;
-}
-
-/** Position of a shard, or the complement of where it belongs. */
-function findShard(shards: readonly ShardRef[], id: number, owner: string): number {
-  let low = 0;
-  let high = shards.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const shard = shards[middle] as ShardRef;
-    const order = shard.id - id || compareTexts(shard.owner, owner);
-    if (order === 0) return middle;
-    if (order < 0) low = middle + 1;
-    else high = middle;
-  }
-  return ~low;
 }

@@ -23,10 +23,18 @@ import { type EffectivePlacement, shardsOf } from "./policy.ts";
 
 /** Positions of the largest values, largest first, at most `maxCount` of them. */
 export function busiestFirst(loads: readonly number[], maxCount: number): number[] {
-  return loads
-    .map((_load, i) => i)
+  const least = leastOfLargest(loads, maxCount);
+  const found: number[] = [];
+  for (let i = 0; i < loads.length; i++) if ((loads[i] as number) >= least) found.push(i);
+  return found
     .sort((a, b) => (loads[b] as number) - (loads[a] as number) || a - b)
     .slice(0, maxCount);
+}
+
+/** What the last of the largest comes to: sorting plain numbers first leaves few positions to sort by a function. */
+function leastOfLargest(loads: readonly number[], maxCount: number): number {
+  if (loads.length <= maxCount) return Number.NEGATIVE_INFINITY;
+  return Float64Array.from(loads).sort()[loads.length - maxCount] ?? Number.POSITIVE_INFINITY;
 }
 
 /** The busiest first. */

@@ -6,10 +6,17 @@
 const VARINT = 0;
 const LENGTH = 2;
 const VARINT_MAX_BYTES = 10;
+/** Texts up to here are written here when they are ASCII: a call into native code costs more. */
+const SHORT_TEXT = 64;
 
 export class ProtoWriter {
-  #bytes = Buffer.allocUnsafe(4_096);
+  #bytes: Buffer;
   #length = 0;
+
+  /** `capacity`: bytes that are expected; growing from less copies what is there. */
+  constructor(capacity = 4_096) {
+    this.#bytes = Buffer.allocUnsafe(capacity);
+  }
 
   /** The message; owned by the caller. */
   finish(): Uint8Array {
@@ -44,7 +51,8 @@ export class ProtoWriter {
     // Three bytes for a UTF-16 unit at most.
     this.#reserve(2 * VARINT_MAX_BYTES + 3 * text.length);
     const start = this.begin(field);
-    this.#length += this.#bytes.write(text, this.#length);
+    const end = text.length <= SHORT_TEXT ? putAscii(this.#bytes, start, text) : -1;
+    this.#length = end < 0 ? start + this.#bytes.write(text, start) : end;
     this.end(start);
   }
 
@@ -61,7 +69,10 @@ export class ProtoWriter {
     if (values.length === 0) return;
     const start = this.begin(field);
     this.#reserve(VARINT_MAX_BYTES * values.length);
-    for (const value of values) this.#varint(value);
+    const bytes = this.#bytes;
+    let at = start;
+    for (const value of values) at = putVarint(bytes, at, value);
+    this.#length = at;
     this.end(start);
   }
 
@@ -75,14 +86,7 @@ export class ProtoWriter {
   }
 
   #varint(value: number): void {
-    const bytes = this.#bytes;
-    let at = this.#length;
-    let rest = value;
-    // Above 31 bits the operators on integers do not reach.
-    for (; rest > 0x7fff_ffff; rest = Math.floor(rest / 0x80)) bytes[at++] = (rest % 0x80) | 0x80;
-    for (; rest >= 0x80; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80;
-    bytes[at++] = rest;
-    this.#length = at;
+    this.#length = putVarint(this.#bytes, this.#length, value);
   }
 
   #reserve(bytes: number): void {
@@ -91,6 +95,27 @@ export class ProtoWriter {
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
   }
+}
+
+/** Returns where it ends. */
+function putVarint(bytes: Uint8Array, offset: number, value: number): number {
+  let at = offset;
+  let rest = value;
+  // Above 31 bits the operators on integers do not reach.
+  for (; rest > 0x7fff_ffff; rest = Math.floor(rest / 0x80)) bytes[at++] = (rest % 0x80) | 0x80;
+  for (; rest >= 0x80; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80;
+  bytes[at++] = rest;
+  return at;
+}
+
+/** Returns where it ends; -1: it is not ASCII. */
+function putAscii(bytes: Uint8Array, offset: number, text: string): number {
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit >= 0x80) return -1;
+    bytes[offset + i] = unit;
+  }
+  return offset + text.length;
 }
 
 function varintBytes(value: number): number {

@@ -138,6 +138,27 @@ describe("placement rules", () => {
     assert.deepEqual(cycle(own, { usage: {}, nowNs: START_NS + 2 * MINUTE_NS }), []);
   });
 
+  it("stay with their datasets when others come, go quiet and expire", () => {
+    const own = ruler();
+    const at = (minutes: number, usage: Cycle["usage"]): (readonly [string, number])[] => {
+      const found = cycle(own, { usage, nowNs: START_NS + minutes * MINUTE_NS });
+      return found.map(({ name, datasetShardLimit }) => [name, datasetShardLimit]);
+    };
+    const [b, c] = [
+      ["b", 4],
+      ["c", 6],
+    ];
+    assert.deepEqual(at(0, { b: [3 * UNIT], c: [5 * UNIT] }), [b, c]);
+    own.expire(START_NS, new PinSet());
+    assert.deepEqual(at(1, { a: [UNIT], b: [3 * UNIT], c: [5 * UNIT] }), [["a", 2], b, c]);
+    // A quiet one comes behind those of the statistics.
+    assert.deepEqual(at(2, { b: [3 * UNIT], c: [5 * UNIT] }), [b, c, ["a", 2]]);
+    own.expire(START_NS + 2 * MINUTE_NS, new PinSet());
+    assert.deepEqual(at(3, { b: [3 * UNIT], c: [5 * UNIT] }), [b, c]);
+    own.expire(START_NS + 4 * MINUTE_NS, new PinSet());
+    assert.deepEqual(at(5, { c: [UNIT] }), [["c", 2]]);
+  });
+
   it("are not changed by what is built on a copy", () => {
     const own = ruler();
     cycle(own, { usage: { api: [10 * UNIT] } });

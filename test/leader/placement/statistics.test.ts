@@ -108,6 +108,46 @@ describe("placement statistics", () => {
     assert.equal(statistics.rateCount, 1);
   });
 
+  it("drop a rate that is old among new ones, also one that came after the last look", () => {
+    const statistics = new PlacementStatistics(MINUTE_NS);
+    const sample = { tenant: "acme", dataset: "api", owner: "w", sizeBytes: 1 };
+    for (const shard of [1, 2]) statistics.record({ ...sample, shard }, START_NS + MINUTE_NS);
+    statistics.expire(START_NS + SECOND_NS);
+    const dataset = { tenant: 0, name: "api", shards: [0], usage: [5], stdDev: 0 };
+    const seed = { tenants: [{ tenantId: "acme" }], shards: [{ id: 3, owner: "w" }] };
+    statistics.seed({ ...seed, datasets: [dataset], createdAtNs: BigInt(START_NS) }, START_NS);
+    assert.equal(statistics.rateCount, 3);
+    statistics.expire(START_NS + SECOND_NS);
+    assert.equal(statistics.rateCount, 2);
+    statistics.record({ ...sample, shard: 2 }, START_NS + 3 * MINUTE_NS);
+    statistics.expire(START_NS + 2 * MINUTE_NS);
+    const { stats } = statistics.build(START_NS + 3 * MINUTE_NS, 1n);
+    assert.deepEqual(stats.shards, [{ id: 2, owner: "w" }]);
+    assert.deepEqual(stats.datasets[0]?.shards, [0]);
+    assert.equal(stats.datasets[0]?.usage.length, 1);
+  });
+
+  it("say the whole load of each dataset, in their order, when new ones come in between", () => {
+    const statistics = new PlacementStatistics(MINUTE_NS);
+    const record = (dataset: string, sizeBytes: number, second: number): void => {
+      const nowNs = START_NS + second * SECOND_NS;
+      for (const shard of [1, 2])
+        statistics.record({ tenant: "acme", dataset, owner: "w", shard, sizeBytes }, nowNs);
+    };
+    for (const dataset of ["a", "c"])
+      for (const second of [0, 1, 2]) record(dataset, 1_000, second);
+    statistics.build(START_NS + 3 * SECOND_NS, 1n);
+    for (const second of [3, 4, 5]) record("b", 8_000, second);
+    const { stats, loads } = statistics.build(START_NS + 6 * SECOND_NS, 1n);
+    assert.deepEqual(
+      stats.datasets.map(({ name }) => name),
+      ["a", "b", "c"],
+    );
+    const sums = stats.datasets.map(({ usage }) => usage.reduce((sum, value) => sum + value, 0));
+    assert.deepEqual(loads, sums);
+    assert.ok((loads[1] as number) > (loads[0] as number) && loads[0] === loads[2]);
+  });
+
   it("drop shards of owners that are gone from the next object", () => {
     const statistics = new PlacementStatistics(MINUTE_NS);
     const sample = { tenant: "acme", dataset: "api", sizeBytes: 1 };
