@@ -11,7 +11,7 @@ import { findFreePorts } from "./support/ports.ts";
 
 const LIMIT_MS = 150_000;
 /** Ports of the page; each is replaced by a free one. */
-const PORT = /\b(?:40[456][01]|90?9[019]9|91[01]9|909[567])\b/g;
+const PORT = /\b(?:40[456][01]|91[01]9|909[5679])\b/g;
 
 /** The shell blocks of a page, in order. */
 function shellOf(page: string): string {
