@@ -192,6 +192,20 @@ export class IndexDatabase {
     this.#getOptions = undefined;
   }
 
+  /**
+   * Runs `ask` inside the write transaction that is open, and sees what that has written, which is committed before anybody
+   * could tell; without one, inside a read transaction of its own. For the thread that writes. Nothing borrowed leaves `ask`.
+   */
+  reading<T>(ask: () => T): T {
+    if (this.isWriteOpen) return ask();
+    this.beginRead();
+    try {
+      return ask();
+    } finally {
+      this.endRead();
+    }
+  }
+
   /** Bytes of the value, now at offset 0 of the scratch views, or -1. Inside `write` it sees that transaction. */
   get(table: TableName, key: Uint8Array): number {
     const value = this.#tables[table].getBinaryFast(key, this.#getOptions);

@@ -66,7 +66,7 @@ export class BlockListing {
 
   /** `from`: 0, or `next` of the page before. */
   shards(from: number): OwnerShardPage {
-    return this.#read(() => {
+    return this.#db.reading(() => {
       const shards: OwnerShard[] = [];
       let partitions = 0;
       for (let owner = this.#nextOwner(from); owner !== null; owner = this.#nextOwner(owner + 1)) {
@@ -89,7 +89,7 @@ export class BlockListing {
   blocks(tenant: string, shard: number, after: string, limit: number): ListedBlock[] {
     const afterBytes = after === "" ? null : this.#decode(after);
     const firstMs = afterBytes === null ? 0 : partitionStart(ulidTimeMs(afterBytes, 0));
-    return this.#read(() => {
+    return this.#db.reading(() => {
       const owner = this.#ownerOf(tenant);
       const found: ListedBlock[] = [];
       if (owner < 0) return found;
@@ -109,7 +109,7 @@ export class BlockListing {
   /** In the order of the ids. Errors: `bad_id`. */
   states(tenant: string, shard: number, ids: readonly string[]): BlockState[] {
     const decoded = ids.map((id) => this.#decode(id).slice());
-    return this.#read(() => {
+    return this.#db.reading(() => {
       const owner = this.#ownerOf(tenant);
       return ids.map((id, i) => {
         const bytes = decoded[i] as Uint8Array;
@@ -120,17 +120,6 @@ export class BlockListing {
         return tombstoneExists(this.#db, tenant, shard, id) ? "removed" : "absent";
       });
     });
-  }
-
-  #read<T>(body: () => T): T {
-    // What the open transaction of apply has written is seen as well: it is committed before anybody could tell.
-    const isReading = !this.#db.isWriteOpen;
-    if (isReading) this.#db.beginRead();
-    try {
-      return body();
-    } finally {
-      if (isReading) this.#db.endRead();
-    }
   }
 
   #decode(id: string): Uint8Array {

@@ -85,13 +85,8 @@ export function collectDeletions(
 
 function countDeletions(db: IndexDatabase): Map<string, number> {
   const counts = new Map<string, number>();
-  const isReading = !db.isWriteOpen;
-  if (isReading) db.beginRead();
-  try {
-    for (const { state } of readDeletions(db)) counts.set(state, (counts.get(state) ?? 0) + 1);
-  } finally {
-    if (isReading) db.endRead();
-  }
+  const deletions = db.reading(() => readDeletions(db));
+  for (const { state } of deletions) counts.set(state, (counts.get(state) ?? 0) + 1);
   return counts;
 }
 

@@ -292,24 +292,15 @@ export class TenantDeleter {
   }
 
   #live(): StoredDeletion[] {
-    return this.#read((db) => readDeletions(db).filter(({ state }) => isHiding(state)));
+    const { db } = this.#modules;
+    return db.reading(() => readDeletions(db)).filter(({ state }) => isHiding(state));
   }
 
   /** Asked around each step, so by its key: a thousand reports may stand beside it. */
   #find(id: number): StoredDeletion | null {
-    const found = this.#read((db) => readDeletion(db, id));
-    return found !== null && isHiding(found.state) ? found : null;
-  }
-
-  #read<T>(ask: (db: IndexDatabase) => T): T {
     const { db } = this.#modules;
-    const isReading = !db.isWriteOpen;
-    if (isReading) db.beginRead();
-    try {
-      return ask(db);
-    } finally {
-      if (isReading) db.endRead();
-    }
+    const found = db.reading(() => readDeletion(db, id));
+    return found !== null && isHiding(found.state) ? found : null;
   }
 
   /** A majority follows this member, in the term of the run, and what was committed before is applied here. */

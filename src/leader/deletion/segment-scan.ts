@@ -25,15 +25,7 @@ import {
   STRINGS_PER_CHUNK_SHIFT,
 } from "../../db/index.ts";
 import { ENTRY_ROW, EntryReader } from "../../protocol/index.ts";
-
-export interface SegmentScanModules {
-  readonly db: IndexDatabase;
-  /** Monotonic ms. */
-  readonly monotonicMs: () => number;
-  /** Ends the turn of the event loop. */
-  readonly nextTurn: () => Promise<void>;
-  readonly signal: AbortSignal;
-}
+import { inSlices, type SliceModules } from "../slices.ts";
 
 /** A tenant that is looked for. */
 export interface SoughtTenant {
@@ -72,7 +64,6 @@ interface Shard {
   readonly dictionary: number;
 }
 
-const SLICE_MS = 1;
 /** Of a piece: some hundred microseconds each. */
 const BLOCKS_PER_STEP = 64;
 const CHUNKS_PER_STEP = 32;
@@ -85,10 +76,10 @@ const STRING_MASK = (1 << STRINGS_PER_CHUNK_SHIFT) - 1;
 export async function scanSegments(
   tenants: readonly SoughtTenant[],
   aloneMax: number,
-  { db, monotonicMs, nextTurn, signal }: SegmentScanModules,
+  modules: SliceModules,
 ): Promise<FoundSegments> {
   const scan: Scan = {
-    db,
+    db: modules.db,
     sought: new Map(tenants.map((sought) => [sought.tenant, sought])),
     aloneMax,
     alone: [],
@@ -96,30 +87,8 @@ export async function scanSegments(
     keys: new Map(),
   };
   const steps = scanAll(scan);
-  for (;;) {
-    signal.throwIfAborted();
-    if (isDoneWithin(db, steps, monotonicMs)) return scan;
-    await nextTurn();
-  }
-}
-
-/** Works for a slice inside one transaction; nothing borrowed lives from one slice to the next. */
-function isDoneWithin(
-  db: IndexDatabase,
-  steps: Iterator<void>,
-  monotonicMs: () => number,
-): boolean {
-  const isReading = !db.isWriteOpen;
-  if (isReading) db.beginRead();
-  try {
-    const untilMs = monotonicMs() + SLICE_MS;
-    do {
-      if (steps.next().done === true) return true;
-    } while (monotonicMs() < untilMs);
-    return false;
-  } finally {
-    if (isReading) db.endRead();
-  }
+  await inSlices(() => steps.next().done !== true, modules);
+  return scan;
 }
 
 function* scanAll(scan: Scan): Generator<void> {

@@ -14,19 +14,9 @@ import {
   SHARD_RECORD,
   SHARD_RECORD_BYTES,
 } from "../../db/index.ts";
+import { inSlices, type SliceModules } from "../slices.ts";
 import type { PartitionTimes, RetentionPass, ShardContent } from "./pass.ts";
 
-export interface ScanModules {
-  readonly db: IndexDatabase;
-  /** Monotonic ms. */
-  readonly monotonicMs: () => number;
-  /** Ends the turn of the event loop. */
-  readonly nextTurn: () => Promise<void>;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** The main thread may be away for 5 ms. Far below it: garbage collection and the transaction come on top, measured 3 ms. */
-const SLICE_MS = 1;
 /** Shards between two looks at the clock, 0.1 ms. */
 const SHARDS_PER_STEP = 256;
 
@@ -35,15 +25,9 @@ const partitionKey = new KeyBuffer(16);
 const END = new Uint8Array(5).fill(0xff);
 
 /** Shows every shard that may be due to the pass. Errors: the signal's reason, or of the database. */
-export async function scanIndex(pass: RetentionPass, modules: ScanModules): Promise<void> {
+export function scanIndex(pass: RetentionPass, modules: SliceModules): Promise<void> {
   const scan = new IndexScan(pass, modules.db);
-  const { monotonicMs, nextTurn, signal } = modules;
-  for (;;) {
-    signal?.throwIfAborted();
-    const untilMs = monotonicMs() + SLICE_MS;
-    if (scan.step(() => monotonicMs() >= untilMs)) return;
-    await nextTurn();
-  }
+  return inSlices(() => scan.advance(), modules);
 }
 
 class IndexScan {
@@ -65,24 +49,9 @@ class IndexScan {
     this.#db = db;
   }
 
-  /** Works until there is nothing left, which is true, or until it is told to stop. */
-  step(isOver: () => boolean): boolean {
-    const db = this.#db;
-    const isReading = !db.isWriteOpen;
-    if (isReading) db.beginRead();
-    try {
-      this.#anonymous ??= this.#duePartitions(0, "");
-      do {
-        if (!this.#advance()) return true;
-      } while (!isOver());
-      return false;
-    } finally {
-      if (isReading) db.endRead();
-    }
-  }
-
   /** Some shards of a partition, or one owner's list of them; false at the end. */
-  #advance(): boolean {
+  advance(): boolean {
+    this.#anonymous ??= this.#duePartitions(0, "");
     const partition = this.#waiting[0];
     if (partition !== undefined) {
       const { id, name } = this.#tenant;
@@ -97,7 +66,7 @@ class IndexScan {
       // The anonymous owner comes last: by now it is known where tenants are.
       this.#owner = -1;
       this.#tenant = { id: 0, name: "" };
-      this.#waiting = [...(this.#anonymous ?? [])];
+      this.#waiting = [...this.#anonymous];
       return true;
     }
     this.#owner = id + 1;
