@@ -16,6 +16,7 @@ export {
   toHearthError,
 } from "./errors.ts";
 export { HASH_SEED_HIGH, HASH_SEED_LOW, hashBytes, hashWords } from "./hash.ts";
+export { inLanes } from "./lanes.ts";
 export { type LogFields, type Logger, type LogLevel, SILENT_LOGGER } from "./logger.ts";
 export {
   encodeUlid,

@@ -12,6 +12,7 @@ import {
   formatBytes,
   formatCount,
   HearthError,
+  inLanes,
   isHearthError,
   type Logger,
   nextTurn,
@@ -180,7 +181,7 @@ export class TenantDeleter {
       if (own.length === 0) continue;
       const { store } = this.#modules;
       const objects: ObjectInfo[] = [];
-      await inLanes(own, async ({ shard, id }) => {
+      await inLanes(own, LANES, async ({ shard, id }) => {
         const prefix = segmentPrefix(shard, id);
         for await (const page of store.list({ prefix, signal: run.signal })) objects.push(...page);
       });
@@ -229,7 +230,7 @@ export class TenantDeleter {
     await this.#confirm(run);
     if (this.#find(id) === null) throw superseded();
     const { store } = this.#modules;
-    await inLanes(objects, async ({ key, sizeBytes }) => {
+    await inLanes(objects, LANES, async ({ key, sizeBytes }) => {
       if (!run.isLeading()) throw superseded();
       await store.delete(key, { signal: run.signal });
       tally.objects++;
@@ -378,24 +379,6 @@ function byShard(segments: readonly FoundSegment[]): Map<number, string[]> {
 
 function bytesOf(objects: readonly ObjectInfo[]): number {
   return objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-}
-
-/** Several at a time, in order; the first failure ends all, when those under way are done. */
-async function inLanes<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  let next = 0;
-  let failure: { readonly error: unknown } | null = null;
-  const lane = async (): Promise<void> => {
-    while (next < items.length && failure === null) {
-      try {
-        await work(items[next++] as T);
-      } catch (error) {
-        failure ??= { error };
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(LANES, items.length) }, lane));
-  const failed = failure as { readonly error: unknown } | null;
-  if (failed !== null) throw failed.error;
 }
 
 function superseded(): HearthError {

@@ -14,6 +14,7 @@ import {
   type Clock,
   formatCount,
   HearthError,
+  inLanes,
   isHearthError,
   type Logger,
   type Scheduler,
@@ -165,7 +166,7 @@ export class DlqRecovery {
     const wasContinued = this.#after !== "";
     const options = { prefix: DLQ_PREFIX, after: this.#after, signal, removesEmpty: true };
     for await (const page of store.list(options)) {
-      await this.#takePage(sweep, page);
+      await inLanes(page, this.#options.parallelMax, (info) => this.#takeEntry(sweep, info));
       sweep.seen += page.length;
       if (sweep.seen < entriesPerSweepMax) continue;
       this.#after = page.at(-1)?.key ?? "";
@@ -177,24 +178,6 @@ export class DlqRecovery {
     this.#entries = sweep.left;
     this.#oldestAtMs = sweep.oldestAtMs;
     return true;
-  }
-
-  /** Lanes take entries in order; the first that ends the sweep ends it for all, when theirs are done. */
-  async #takePage(sweep: Sweep, page: readonly ObjectInfo[]): Promise<void> {
-    let next = 0;
-    let failure: unknown = null;
-    const lane = async (): Promise<void> => {
-      while (next < page.length && failure === null) {
-        const info = page[next++] as ObjectInfo;
-        try {
-          await this.#takeEntry(sweep, info);
-        } catch (error) {
-          failure ??= error;
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: this.#options.parallelMax }, lane));
-    if (failure !== null) throw failure;
   }
 
   async #takeEntry(sweep: Sweep, info: ObjectInfo): Promise<void> {

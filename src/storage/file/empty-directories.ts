@@ -1,6 +1,7 @@
 /** Directories that deleted objects leave empty. */
 import { promises as fs } from "node:fs";
 import { dirname, join } from "node:path";
+import { inLanes } from "../../base/index.ts";
 import { isGone } from "./paths.ts";
 
 /**
@@ -18,11 +19,9 @@ export async function removeEmptyDirectories(root: string, keys: readonly string
   while (level.size > 0) {
     const waiting = [...level].filter((directory) => directory.length > root.length);
     const above = new Set<string>();
-    const lane = async (): Promise<void> => {
-      for (let next = waiting.pop(); next !== undefined; next = waiting.pop())
-        if (await isRemoved(next)) above.add(dirname(next));
-    };
-    await Promise.all(Array.from({ length: REMOVALS_MAX }, lane));
+    await inLanes(waiting, REMOVALS_MAX, async (directory) => {
+      if (await isRemoved(directory)) above.add(dirname(directory));
+    });
     level = above;
   }
 }
