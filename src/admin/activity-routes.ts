@@ -1,29 +1,11 @@
 /** What the leader does beside answering, as JSON: each activity with its last run and its next one. */
+import type { LeaderActivityView } from "../client/index.ts";
 import { json } from "./responses.ts";
 import type { Route } from "./types.ts";
 
-/** One activity on the node that was asked. */
-export interface ActivityView {
-  readonly name: string;
-  readonly isEnabled: boolean;
-  /** This node leads and runs it. */
-  readonly isActive: boolean;
-  readonly isRunning: boolean;
-  readonly intervalMs: number;
-  /** Unix ms; null: no run on this node yet. */
-  readonly lastStartedAtMs: number | null;
-  readonly lastDurationMs: number | null;
-  /** done, nothing, failed, stopped. */
-  readonly lastOutcome: string | null;
-  readonly lastText: string;
-  readonly lastReason: string | null;
-  readonly nextAtMs: number | null;
-  readonly failuresInRow: number;
-}
-
 export interface ActivityModules {
   /** Empty until the node has started. */
-  readonly activities: () => readonly ActivityView[];
+  readonly activities: () => readonly LeaderActivityView[];
   readonly nodeId: string;
   readonly nowMs: () => number;
 }
@@ -50,7 +32,7 @@ export function activitiesBody({ activities, nodeId, nowMs }: ActivityModules): 
 }
 
 /** One activity as JSON. */
-export function activityBody(activity: ActivityView): object {
+export function activityBody(activity: LeaderActivityView): object {
   return {
     name: activity.name,
     isEnabled: activity.isEnabled,

@@ -2,7 +2,6 @@ export {
   activitiesBody,
   type ActivityModules,
   activityRoutes,
-  type ActivityView,
 } from "./activity-routes.ts";
 export {
   CHECK_OK,

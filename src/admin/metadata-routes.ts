@@ -27,6 +27,17 @@ export interface MetadataRouteOptions {
 /** Null until a reader thread can serve: the routes exist from the first second and say so. */
 export type MetadataClientSource = () => MetadataClient | null;
 
+/** Errors: `unavailable` until the node serves. */
+export function servingClient(source: MetadataClientSource): MetadataClient {
+  const client = source();
+  if (client !== null) return client;
+  throw new HearthError("unavailable", "This node is not serving yet", {
+    reason: "not_serving",
+    next: "GET /ready says what it is doing",
+    retryAfterMs: 1_000,
+  });
+}
+
 /** Blocks of one write; the wire has its own bounds in bytes. */
 const BLOCKS_PER_WRITE_MAX = 10_000;
 
@@ -170,13 +181,7 @@ class MetadataApi {
   }
 
   #client(): MetadataClient {
-    const client = this.#source();
-    if (client !== null) return client;
-    throw new HearthError("unavailable", "This node is not serving yet", {
-      reason: "not_serving",
-      next: "GET /ready says what it is doing",
-      retryAfterMs: 1_000,
-    });
+    return servingClient(this.#source);
   }
 
   #callOptions(request: AdminRequest): { signal: AbortSignal; timeoutMs: number } {

@@ -4,7 +4,7 @@ import type { TenantDeletion } from "../client/index.ts";
 import { type ActivityStatus, isSuspicious } from "../leader/index.ts";
 import { activityBody } from "./activity-routes.ts";
 import { requireDeliberate } from "./foreign-page.ts";
-import type { MetadataClientSource } from "./metadata-routes.ts";
+import { type MetadataClientSource, servingClient } from "./metadata-routes.ts";
 import { readTimeout, refuseUnknownParameters } from "./query-input.ts";
 import { json } from "./responses.ts";
 import type { AdminRequest, AdminResponse, MetadataClient, Route } from "./types.ts";
@@ -92,13 +92,7 @@ class TenantApi {
   }
 
   #client(): MetadataClient {
-    const client = this.#modules.client();
-    if (client !== null) return client;
-    throw new HearthError("unavailable", "This node is not serving yet", {
-      reason: "not_serving",
-      next: "GET /ready says what it is doing",
-      retryAfterMs: 1_000,
-    });
+    return servingClient(this.#modules.client);
   }
 
   #callOptions(request: AdminRequest): { signal: AbortSignal; timeoutMs: number } {
