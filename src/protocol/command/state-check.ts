@@ -11,6 +11,7 @@
  */
 
 import { invalidArgument } from "../../base/index.ts";
+import { decodeJsonPayload, encodeJsonPayload } from "./json-payload.ts";
 
 /** A digest per table, 8 hexadecimal digits. A table without rows is left out. */
 export type TableDigests = Readonly<Record<string, string>>;
@@ -32,24 +33,15 @@ const NODE = /^[0-9a-zA-Z_.:-]{1,128}$/;
 const TABLE = /^[a-zA-Z]{1,64}$/;
 const DIGEST = /^[0-9a-f]{8}$/;
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
-
 export function encodeStateCheck(check: StateCheck): Uint8Array {
-  return encoder.encode(JSON.stringify(check));
+  return encodeJsonPayload(check);
 }
 
 /** Errors: HearthError invalid_argument. */
 export function decodeStateCheck(bytes: Uint8Array, offset: number, length: number): StateCheck {
-  if (length > PAYLOAD_MAX_BYTES) throw bad(`${length} bytes, limit is ${PAYLOAD_MAX_BYTES}`);
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(decoder.decode(bytes.subarray(offset, offset + length)));
-  } catch (cause) {
-    throw bad(`no JSON (${cause instanceof Error ? cause.message : String(cause)})`);
-  }
-  if (typeof parsed !== "object" || parsed === null) throw bad("no object");
-  const { kind, atIndex, node, tables } = parsed as Partial<StateReport>;
+  const payload = bytes.subarray(offset, offset + length);
+  const fields = decodeJsonPayload(payload, PAYLOAD_MAX_BYTES, bad);
+  const { kind, atIndex, node, tables } = fields as Partial<StateReport>;
   const said: unknown = kind;
   if (said === "prepare" || said === "mark") return { kind: said };
   if (said !== "report") throw bad(`kind ${JSON.stringify(said)}`);

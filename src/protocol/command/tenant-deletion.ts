@@ -14,6 +14,7 @@
 
 import { invalidArgument, tryDecodeUlid, ULID_BYTES } from "../../base/index.ts";
 import { LIMITS } from "../limits.ts";
+import { decodeJsonPayload, encodeJsonPayload, type JsonFields } from "./json-payload.ts";
 
 export interface DeleteTenant {
   /** Not empty. */
@@ -65,14 +66,12 @@ export const TENANT_DELETION_LIMITS = {
   payloadMaxBytes: 256 * 1_024,
 } as const;
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
 const scratch = new Uint8Array(ULID_BYTES);
 
 export function encodeTenantCommand(
   payload: DeleteTenant | ClearTenant | NoteDeletion | OpenTenant,
 ): Uint8Array {
-  return encoder.encode(JSON.stringify(payload));
+  return encodeJsonPayload(payload);
 }
 
 /** Errors: HearthError invalid_argument, as of the others. */
@@ -124,24 +123,14 @@ export function decodeOpenTenant(bytes: Uint8Array, offset: number, length: numb
   return { term: countOf(fields, "term"), id: countOf(fields, "id") };
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
-function fieldsOf(bytes: Uint8Array, offset: number, length: number): Fields {
-  const { payloadMaxBytes } = TENANT_DELETION_LIMITS;
-  if (length > payloadMaxBytes) throw bad(`${length} bytes, limit is ${payloadMaxBytes}`);
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(decoder.decode(bytes.subarray(offset, offset + length)));
-  } catch (cause) {
-    throw bad(`no JSON (${cause instanceof Error ? cause.message : String(cause)})`);
-  }
-  if (typeof parsed !== "object" || parsed === null) throw bad("no object");
-  return parsed as Fields;
+function fieldsOf(bytes: Uint8Array, offset: number, length: number): JsonFields {
+  const payload = bytes.subarray(offset, offset + length);
+  return decodeJsonPayload(payload, TENANT_DELETION_LIMITS.payloadMaxBytes, bad);
 }
 
 function segmentsOf(list: unknown): SegmentList {
   if (typeof list !== "object" || list === null) throw bad("its segments");
-  const fields = list as Fields;
+  const fields = list as JsonFields;
   const shard = countOf(fields, "shard");
   if (shard > 0xffff_ffff) throw bad(`shard ${shard}`);
   const { ids } = fields;
@@ -152,14 +141,14 @@ function segmentsOf(list: unknown): SegmentList {
   return { shard, ids: ids as string[] };
 }
 
-function textOf(fields: Fields, name: string, maxBytes: number): string {
+function textOf(fields: JsonFields, name: string, maxBytes: number): string {
   const value = fields[name];
   if (typeof value !== "string") throw bad(name);
   if (Buffer.byteLength(value) > maxBytes) throw bad(`${name}: more than ${maxBytes} bytes`);
   return value;
 }
 
-function countOf(fields: Fields, name: string): number {
+function countOf(fields: JsonFields, name: string): number {
   const value = fields[name];
   if (!Number.isSafeInteger(value) || (value as number) < 0) throw bad(name);
   return value as number;
