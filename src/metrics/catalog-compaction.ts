@@ -156,7 +156,7 @@ export const COMPACTION: readonly MetricSpec[] = [
   {
     kind: "counter",
     name: "hearth_compaction_reports_total",
-    help: "What workers said about their jobs, by what became of it: refreshed, completed, failed; unknown_job, wrong_token and unknown_status changed nothing.",
+    help: "What workers said about their jobs, by what became of it: refreshed, completed, failed, released (the answer that assigned it reached nobody); unknown_job, wrong_token and unknown_status changed nothing.",
     labels: ["result"],
   },
   {

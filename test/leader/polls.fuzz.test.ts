@@ -141,7 +141,7 @@ function lie(rig: Rig, { plan, token }: Held): readonly [PollRequest["reports"],
       const wrong = [0, -1, token - 1, token + 1, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY];
       return [[{ ...success, token: random.pick(wrong) }], "wrong_token"];
     },
-    () => [[{ ...success, status: random.pick([0, 4, 77, 255]) }], "unknown_status"],
+    () => [[{ ...success, status: random.pick([0, 5, 77, 255]) }], "unknown_status"],
     () => [[success, success], "duplicate_report"],
     () => [result({ ...good, source: { ...source, tenant: "acme" } }), "foreign_result"],
     () => [result({ ...good, source: { ...source, shard: plan.shard + 1 } }), "foreign_result"],

@@ -35,6 +35,7 @@ import {
   type NodeQuestion,
   type MemberCall,
   type MemberCallResult,
+  type PollResult,
   type Proposal,
   type ProposalResult,
   type QueryPort,
@@ -125,10 +126,19 @@ export class FakeMain implements MainLink {
     this.rounds.push(done);
   }
 
-  readonly polls: { payload: Uint8Array; waitMs: number; isGone: boolean }[] = [];
+  readonly polls: {
+    readonly payload: Uint8Array;
+    readonly waitMs: number;
+    readonly done: (result: PollResult) => void;
+    isGone: boolean;
+  }[] = [];
 
-  pollCompaction(payload: Uint8Array, waitMs: number): () => void {
-    const poll = { payload, waitMs, isGone: false };
+  pollCompaction(
+    payload: Uint8Array,
+    waitMs: number,
+    done: (result: PollResult) => void,
+  ): () => void {
+    const poll = { payload, waitMs, done, isGone: false };
     this.polls.push(poll);
     return () => {
       poll.isGone = true;

@@ -48,8 +48,10 @@ export class NodeCompaction {
         const { leader } = replica;
         // Who waits for a job waits at the leader itself: it is told where that is.
         const isElsewhere = leader !== "" && leader !== peers.self.id;
-        if (isElsewhere && waitMs === 0)
-          return peers.polls.forward(leader, new Uint8Array(payload), finish);
+        if (isElsewhere && waitMs === 0) {
+          peers.polls.forward(leader, new Uint8Array(payload), finish);
+          return () => {};
+        }
         return coordinator.poll(payload, waitMs, finish);
       },
     };

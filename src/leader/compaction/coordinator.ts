@@ -103,6 +103,7 @@ export class CompactionCoordinator {
       refreshed: 0,
       completed: 0,
       failed: 0,
+      released: 0,
       unknown_job: 0,
       wrong_token: 0,
       unknown_status: 0,
@@ -234,6 +235,7 @@ export class CompactionCoordinator {
       taken++;
       if (poll.isGone) {
         this.stats.gonePolls++;
+        poll.done({ ok: false, error: gone() });
         continue;
       }
       polls.push(poll);
@@ -401,6 +403,10 @@ function entryOf(command: number, payload: Uint8Array): Uint8Array<ArrayBuffer> 
 
 function stopping(): HearthError {
   return new HearthError("unavailable", "The server is stopping", { reason: "stopping" });
+}
+
+function gone(): HearthError {
+  return new HearthError("cancelled", "Nobody waits for the answer", { reason: "abandoned" });
 }
 
 function overtaken(): HearthError {

@@ -23,8 +23,17 @@ import {
 import { LIMITS } from "../limits.ts";
 import { refusalError } from "../refusals.ts";
 
-/** A status as it is reported; numbers 0 to 2 are the contract's. */
-export const REPORT_STATUS = { unspecified: 0, inProgress: 1, success: 2, failed: 3 } as const;
+/**
+ * A status as it is reported; numbers 0 to 2 are the contract's. `released`: the worker never began, and that is no
+ * failure of the job.
+ */
+export const REPORT_STATUS = {
+  unspecified: 0,
+  inProgress: 1,
+  success: 2,
+  failed: 3,
+  released: 4,
+} as const;
 
 /** What a worker says about one of its jobs. */
 export interface JobReport {

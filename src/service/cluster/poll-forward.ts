@@ -2,7 +2,8 @@
  * Polls of compaction workers that reach a follower, on their way to the leader and back (`PEER_CALL.poll`): the bytes of a
  * PollRequest there, those of a PollReply back. Once: who gets it and does not lead refuses it.
  *
- * A poll that is given up here is planned there all the same; its jobs wait for their lease, as after any lost answer.
+ * A poll that is given up here is planned there all the same, and its answer taken: jobs in it are for who asked to give
+ * back.
  */
 
 import { HearthError } from "../../base/index.ts";
@@ -31,26 +32,24 @@ export class PollForwarder {
     this.#network = network;
   }
 
-  /** `payload` has passed the door. `done` is called once, within the time limit. Returns how to give up. */
+  /** `payload` has passed the door. `done` is called once, within the time limit. */
   forward(
     leader: NodeId,
     payload: Uint8Array<ArrayBuffer>,
     done: (result: PollResult) => void,
-  ): () => void {
+  ): void {
     const { timeoutMs, pendingMax } = this.#options;
     if (this.#pendingCount >= pendingMax) {
       done({ ok: false, error: tooMany(pendingMax) });
-      return () => {};
+      return;
     }
     this.#pendingCount++;
-    const giveUp = new AbortController();
     void this.#network
-      .request({ nodeId: leader }, PEER_CALL.poll, payload, { timeoutMs, signal: giveUp.signal })
+      .request({ nodeId: leader }, PEER_CALL.poll, payload, { timeoutMs })
       .then((answer) => {
         this.#pendingCount--;
         done(answer.ok ? { ok: true, reply: answer.body } : answer);
       });
-    return () => giveUp.abort();
   }
 }
 

@@ -75,7 +75,10 @@ export interface Prepared {
 }
 
 /** Reports by what became of them; the last three changed nothing. */
-export type ReportCounts = Record<"refreshed" | "completed" | "failed" | RevokedReason, number>;
+export type ReportCounts = Record<
+  "refreshed" | "completed" | "failed" | "released" | RevokedReason,
+  number
+>;
 
 /** Jobs that one plan creates or assigns at most: bounds the entry, whatever capacity workers claim. */
 export const PLAN_JOBS_MAX = 1_024;
@@ -124,7 +127,8 @@ class Preparation {
   readonly #tombstones: TombstoneCursor;
   readonly #newJobs: NewJob[] = [];
   readonly #assigned: JobState[] = [];
-  readonly #failed: JobState[] = [];
+  /** From their owners, who failed them or never began. */
+  readonly #takenBack: JobState[] = [];
   /** Jobs whose leases go on, with the tokens that they keep. */
   readonly #refreshed: { readonly name: string; readonly token: number }[] = [];
   readonly #completed: FinishedJob[] = [];
@@ -136,6 +140,7 @@ class Preparation {
     refreshed: 0,
     completed: 0,
     failed: 0,
+    released: 0,
     unknown_job: 0,
     wrong_token: 0,
     unknown_status: 0,
@@ -218,7 +223,8 @@ class Preparation {
         this.#refreshed.push({ name, token });
         return;
       case "failed":
-        this.#failed.push(outcome.state);
+      case "released":
+        this.#takenBack.push(outcome.state);
         return;
     }
   }
@@ -296,7 +302,7 @@ class Preparation {
       nowMs: this.#options.nowMs,
       newJobs: this.#newJobs,
       assignedJobs: this.#assigned,
-      updatedJobs: this.#failed,
+      updatedJobs: this.#takenBack,
       completedJobs: this.#completed,
       evictedJobs: this.#evicted,
       requeued,

@@ -33,7 +33,7 @@ export interface ScheduleOptions {
 export type ReportOutcome =
   /** Its lease goes on until `refreshedUntilMs`. */
   | { readonly kind: "refreshed" }
-  | { readonly kind: "failed" | "completed"; readonly state: JobState }
+  | { readonly kind: "failed" | "released" | "completed"; readonly state: JobState }
   /** Nothing of it counts. */
   | { readonly kind: "revoked"; readonly reason: RevokedReason };
 
@@ -99,6 +99,13 @@ export class Schedule {
               reason,
             }),
           },
+        };
+      case REPORT_STATUS.released:
+        this.#handled.add(name);
+        // As it was before it was handed out: nobody failed it. Its token stays, so that the next one is higher.
+        return {
+          kind: "released",
+          state: { ...state, status: JOB_STATUS.unassigned, leaseExpiresAtMs: 0, owner: "" },
         };
       default:
         return UNKNOWN_STATUS;

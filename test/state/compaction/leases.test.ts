@@ -167,3 +167,33 @@ function applyVersion(fixture: StateFixture, plan: PlanUpdate, version: number):
   ]);
   assert.equal(outcomes[0], 0);
 }
+
+test("a released job waits as if it had never been given away", () =>
+  withState((fixture) => {
+    const [a, b] = giveThree(fixture);
+    const { name = "", token = 0 } = a.assignments[0] ?? {};
+    const report = { name, token, status: REPORT_STATUS.released, reason: "", compacted: null };
+    const release = (changes: Partial<typeof report>): Poll => ({
+      worker: "",
+      requestId: 0,
+      capacity: 0,
+      reports: [{ ...report, ...changes }],
+    });
+    const late = planAt(fixture, WINDOW_MS + 1_000, release({ token: token - 1 }));
+    assert.equal(late.isEmpty, true, "only who holds it can release it");
+    const { plan, reports } = planAt(fixture, WINDOW_MS + 1_000, release({}));
+    assert.equal(reports.released, 1);
+    assert.deepEqual(plan.updatedJobs.length, 1);
+    run(fixture, WINDOW_MS + 1_000, release({}));
+    // Long before its lease would have ended.
+    const next = planAt(fixture, WINDOW_MS + 1_001, poll("d", 3));
+    assert.deepEqual(
+      next.plan.assignedJobs.map((job) => [job.name, job.failures, job.owner, job.reason]),
+      [[name, 0, "d", ""]],
+    );
+    assert.ok((next.plan.assignedJobs[0]?.token ?? 0) > token);
+    run(fixture, WINDOW_MS + 1_001, poll("d", 3));
+    const again = planAt(fixture, WINDOW_MS + 1_002, release({}));
+    assert.deepEqual([again.isEmpty, again.reports.wrong_token], [true, 1]);
+    assert.notEqual(b.assignments[0]?.name, name);
+  }));

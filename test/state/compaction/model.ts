@@ -256,6 +256,7 @@ export class CompactionRun {
       else if (dice < 88)
         reports.push({ ...report, token: token + NOBODYS, status: REPORT_STATUS.success });
       else if (dice < 89) reports.push({ ...report, status: 77 });
+      else if (dice < 92) reports.push({ ...report, status: REPORT_STATUS.released });
       // Otherwise the job is not mentioned: a late report may follow.
     }
     const capacity = this.#random.below(5);
@@ -347,7 +348,7 @@ export class CompactionRun {
       for (const { name, token, status } of poll.reports) {
         const job = this.#jobs.get(name);
         const isHeld = job !== undefined && job.owner !== null && job.token === token;
-        const counts = isHeld && status <= REPORT_STATUS.failed;
+        const counts = isHeld && status <= REPORT_STATUS.released;
         if (counts) assert.equal(taken.delete(name), true, `the report about ${name} counts`);
       }
     }
@@ -360,7 +361,7 @@ export class CompactionRun {
     for (const name of plan.refreshed) this.#job(name).leaseUntilMs = plan.refreshedUntilMs;
     for (const state of plan.updatedJobs) {
       const job = this.#job(state.name);
-      assert.equal(job.token, state.token, `failure of ${state.name} keeps its token`);
+      assert.equal(job.token, state.token, `${state.name}, taken back, keeps its token`);
       job.leaseUntilMs = state.leaseExpiresAtMs;
       job.owner = null;
     }
