@@ -78,6 +78,7 @@ export async function openSession(
     name: "bench",
     role: "tool",
     dictionaryMaxBytes,
+    wantsLeader: false,
   });
   await exchange(socket, requestFrame(OP.hello, 1, sink.view()));
   return socket;

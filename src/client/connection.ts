@@ -16,10 +16,12 @@ import { assert, HearthError, isHearthError } from "../base/index.ts";
 import {
   createFrameHeader,
   decodeErrorReply,
+  decodeLeaderNotice,
   FLAG,
   type FrameHeader,
   HeldDictionaries,
   type HelloReply,
+  type LeaderNotice,
   OP,
   readFrameHeader,
 } from "../protocol/index.ts";
@@ -40,11 +42,15 @@ export interface ConnectionSettings {
   readonly maxBufferedBytes: number;
   /** Cost of dictionary records to keep; 0 = none. */
   readonly dictionaryMaxBytes: number;
+  /** Ask to be told when another member leads. */
+  readonly followLeader: boolean;
 }
 
 /** Told by the connection to its owner; onClosed comes exactly once, onReady before it at most once. */
 export interface ConnectionListener {
   onReady(connection: Connection): void;
+  /** Another member leads. The hello says who does when the connection is made. */
+  onLeader(leader: LeaderNotice): void;
   onClosed(connection: Connection, error: HearthError, isDraining: boolean): void;
 }
 
@@ -175,10 +181,11 @@ export class Connection {
   #greet(): void {
     if (this.#state !== "opening") return;
     this.#state = "greeting";
-    const { name, role, dictionaryMaxBytes } = this.#settings;
+    const { name, role, dictionaryMaxBytes, followLeader } = this.#settings;
+    const wants = { dictionaryMaxBytes, wantsLeader: followLeader };
     const onRefused = (error: HearthError): void => this.fail(error);
     const onHello = (hello: HelloReply): void => this.#onHello(hello);
-    this.#send(helloExchange({ name, role, dictionaryMaxBytes, onHello, onRefused }));
+    this.#send(helloExchange({ name, role, ...wants, onHello, onRefused }));
   }
 
   #onHello(hello: HelloReply): void {
@@ -247,6 +254,7 @@ export class Connection {
       this.fail(protocolViolation(this.endpoint, problem));
     } else if (requestId === 0) {
       if (isError) this.#onConnectionError(frame);
+      else if (this.#header.opcode === OP.leader_changed) this.#onLeaderChanged(frame);
       else this.#onRecords(frame);
     } else {
       const exchange = this.#open.get(requestId) as Exchange;
@@ -259,8 +267,12 @@ export class Connection {
     const { requestId, flags, opcode } = this.#header;
     if ((flags & ~ANSWER_FLAGS) !== 0) return `unknown flags ${flags}`;
     if (requestId === 0) {
-      const isKnown = flags === 0 && opcode === OP.dictionary && this.#held !== null;
-      return isKnown || (flags & FLAG.error) !== 0 ? null : "an answer without a request id";
+      const isKnown =
+        (opcode === OP.dictionary && this.#held !== null) ||
+        (opcode === OP.leader_changed && this.#settings.followLeader && this.isReady);
+      return (flags === 0 && isKnown) || (flags & FLAG.error) !== 0
+        ? null
+        : "an answer without a request id";
     }
     const exchange = this.#open.get(requestId);
     if (exchange === undefined) return `an answer to unknown request ${requestId}`;
@@ -277,6 +289,15 @@ export class Connection {
       this.#held = (this.#held as HeldDictionaries).receive(payloadOf(frame));
     } catch (cause) {
       this.fail(protocolViolation(this.endpoint, "dictionary records that cannot be read", cause));
+    }
+  }
+
+  #onLeaderChanged(frame: Uint8Array): void {
+    try {
+      const leader = decodeLeaderNotice(payloadOf(frame));
+      if (leader !== null) this.#listener.onLeader(leader);
+    } catch (cause) {
+      this.fail(protocolViolation(this.endpoint, "a leader that cannot be read", cause));
     }
   }
 

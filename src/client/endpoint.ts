@@ -29,6 +29,22 @@ export function normalizeEndpoint(text: string): string {
   return `${scheme}${url.hostname}:${portOf(text, url)}${path}`;
 }
 
+/**
+ * Where to dial a member that another one names, or null when that is no address, or may not be dialled. What a member
+ * says of addresses is not protected better than the way it came: over TLS a plain address means TLS at that place, and one
+ * that asks for a plain connection is refused.
+ */
+export function leaderEndpoint(address: string, from: string): string | null {
+  const isSecure = from.startsWith("wss://");
+  try {
+    const hasScheme = address.includes("://");
+    const endpoint = normalizeEndpoint(hasScheme || !isSecure ? address : `wss://${address}`);
+    return isSecure && !endpoint.startsWith("wss://") ? null : endpoint;
+  } catch {
+    return null;
+  }
+}
+
 /** The address to dial. Takes any form that normalizeEndpoint() takes. */
 export function endpointUrl(endpoint: string): string {
   const normalized = normalizeEndpoint(endpoint);

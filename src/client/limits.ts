@@ -28,6 +28,12 @@ export const RETRY_DELAY_MAX_MS = 500;
  */
 export const LEADER_HOPS_MAX = 2;
 
+/**
+ * How long a former leader may still answer what it was sent, ms: after an orderly hand-over it does so within a round
+ * trip or two, one that hangs never.
+ */
+export const FORMER_LEADER_MS = 500;
+
 /** Longest timer Node.js can hold, ms; longer budgets mean "no limit". */
 export const TIMER_MAX_MS = 0x7fff_ffff;
 

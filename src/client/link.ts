@@ -14,6 +14,7 @@ import type { Settle } from "./call.ts";
 import { Connection } from "./connection.ts";
 import { connectionLost, noConnection } from "./errors.ts";
 import { CONNECT_ATTEMPT_MIN_MS, TIMER_MAX_MS } from "./limits.ts";
+import type { LeaderNotice } from "../protocol/index.ts";
 import type { ClientOptions } from "./options.ts";
 import type { ConnectionStatus } from "./types.ts";
 
@@ -21,10 +22,15 @@ export interface LinkSettings {
   readonly endpoints: readonly string[];
   /** False: the link closes itself when its first connection cannot be made or is lost. */
   readonly isPersistent: boolean;
+  /** What is wrong with who answers: then the link is closed. Null: everybody is welcome. */
+  readonly check: ((connection: Connection) => HearthError | null) | null;
 }
 
 export interface LinkListener {
   onStatus(status: ConnectionStatus): void;
+  onReady(connection: Connection): void;
+  /** A word of the member at the other end: with its hello, and whenever it hears of another leader. */
+  onLeader(leader: LeaderNotice, connection: Connection): void;
   /** The link is closed and its last connection with it. */
   onGone(link: Link): void;
 }
@@ -33,6 +39,7 @@ export class Link {
   readonly #options: ClientOptions;
   readonly #listener: LinkListener;
   readonly #isPersistent: boolean;
+  readonly #check: LinkSettings["check"];
   readonly #endpoints: readonly string[];
   readonly #failures = new Map<string, HearthError>();
   readonly #waiters = new Set<Settle<Connection>>();
@@ -53,7 +60,13 @@ export class Link {
     this.#options = modules.options;
     this.#listener = modules.listener;
     this.#isPersistent = settings.isPersistent;
+    this.#check = settings.check;
     this.#endpoints = shuffled(settings.endpoints);
+  }
+
+  /** The one that is tried next, or in use. */
+  get endpoint(): string {
+    return this.#connection?.endpoint ?? this.#nextEndpoint;
   }
 
   /** The connection if it takes requests now. */
@@ -143,7 +156,7 @@ export class Link {
   }
 
   #connect(): void {
-    const endpoint = this.#endpoints[this.#position % this.#endpoints.length] as string;
+    const endpoint = this.#nextEndpoint;
     this.#position += 1;
     this.#listener.onStatus({ kind: "connecting", endpoint, attempt: this.#attempt + 1 });
     const connection = new Connection(
@@ -152,6 +165,7 @@ export class Link {
         transport: this.#options.transport,
         listener: {
           onReady: (ready) => this.#onReady(ready),
+          onLeader: (leader) => this.#listener.onLeader(leader, connection),
           onClosed: (closed, error, isDraining) => this.#onClosed(closed, error, isDraining),
         },
       },
@@ -164,6 +178,10 @@ export class Link {
     }, limitMs);
   }
 
+  get #nextEndpoint(): string {
+    return this.#endpoints[this.#position % this.#endpoints.length] as string;
+  }
+
   /** Every endpoint gets its share of the time, so that one that swallows packets does not cost all of it. */
   #attemptLimitMs(): number {
     const share = Math.floor(this.#options.connectTimeoutMs / this.#endpoints.length);
@@ -172,9 +190,17 @@ export class Link {
 
   #onReady(connection: Connection): void {
     clearTimeout(this.#timer);
+    const problem = this.#check?.(connection) ?? null;
+    if (problem !== null) {
+      void this.close(problem);
+      return;
+    }
     this.#readyAtMs = performance.now();
     this.#failures.clear();
     this.#listener.onStatus({ kind: "connected", ...connection.peer });
+    this.#listener.onReady(connection);
+    if (connection.hello.leader !== null)
+      this.#listener.onLeader(connection.hello.leader, connection);
     for (const waiter of [...this.#waiters]) waiter.resolve(connection);
   }
 

@@ -22,6 +22,7 @@ export interface ClientOptions {
   readonly dictionaryMaxBytes: number;
   readonly keepAliveIntervalMs: number;
   readonly exactlyOnce: boolean;
+  readonly followLeader: boolean;
   readonly transport: Transport;
 }
 
@@ -65,6 +66,7 @@ export function resolveOptions(options: ConnectOptions): ClientOptions {
     dictionaryMaxBytes: options.dictionaryMaxBytes ?? DEFAULTS.dictionaryMaxBytes,
     keepAliveIntervalMs: options.keepAliveIntervalMs ?? DEFAULTS.keepAliveIntervalMs,
     exactlyOnce: options.exactlyOnce ?? false,
+    followLeader: options.followLeader ?? true,
     transport: options.transport ?? createWebSocketTransport(),
   };
   checkNumbers(resolved, problems);

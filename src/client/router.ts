@@ -1,13 +1,13 @@
 /**
- * Decides which connection a call takes. Reads go to whichever member we are connected to; a write goes there too,
- * until a member says who leads. From then on writes take a second connection, to the leader, as long as that holds.
+ * Decides which connection a call takes. Reads go to whichever member we are connected to; so do writes, until a member
+ * says who leads. From then on writes take a second connection, to the leader, while there is one.
  */
-import type { HearthError, LeaderHint } from "../base/index.ts";
+import { type HearthError, isHearthError, type LeaderHint } from "../base/index.ts";
 import type { Call } from "./call.ts";
 import type { Connection } from "./connection.ts";
 import { publishConnection } from "./diagnostics.ts";
-import { normalizeEndpoint } from "./endpoint.ts";
-import { connectionLost } from "./errors.ts";
+import { LeaderWay } from "./leader-way.ts";
+import { LEADER_HOPS_MAX } from "./limits.ts";
 import { Link, type LinkListener } from "./link.ts";
 import type { ClientOptions } from "./options.ts";
 import type { StatusFeed } from "./status-feed.ts";
@@ -18,20 +18,22 @@ export class Router {
   readonly primary: Link;
   readonly #options: ClientOptions;
   readonly #status: StatusFeed;
-  #leader: LeaderHint | null = null;
-  #leaderLink: Link | null = null;
-  /** The present one and former ones that still have open requests. */
-  readonly #leaderLinks = new Set<Link>();
-  #isClosed = false;
+  readonly #leaderWay: LeaderWay;
 
   constructor(options: ClientOptions, modules: { readonly status: StatusFeed }) {
     this.#options = options;
     this.#status = modules.status;
+    this.#leaderWay = new LeaderWay(options, {
+      primary: () => this.primary.ready,
+      onChanged: (leader) => this.#publish({ kind: "leaderChanged", leader }),
+    });
     const listener: LinkListener = {
       onStatus: (status) => this.#publish(status),
+      onReady: (connection) => this.#leaderWay.primaryChanged(connection),
+      onLeader: (word, connection) => this.#leaderWay.learn(word, connection.endpoint),
       onGone: () => {},
     };
-    const settings = { endpoints: options.endpoints, isPersistent: true };
+    const settings = { endpoints: options.endpoints, isPersistent: true, check: null };
     this.primary = new Link(settings, { options, listener });
   }
 
@@ -41,51 +43,43 @@ export class Router {
    * Errors: `unavailable` with reason no_connection after maxWaitForConnectionMs.
    */
   connectionFor(call: Call, isForLeader: boolean): Connection | Promise<Connection> {
-    const link = (isForLeader ? this.#leaderLink : null) ?? this.primary;
-    const { ready } = link;
-    if (ready !== null) return ready;
-    const waitMs = this.#options.maxWaitForConnectionMs;
-    return call.wait<Connection>((settle) => link.whenReady(waitMs, settle));
+    const primary = this.primary.ready;
+    if (isForLeader) {
+      const { ready, opening } = this.#leaderWay;
+      // Where it failed a moment ago, another member may know better.
+      if (ready !== null && (primary === null || !hasJustTried(call, ready))) return ready;
+      const isToWait = call.leaderHops > 0 && call.leaderHops <= LEADER_HOPS_MAX;
+      if (ready === null && opening !== null && isToWait) return this.#whenOpen(call, opening);
+    }
+    return primary ?? this.#wait(call, this.primary);
   }
 
-  /** Follows a member's word on who leads; returns whether a next attempt would take another way than `from`. */
+  /** Follows a member's refusal to who leads; returns whether a next attempt would take another way than `from`. */
   follow(leader: LeaderHint, from: string): boolean {
-    const endpoint = tryNormalize(leader.address);
-    if (endpoint === null || this.#isClosed) return false;
-    if (this.#leader?.id !== leader.id || this.#leader.address !== leader.address) {
-      this.#leader = leader;
-      this.#publish({ kind: "leaderChanged", leader });
-      this.#openLeaderLink(endpoint);
-    } else if (this.#leaderLink === null) {
-      this.#openLeaderLink(endpoint);
-    }
-    return endpoint !== from;
+    this.#leaderWay.learn({ ...leader, term: 0 }, from);
+    return this.#leaderWay.leadsElsewhere(leader, from);
   }
 
   /** Ends all connections; resolves when their sockets are closed. */
   async close(error: HearthError): Promise<void> {
-    this.#isClosed = true;
-    const links = [this.primary, ...this.#leaderLinks];
-    await Promise.all(links.map((link) => link.close(error)));
+    await Promise.all([this.primary.close(error), this.#leaderWay.close(error)]);
   }
 
-  #openLeaderLink(endpoint: string): void {
-    this.#leaderLink?.retire(connectionLost(endpoint, "another member leads now"));
-    this.#leaderLink = null;
-    if (this.primary.ready?.endpoint === endpoint) return;
-    const listener: LinkListener = {
-      // The status of a client is that of its first connection; this one comes and goes with the leader.
-      onStatus: () => {},
-      onGone: (link) => {
-        this.#leaderLinks.delete(link);
-        if (this.#leaderLink === link) this.#leaderLink = null;
-      },
-    };
-    const settings = { endpoints: [endpoint], isPersistent: false };
-    const link = new Link(settings, { options: this.#options, listener });
-    this.#leaderLink = link;
-    this.#leaderLinks.add(link);
-    link.start();
+  /** The first connection has just said that it cannot: only if there is no other way it is asked again. */
+  async #whenOpen(call: Call, link: Link): Promise<Connection> {
+    try {
+      return await this.#wait(call, link);
+    } catch (error) {
+      const isTooLate = isHearthError(error) && error.reason === "no_connection";
+      const primary = this.primary.ready;
+      if (!isTooLate || primary === null) throw error;
+      return primary;
+    }
+  }
+
+  #wait(call: Call, link: Link): Promise<Connection> {
+    const waitMs = this.#options.maxWaitForConnectionMs;
+    return call.wait<Connection>((settle) => link.whenReady(waitMs, settle));
   }
 
   #publish(status: ConnectionStatus): void {
@@ -94,10 +88,7 @@ export class Router {
   }
 }
 
-function tryNormalize(address: string): string | null {
-  try {
-    return normalizeEndpoint(address);
-  } catch {
-    return null;
-  }
+/** The attempt before this one was made there. */
+function hasJustTried(call: Call, { endpoint }: Connection): boolean {
+  return call.attempts > 1 && call.endpoint === endpoint;
 }

@@ -55,6 +55,11 @@ export interface ConnectOptions {
    * request more per client, and at most 256 writes are open at a time. Default: false.
    */
   readonly exactlyOnce?: boolean;
+  /**
+   * Writes go to the leader by a connection of their own, at the address that its operators advertise, while it can be had;
+   * otherwise, and with false, they go where reads go, and are passed on. Default: true.
+   */
+  readonly followLeader?: boolean;
   /** Ends the wait of connect(), which then rejects with `signal.reason`. */
   readonly signal?: AbortSignal;
   /** How frames travel. Default: binary WebSocket messages. */

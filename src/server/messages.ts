@@ -11,6 +11,7 @@
  *    │ ── polled, pollFailed ────────────────────> │
  *    │ <──────────────── memberCall ────────────── │
  *    │ ── memberCalled ──────────────────────────> │
+ *    │ ── leaderIs ──────────────────────────────> │  told to whoever greets, and to peers that asked for it
  *    │ ── tellEdge ──────────────────────────────> │  something for the further protocol of the thread
  *    │ ── openLocal (a MessagePort of its own) ──> │
  *    │ ── useGeneration ─────────────────────────> │  goes over to another content of the index
@@ -30,6 +31,7 @@ import {
   type LogLevel,
   type PackedBytes,
 } from "../base/index.ts";
+import type { LeaderNotice } from "../protocol/index.ts";
 import type {
   NodeQuestion,
   MemberCall,
@@ -58,6 +60,8 @@ export interface ReaderSettings {
   readonly edge: object | null;
   /** What main told the edges last; null: nothing yet. */
   readonly edgeMessage: object | null;
+  /** Who leads; null: not known. */
+  readonly leader: LeaderNotice | null;
 }
 
 export type ToReader =
@@ -68,6 +72,8 @@ export type ToReader =
   | { readonly kind: "polled"; readonly ids: readonly number[]; readonly replies: PackedBytes }
   | { readonly kind: "pollFailed"; readonly id: number; readonly error: PlainError }
   | { readonly kind: "memberCalled"; readonly id: number; readonly result: PlainMemberCallResult }
+  /** Null: not known. */
+  | { readonly kind: "leaderIs"; readonly leader: LeaderNotice | null }
   | { readonly kind: "tellEdge"; readonly message: object }
   /** The port is transferred; it carries frames as ArrayBuffers, which are transferred too. */
   | { readonly kind: "openLocal"; readonly port: MessagePort }

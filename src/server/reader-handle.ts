@@ -11,6 +11,7 @@
 
 import { Worker } from "node:worker_threads";
 import { HearthError, type Logger } from "../base/index.ts";
+import type { LeaderNotice } from "../protocol/index.ts";
 import type { TransportKind } from "./listener.ts";
 import {
   createLocalChannel,
@@ -101,6 +102,10 @@ export class ReaderHandle {
     if (this.#state === "ended" || this.#state === "stopping") return;
     this.#state = "stopping";
     this.#post({ kind: "stop", graceMs });
+  }
+
+  tellLeader(leader: LeaderNotice | null): void {
+    this.#post({ kind: "leaderIs", leader });
   }
 
   tellEdge(message: object): void {

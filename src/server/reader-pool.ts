@@ -11,6 +11,7 @@
 
 import { createServer } from "node:net";
 import { assert, HearthError, type Logger, toHearthError } from "../base/index.ts";
+import type { LeaderNotice } from "../protocol/index.ts";
 import type { SharedState } from "../read/index.ts";
 import { canSharePort } from "../service/index.ts";
 import type { TransportKind } from "./listener.ts";
@@ -65,6 +66,7 @@ export class ReaderPool {
   #isStopping = false;
   #nextLocal = 0;
   #edgeMessage: object | null = null;
+  #leader: LeaderNotice | null = null;
 
   constructor(options: ServerOptions, modules: ReaderPoolModules) {
     assert(options.readersCount >= 1, "A server needs at least one reader thread");
@@ -131,6 +133,12 @@ export class ReaderPool {
     await Promise.all(this.#readers.map((reader) => reader.useGeneration(generation)));
   }
 
+  /** Who leads now, for clients; null: not known. Also for readers that start later. */
+  tellLeader(leader: LeaderNotice | null): void {
+    this.#leader = leader;
+    for (const reader of this.#readers) reader.tellLeader(leader);
+  }
+
   /** Tells the edges of all readers, and of those that start later. Plain data; the last one is what counts. */
   tellEdges(message: object): void {
     this.#edgeMessage = message;
@@ -181,6 +189,7 @@ export class ReaderPool {
       sharedState: sharedState.buffer,
       edge: edge?.settings ?? null,
       edgeMessage: this.#edgeMessage,
+      leader: this.#leader,
     };
   }
 

@@ -21,6 +21,7 @@ import {
 import { DeadlineSweeper } from "./deadlines.ts";
 import { CLOSE_FLUSH_MS, WRITE_BATCH_MAX_BYTES } from "./limits.ts";
 import type { Connection, ConnectionEvents, Listener, TransportKind } from "./listener.ts";
+import { LeaderNews } from "./leader-news.ts";
 import { LocalEnd } from "./local-connection.ts";
 import type { FromReader, ReaderSettings, ToReader } from "./messages.ts";
 import { type ReaderMetrics, ThreadCounters } from "./metrics.ts";
@@ -54,6 +55,7 @@ export class Reader {
   readonly #engine: QueryEngine;
   readonly #reads: ReadService;
   readonly #writes: WriteService;
+  readonly #leaderNews: LeaderNews;
   readonly #session: SessionModules;
   readonly #listener: Listener;
   readonly #edge: Edge | null;
@@ -82,6 +84,7 @@ export class Reader {
     });
     const writeOptions = { ...server, writeBatchMaxBytes: WRITE_BATCH_MAX_BYTES };
     this.#writes = new WriteService(writeOptions, { main: this.#link });
+    this.#leaderNews = new LeaderNews(settings.leader);
     this.#session = this.#createSessionModules();
     this.#listener = this.#createListener();
     this.#edge = modules.createEdge?.(this.#edgeServices()) ?? null;
@@ -112,6 +115,8 @@ export class Reader {
         return this.#link.pollFailed(message.id, message.error);
       case "memberCalled":
         return this.#link.memberCalled(message.id, message.result);
+      case "leaderIs":
+        return this.#leaderNews.tell(message.leader);
       case "tellEdge":
         return this.#edge?.receive(message.message);
       case "openLocal":
@@ -208,6 +213,7 @@ export class Reader {
     return {
       handler,
       identity,
+      leaderNews: this.#leaderNews,
       counters: this.#counters,
       deadlines: this.#deadlines,
       frames: new ByteSink(64 * 1024),

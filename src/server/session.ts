@@ -36,6 +36,7 @@ import type { Reply } from "../service/index.ts";
 import { Call, type CallOwner, type CallTerms } from "./call.ts";
 import { SOCKET_BACKLOG_BYTES } from "./limits.ts";
 import { CLOSE_CODES, type Connection, type ConnectionEvents } from "./listener.ts";
+import type { LeaderListener, LeaderNews } from "./leader-news.ts";
 import type { ThreadCounters } from "./metrics.ts";
 import type { ServerIdentity, SessionLimits } from "./options.ts";
 
@@ -53,6 +54,7 @@ export interface RequestHandler {
 export interface SessionModules {
   readonly handler: RequestHandler;
   readonly identity: ServerIdentity;
+  readonly leaderNews: LeaderNews;
   readonly counters: ThreadCounters;
   readonly deadlines: { watch(session: Session): void };
   /** Answers are put together here; one per thread, so that sending does not allocate. */
@@ -75,7 +77,7 @@ const REQUEST: FrameHeader = createFrameHeader();
 const ANSWER: FrameHeader = createFrameHeader();
 const LOOK_UP = new LookUpFrame();
 
-export class Session implements ConnectionEvents, CallOwner {
+export class Session implements ConnectionEvents, CallOwner, LeaderListener {
   readonly #limits: SessionLimits;
   readonly #modules: SessionModules;
   readonly #connection: Connection;
@@ -159,6 +161,7 @@ export class Session implements ConnectionEvents, CallOwner {
   close(): void {
     this.#isOpen = false;
     this.#modules.counters.connections--;
+    this.#modules.leaderNews.remove(this);
     // Writes on their way go on; their answers find the call settled.
     for (const call of [...this.#calls.values()]) call.abandon();
   }
@@ -217,6 +220,12 @@ export class Session implements ConnectionEvents, CallOwner {
     ANSWER.flags = flags;
     writeFrameHeaderWords(chunk.u32, ANSWER);
     this.#sendBytes(chunk.prefix());
+  }
+
+  leaderChanged(payload: Uint8Array): void {
+    ANSWER.opcode = OP.leader_changed;
+    ANSWER.requestId = 0;
+    this.#send(0, payload);
   }
 
   sendError(call: Call, error: HearthError): void {
@@ -332,7 +341,8 @@ export class Session implements ConnectionEvents, CallOwner {
       throw new HearthError("failed_precondition", message, { reason: "protocol_version" });
     }
     this.#hasGreeted = true;
-    const { identity, payloads, records, chunkMaxBytes } = this.#modules;
+    const { identity, leaderNews, payloads, records, chunkMaxBytes } = this.#modules;
+    if (hello.wantsLeader) leaderNews.add(this);
     const dictionaryMaxBytes = Math.min(hello.dictionaryMaxBytes, this.#limits.dictionaryMaxBytes);
     if (dictionaryMaxBytes > 0)
       this.#dictionaries = new SentDictionaries(dictionaryMaxBytes, { records });
@@ -344,6 +354,7 @@ export class Session implements ConnectionEvents, CallOwner {
       inFlightMax: this.#limits.inFlightMax,
       chunkMaxBytes,
       dictionaryMaxBytes,
+      leader: leaderNews.leader,
     };
     encodeHelloReply(payloads, reply);
     call.end(payloads.view());

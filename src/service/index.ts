@@ -13,6 +13,7 @@ export { Adoption } from "./cluster/adoption.ts";
 export type { MemberPort } from "./cluster/changes.ts";
 export { Control } from "./cluster/control.ts";
 export { FORWARD_DEFAULTS, WriteForwarder } from "./cluster/forward.ts";
+export { type LeaderKnown, LeaderWord } from "./cluster/leader-word.ts";
 export { MEMBER_CALL_DEFAULTS, MemberCalls } from "./cluster/member-calls.ts";
 export { POLL_FORWARD_DEFAULTS, PollForwarder } from "./cluster/poll-forward.ts";
 export { PeerRequests } from "./cluster/peer-requests.ts";

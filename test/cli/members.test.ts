@@ -88,6 +88,13 @@ async function change(
   return { status: answer.status, body: (await answer.json()) as Answer["body"] };
 }
 
+/** Groups of writes that it sent to the leader for its clients. */
+async function forwardedBy(member: MemberProcess): Promise<number> {
+  const text = await (await fetch(`${member.httpUrl}/metrics`)).text();
+  const counts = text.matchAll(/^hearth_raft_forwarded_total\{[^}]*\} (\d+)$/gm);
+  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
 const others = (than: MemberProcess): MemberProcess[] =>
   members.filter((member) => member !== than && member.isRunning);
 
@@ -130,6 +137,30 @@ describe("a cluster of three", () => {
       /^pyroscope_metastore_raft_state\{state="Leader"\} 1$/m,
     ])
       assert.match(text, line);
+  });
+
+  it("a client that knows a follower writes to the leader itself, and to the next one after it", async () => {
+    const leader = await leaderOf(members);
+    const [follower] = others(leader) as [MemberProcess];
+    await through(follower, (client) => write(client));
+    assert.ok((await forwardedBy(follower)) > 0, "one that keeps to the follower does not");
+    const patience = { defaultTimeoutMs: 60_000, maxWaitForConnectionMs: 60_000 };
+    const client = await connect({ ...patience, endpoints: [follower.endpoint] });
+    const goDirectly = async (): Promise<boolean> => {
+      const before = await forwardedBy(follower);
+      await write(client);
+      return (await forwardedBy(follower)) === before;
+    };
+    await until("a write goes to the leader", goDirectly);
+    await leader.kill();
+    await write(client);
+    const next = await leaderOf(members);
+    assert.notEqual(next.name, leader.name);
+    await until("a write goes to the next leader", goDirectly);
+    await client.close();
+    await leader.start(foundingFlags(members));
+    await leader.ready();
+    await assertHasAll(leader);
   });
 
   it("goes on without its leader, and takes it back with everything it missed", async () => {

@@ -13,11 +13,13 @@ import {
   decodeHello,
   encodeErrorReply,
   encodeHelloReply,
+  encodeLeaderNotice,
   encodeWriteReply,
   FLAG,
   FRAME_HEADER_BYTES,
   type Hello,
   type HelloReply,
+  type LeaderNotice,
   OP,
   readFrameHeader,
   type WriteReply,
@@ -35,6 +37,7 @@ const HELLO: HelloReply = {
   inFlightMax: 256,
   chunkMaxBytes: 1024,
   dictionaryMaxBytes: 0,
+  leader: null,
 };
 
 export interface FakeServerOptions {
@@ -58,6 +61,7 @@ export class FakeServer {
   readonly sockets: Socket[] = [];
   readonly #options: FakeServerOptions;
   readonly #server: WebSocketServer;
+  #leader: LeaderNotice | null = null;
   readonly #waiters: { readonly opcode: number; readonly count: number; resolve(): void }[] = [];
 
   private constructor(server: WebSocketServer, options: FakeServerOptions) {
@@ -119,6 +123,15 @@ export class FakeServer {
     return this.received(opcode)[count - 1] as FakeRequest;
   }
 
+  /** Tells every connection who leads; from now on hellos say it too. */
+  tellLeader(leader: LeaderNotice): void {
+    this.#leader = leader;
+    const frame = answerFrame({ opcode: OP.leader_changed, requestId: 0, flags: 0 }, (sink) =>
+      encodeLeaderNotice(sink, leader),
+    );
+    for (const socket of this.#server.clients) socket.send(frame);
+  }
+
   /** Cuts all connections without a word. */
   kill(): void {
     for (const socket of this.#server.clients) socket.terminate();
@@ -156,7 +169,10 @@ export class FakeServer {
     const { helloError, isMute, hello } = this.#options;
     if (isMute === true) return;
     if (helloError !== undefined) request.fail(helloError);
-    else request.answer((sink) => encodeHelloReply(sink, { ...HELLO, ...hello }));
+    else {
+      const reply = { ...HELLO, leader: this.#leader, ...hello };
+      request.answer((sink) => encodeHelloReply(sink, reply));
+    }
   }
 }
 

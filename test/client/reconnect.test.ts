@@ -154,7 +154,7 @@ describe("a lost connection", () => {
 
 describe("a leader elsewhere", () => {
   it("is followed by writes, and remembered; reads stay", async (t) => {
-    const leader = await startServer(t);
+    const leader = await startServer(t, { hello: { nodeId: "node-1" } });
     const { server, client } = await startPair(t);
     const hint = { id: "node-1", address: leader.endpoint };
     const statuses = client.status()[Symbol.asyncIterator]();
@@ -173,7 +173,7 @@ describe("a leader elsewhere", () => {
   });
 
   it("that is gone is asked for again", async (t) => {
-    const leader = await startServer(t);
+    const leader = await startServer(t, { hello: { nodeId: "node-1" } });
     const { server, client } = await startPair(t);
     const hint = { id: "node-1", address: leader.endpoint };
     let isLeading = false;
@@ -189,7 +189,7 @@ describe("a leader elsewhere", () => {
   });
 
   it("that points back does not make the client spin", async (t) => {
-    const other = await startServer(t);
+    const other = await startServer(t, { hello: { nodeId: "node-1" } });
     const { server, client } = await startPair(t);
     const pointTo = (target: FakeServer, id: string): FakeServer["script"] => {
       const leader = { id, address: target.endpoint };

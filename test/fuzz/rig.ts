@@ -18,6 +18,7 @@ import { QueryEngine, SharedState } from "../../src/read/index.ts";
 import { SERVER_DEFAULTS, Session, ThreadCounters } from "../../src/server/index.ts";
 import { DeadlineSweeper } from "../../src/server/deadlines.ts";
 import { deliver } from "../../src/server/deliver.ts";
+import { LeaderNews } from "../../src/server/leader-news.ts";
 import { createTombstonePort } from "../../src/server/tombstone-port.ts";
 import {
   CompactionControl,
@@ -133,6 +134,7 @@ export class FuzzRig {
     this.#session = new Session(SERVER_DEFAULTS.session, {
       handler: this.#handler,
       identity: { nodeId: "n", clusterId: "c", version: "0" },
+      leaderNews: new LeaderNews(null),
       counters: this.counters,
       deadlines: this.#deadlines,
       ...this.#sinks,

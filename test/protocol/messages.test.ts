@@ -9,6 +9,7 @@ import {
   Hello as GeneratedHello,
   HelloReply as GeneratedHelloReply,
   JsonMessage,
+  LeaderNotice as GeneratedNotice,
   QueryRequest as GeneratedQuery,
   TenantReply as GeneratedTenantReply,
   TenantRequest as GeneratedTenantRequest,
@@ -24,6 +25,7 @@ import {
   decodeHello,
   decodeHelloReply,
   decodeJsonMessage,
+  decodeLeaderNotice,
   decodeQueryRequest,
   decodeTenantReply,
   decodeTenantRequest,
@@ -34,6 +36,7 @@ import {
   encodeHello,
   encodeHelloReply,
   encodeJsonMessage,
+  encodeLeaderNotice,
   encodeQueryRequest,
   encodeTenantReply,
   encodeTenantRequest,
@@ -96,6 +99,7 @@ test("requests survive encoding and decoding", () => {
     name: "frontend-7",
     role: "query-frontend",
     dictionaryMaxBytes: 70_000,
+    wantsLeader: true,
   };
   const helloBytes = encoded((sink) => encodeHello(sink, hello));
   assert.deepEqual(decodeHello(helloBytes), hello);
@@ -124,8 +128,13 @@ test("replies survive encoding and decoding", () => {
     inFlightMax: 1024,
     chunkMaxBytes: 262_144,
     dictionaryMaxBytes: 1 << 20,
+    leader: { id: "hearth-1", address: "hearth-1.größe:4041", term: 2 ** 53 - 1 },
   };
   assert.deepEqual(decodeHelloReply(encoded((sink) => encodeHelloReply(sink, hello))), hello);
+  const alone = { ...hello, leader: null };
+  assert.deepEqual(decodeHelloReply(encoded((sink) => encodeHelloReply(sink, alone))), alone);
+  const notice = encoded((sink) => encodeLeaderNotice(sink, hello.leader));
+  assert.deepEqual(decodeLeaderNotice(notice), hello.leader);
   const write = { logIndex: 2 ** 53 - 1, term: 7 };
   assert.deepEqual(decodeWriteReply(encoded((sink) => encodeWriteReply(sink, write))), write);
   const tenant = {
@@ -177,6 +186,7 @@ test("the generated accessors read the requests", () => {
           name: "n",
           role: "tool",
           dictionaryMaxBytes: 9,
+          wantsLeader: true,
         }),
       ),
     ),
@@ -188,8 +198,9 @@ test("the generated accessors read the requests", () => {
       hello.name(),
       hello.role(),
       hello.dictionaryMaxBytes(),
+      hello.wantsLeader(),
     ],
-    [1, 2, "n", "tool", 9],
+    [1, 2, "n", "tool", 9, true],
   );
 });
 
@@ -206,6 +217,7 @@ test("the generated accessors read the replies", () => {
           inFlightMax: 2,
           chunkMaxBytes: 3,
           dictionaryMaxBytes: 4,
+          leader: { id: "d", address: "e", term: 5 },
         }),
       ),
     ),
@@ -214,6 +226,11 @@ test("the generated accessors read the replies", () => {
     [hello.protocol(), hello.nodeId(), hello.clusterId(), hello.version()],
     [1, "a", "b", "c"],
   );
+  assert.deepEqual([hello.leaderId(), hello.leaderAddress(), hello.leaderTerm()], ["d", "e", 5]);
+  const notice = GeneratedNotice.getRootAsLeaderNotice(
+    new ByteBuffer(encoded((sink) => encodeLeaderNotice(sink, { id: "d", address: "e", term: 5 }))),
+  );
+  assert.deepEqual([notice.leaderId(), notice.leaderAddress(), notice.leaderTerm()], ["d", "e", 5]);
   assert.deepEqual(
     [hello.frameMaxBytes(), hello.inFlightMax(), hello.chunkMaxBytes(), hello.dictionaryMaxBytes()],
     [1, 2, 3, 4],

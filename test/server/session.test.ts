@@ -3,9 +3,16 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { HearthError } from "../../src/base/index.ts";
-import { decodeHelloReply, encodeHello, encodeJsonMessage, OP } from "../../src/protocol/index.ts";
+import {
+  decodeHelloReply,
+  decodeLeaderNotice,
+  encodeHello,
+  encodeJsonMessage,
+  OP,
+} from "../../src/protocol/index.ts";
 import { SERVER_DEFAULTS } from "../../src/server/index.ts";
 import {
+  type Answer,
   assertRefused,
   blockPayload,
   createBench,
@@ -34,6 +41,45 @@ describe("hello", () => {
     assert.equal(reply.frameMaxBytes, SERVER_DEFAULTS.session.frameMaxBytes);
   });
 
+  test("names the leader, if it is known; peers that ask for it are told of the next one", () => {
+    const bench = createBench();
+    const leader = { id: "n2", address: "n2:4041", term: 4 };
+    const next = { id: "n3", address: "n3:4041", term: 5 };
+    bench.session.message(helloFrame(1, 0, true));
+    assert.equal(decodeHelloReply(only(bench).payload).leader, null);
+    const shy = bench.connect();
+    bench.leaderNews.tell(leader);
+    const notice = only(bench);
+    assert.deepEqual(
+      [notice.opcode, notice.requestId, notice.flags],
+      [OP.leader_changed, 0, 0],
+      "it answers no request",
+    );
+    assert.deepEqual(decodeLeaderNotice(notice.payload), leader);
+    shy.session.message(helloFrame(1));
+    const [reply] = shy.connection.take();
+    assert.deepEqual(decodeHelloReply((reply as Answer).payload).leader, leader);
+    bench.leaderNews.tell(null);
+    bench.leaderNews.tell(next);
+    assert.deepEqual(decodeLeaderNotice(only(bench).payload), next);
+    assert.deepEqual(shy.connection.take(), [], "an older peer would not know the frame");
+    bench.session.close();
+    bench.leaderNews.tell(leader);
+    assert.deepEqual(bench.connection.take(), []);
+  });
+
+  test("a peer that takes no more is dropped by the news, the others hear it", () => {
+    const bench = createBench();
+    bench.session.message(helloFrame(1, 0, true));
+    const other = bench.connect();
+    other.session.message(helloFrame(1, 0, true));
+    bench.connection.sendResult = "overflow";
+    other.connection.take();
+    bench.leaderNews.tell({ id: "n2", address: "n2:4041", term: 4 });
+    assert.equal(bench.session.isOpen, false);
+    assert.equal(other.connection.take().length, 1);
+  });
+
   test("a request before hello is refused, and hello still works after it", () => {
     const bench = createBench();
     bench.session.message(queryFrame(1));
@@ -51,7 +97,8 @@ describe("hello", () => {
   test("a protocol version that is not spoken is refused", () => {
     const bench = createBench();
     const versions = { protocolMin: 9, protocolMax: 9 };
-    const hello = { ...versions, name: "x", role: "tool", dictionaryMaxBytes: 0 };
+    const wants = { dictionaryMaxBytes: 0, wantsLeader: false };
+    const hello = { ...versions, name: "x", role: "tool", ...wants };
     const payload = encoded((sink) => encodeHello(sink, hello));
     bench.session.message(frame({ opcode: OP.hello, requestId: 1, payload }));
     assertRefused(bench, "failed_precondition", "protocol_version", 1);

@@ -28,6 +28,7 @@ import {
   ThreadCounters,
 } from "../../src/server/index.ts";
 import { DeadlineSweeper } from "../../src/server/deadlines.ts";
+import { LeaderNews } from "../../src/server/leader-news.ts";
 import {
   type ChunkSink,
   Inspector,
@@ -258,6 +259,7 @@ export interface Bench {
   readonly writes: WriteService;
   readonly reads: ReadService;
   readonly deadlines: DeadlineSweeper;
+  readonly leaderNews: LeaderNews;
   readonly clock: { nowMs: number; pass(ms: number): void };
   /** Another connection to the same thread. */
   connect(): { connection: MemoryConnection; session: Session };
@@ -304,10 +306,12 @@ export function createBench(overrides: Partial<ServerOptions> = {}): Bench {
     tenants: { handle: () => {} },
   });
   const deadlines = new DeadlineSweeper(() => clock.nowMs);
+  const leaderNews = new LeaderNews(null);
   const state = { isStopping: false };
   const modules = {
     handler,
     identity: { nodeId: "n1", clusterId: "c1", version: "0.0.0" },
+    leaderNews,
     counters,
     deadlines,
     frames: new ByteSink(),
@@ -334,6 +338,7 @@ export function createBench(overrides: Partial<ServerOptions> = {}): Bench {
     writes,
     reads,
     deadlines,
+    leaderNews,
     clock,
     connect,
   });
@@ -391,7 +396,11 @@ export function encoded(write: (sink: ByteSink) => unknown): Uint8Array {
   return sink.copy();
 }
 
-export const helloFrame = (requestId = 1, dictionaryMaxBytes = 0): Uint8Array =>
+export const helloFrame = (
+  requestId = 1,
+  dictionaryMaxBytes = 0,
+  wantsLeader = false,
+): Uint8Array =>
   frame({
     opcode: OP.hello,
     requestId,
@@ -402,6 +411,7 @@ export const helloFrame = (requestId = 1, dictionaryMaxBytes = 0): Uint8Array =>
         name: "test",
         role: "tool",
         dictionaryMaxBytes,
+        wantsLeader,
       }),
     ),
   });

@@ -138,8 +138,12 @@ export async function through<T>(
   body: (client: HearthClient) => Promise<T>,
   options: Omit<ConnectOptions, "endpoints"> = {},
 ): Promise<T> {
-  const patience = { defaultTimeoutMs: 60_000, maxWaitForConnectionMs: 60_000 };
-  const client = await connect({ ...patience, ...options, endpoints: [member.endpoint] });
+  const settings = {
+    defaultTimeoutMs: 60_000,
+    maxWaitForConnectionMs: 60_000,
+    followLeader: false,
+  };
+  const client = await connect({ ...settings, ...options, endpoints: [member.endpoint] });
   try {
     return await body(client);
   } finally {

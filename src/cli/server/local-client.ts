@@ -20,6 +20,8 @@ export function connectLocally(pool: ReaderPool): Promise<HearthClient> {
     endpoints: [LOCAL_ENDPOINT],
     name: "http-api",
     role: "tool",
+    // Its node passes on what only the leader does.
+    followLeader: false,
     transport: localTransport(pool),
     // A reader thread is restarted within a second; requests wait that long instead of failing.
     reconnect: { minDelayMs: 10, maxDelayMs: 200 },

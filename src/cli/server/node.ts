@@ -406,6 +406,7 @@ export class HearthNode {
       onGaveUp: onFatal,
     });
     this.#parts.pool = pool;
+    peers.attachReaders(pool);
     const address: ListeningAddress = await pool.start();
     grpc.attach(pool);
     this.state.attachPool(pool, address);

@@ -19,12 +19,14 @@ import type { Config } from "../../config/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import type { Member, Message } from "../../raft/index.ts";
 import type { PeerReceiver, PeerTransport, Replica } from "../../replica/index.ts";
+import type { ReaderPool } from "../../server/index.ts";
 import {
   AddressBook,
   AddressKeeper,
   Adoption,
   Control,
   FORWARD_DEFAULTS,
+  LeaderWord,
   PeerRequests,
   POLL_FORWARD_DEFAULTS,
   PollForwarder,
@@ -66,6 +68,7 @@ export class Peers implements PeerTransport {
   readonly #config: Config;
   readonly #modules: PeersModules;
   readonly #forwarder: WriteForwarder;
+  readonly #leaderWord: LeaderWord;
   #introduction: NodeIntroduction;
   #receiver: PeerReceiver | null = null;
   #replica: Replica | null = null;
@@ -100,6 +103,7 @@ export class Peers implements PeerTransport {
     const self = (): NodeIntroduction => this.#introduction;
     const replica = (): Replica | null => this.#replica;
     this.book = new AddressBook({ self, peers: () => network.peers() });
+    this.#leaderWord = new LeaderWord(this.book);
     this.control = new Control(
       { applyTimeoutMs },
       {
@@ -141,7 +145,10 @@ export class Peers implements PeerTransport {
       onUnreachable: (peer) => this.#receiver?.onUnreachable(peer),
       onArrived: () => this.#receiver?.onArrived(),
       onRequest: (request, answer) => requests.handle(request, answer),
-      onIntroduced: () => this.#addresses?.check(),
+      onIntroduced: () => {
+        this.#addresses?.check();
+        this.#leaderWord.check();
+      },
     });
   }
 
@@ -258,10 +265,16 @@ export class Peers implements PeerTransport {
     this.#planPoll = plan;
   }
 
+  /** Whose clients are told who leads, from now on. */
+  attachReaders(pool: Pick<ReaderPool, "tellLeader">): void {
+    this.#leaderWord.listen((leader) => pool.tellLeader(leader));
+  }
+
   /** Role, leader or members changed. */
   changed(): void {
     const members = this.#replica?.membership?.membership.members ?? [];
     this.network.setMembers(members);
+    if (this.#replica !== null) this.#leaderWord.changed(this.#replica);
     this.#forwarder.leaderChanged(this.#replica?.leader ?? "");
     this.#adoption?.check();
     // In a later turn: a change of the members is no answer to hearing of one.
@@ -344,6 +357,7 @@ export class Peers implements PeerTransport {
   #introduce(change: Partial<NodeIntroduction>): void {
     this.#introduction = { ...this.#introduction, ...change };
     this.network.introduce(this.#introduction);
+    this.#leaderWord.check();
   }
 
   /** By its configuration nobody else is wanted, and nobody else founded the cluster. */

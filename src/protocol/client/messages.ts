@@ -59,6 +59,18 @@ export interface Hello {
   readonly role: string;
   /** Cost of dictionary records that this peer keeps for answers to refer to; 0 = it keeps none. */
   readonly dictionaryMaxBytes: number;
+  /** Send a notice when another member leads. Peers from before it do not ask, and would take one for a violation. */
+  readonly wantsLeader: boolean;
+}
+
+/** Who leads, for clients. Of two notices of one cluster the one of the higher term is right. */
+export interface LeaderNotice {
+  /** Server id. */
+  readonly id: string;
+  /** Where its clients reach it, as its operators advertise it; never empty. */
+  readonly address: string;
+  /** The term it leads in; at least 1. */
+  readonly term: number;
 }
 
 export interface HelloReply {
@@ -71,6 +83,8 @@ export interface HelloReply {
   readonly chunkMaxBytes: number;
   /** Cost of dictionary records that the peer will be sent at most before it is told to forget them. */
   readonly dictionaryMaxBytes: number;
+  /** Null: not known, or the server is from before notices. */
+  readonly leader: LeaderNotice | null;
 }
 
 /** Answer to every write: the log index under which it was applied. */

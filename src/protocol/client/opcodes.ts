@@ -51,6 +51,7 @@ export const OP = {
   list_tenant_deletions: 30,
   open_tenant: 31,
   leader_activities: 35,
+  leader_changed: 45,
 } as const;
 
 export type OpcodeName = keyof typeof OP;
@@ -91,6 +92,7 @@ export const OPCODES: readonly Opcode[] = [
   op("list_tenant_deletions", "read", "deletions of tenants, with progress and reports"),
   op("open_tenant", "write", "let the name of a deleted tenant be used again"),
   op("leader_activities", "control", "what this member does as the leader: last and next runs"),
+  op("leader_changed", "control", "sent by servers: who leads now, for peers that asked in hello"),
 ];
 
 const BY_NUMBER: readonly (Opcode | undefined)[] = Array.from({ length: 256 }, (_, number) =>

@@ -8,21 +8,30 @@ import { FlatReader } from "../bytes/flat-reader.ts";
 import { FlatWriter } from "../bytes/flat-writer.ts";
 import type { ByteSink } from "../bytes/sink.ts";
 import { LIMITS } from "../limits.ts";
-import type { HelloReply, TenantReply, TenantsReply, WriteReply } from "./messages.ts";
+import type {
+  HelloReply,
+  LeaderNotice,
+  TenantReply,
+  TenantsReply,
+  WriteReply,
+} from "./messages.ts";
 
 const WRITER = new FlatWriter();
 const READER = new FlatReader();
 
 export function encodeHelloReply(sink: ByteSink, reply: HelloReply): number {
-  WRITER.begin(sink, 8);
+  WRITER.begin(sink, 11);
   WRITER.u8(0, reply.protocol);
   WRITER.u32(4, reply.frameMaxBytes);
   WRITER.u32(5, reply.inFlightMax);
   WRITER.u32(6, reply.chunkMaxBytes);
   WRITER.u32(7, reply.dictionaryMaxBytes);
+  WRITER.f64(10, reply.leader?.term ?? 0);
   WRITER.text(1, reply.nodeId);
   WRITER.text(2, reply.clusterId);
   WRITER.text(3, reply.version);
+  WRITER.text(8, reply.leader?.id ?? "");
+  WRITER.text(9, reply.leader?.address ?? "");
   return WRITER.end();
 }
 
@@ -41,7 +50,34 @@ export function decodeHelloReply(
     inFlightMax: table.u32(5),
     chunkMaxBytes: table.u32(6),
     dictionaryMaxBytes: table.u32(7),
+    leader: readLeader(table, 8),
   };
+}
+
+export function encodeLeaderNotice(sink: ByteSink, leader: LeaderNotice): number {
+  WRITER.begin(sink, 3);
+  WRITER.f64(2, leader.term);
+  WRITER.text(0, leader.id);
+  WRITER.text(1, leader.address);
+  return WRITER.end();
+}
+
+/** Null: the frame names no leader. */
+export function decodeLeaderNotice(
+  bytes: Uint8Array,
+  offset = 0,
+  length: number = bytes.length - offset,
+): LeaderNotice | null {
+  return readLeader(READER.open(bytes, offset, length), 0);
+}
+
+/** A hint that is not whole is none: whoever reads it gets on without. */
+function readLeader(table: FlatReader, firstField: number): LeaderNotice | null {
+  const id = table.text(firstField, LIMITS.peerNameMaxBytes, "leader id");
+  const address = table.text(firstField + 1, LIMITS.peerNameMaxBytes, "leader address");
+  const term = table.f64(firstField + 2);
+  const isWhole = id !== "" && address !== "" && Number.isSafeInteger(term) && term > 0;
+  return isWhole ? { id, address, term } : null;
 }
 
 export function encodeWriteReply(sink: ByteSink, reply: WriteReply): number {

@@ -117,10 +117,11 @@ export function decodeTenantRequest(
 }
 
 export function encodeHello(sink: ByteSink, hello: Hello): number {
-  WRITER.begin(sink, 5);
+  WRITER.begin(sink, 6);
   WRITER.u8(0, hello.protocolMin);
   WRITER.u8(1, hello.protocolMax);
   WRITER.u32(4, hello.dictionaryMaxBytes);
+  WRITER.u8(5, hello.wantsLeader ? 1 : 0);
   WRITER.text(2, hello.name);
   WRITER.text(3, hello.role);
   return WRITER.end();
@@ -138,6 +139,7 @@ export function decodeHello(
     name: table.text(2, LIMITS.peerNameMaxBytes, "name"),
     role: table.text(3, LIMITS.peerNameMaxBytes, "role"),
     dictionaryMaxBytes: table.u32(4),
+    wantsLeader: table.u8(5) !== 0,
   };
 }
 

@@ -12,6 +12,7 @@ export { Hello } from './wire/hello.ts';
 export { HelloReply } from './wire/hello-reply.ts';
 export { JsonMessage } from './wire/json-message.ts';
 export { LabelsChunk } from './wire/labels-chunk.ts';
+export { LeaderNotice } from './wire/leader-notice.ts';
 export { PlanBlock } from './wire/plan-block.ts';
 export { PlanChunk } from './wire/plan-chunk.ts';
 export { QueryRequest } from './wire/query-request.ts';

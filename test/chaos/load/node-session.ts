@@ -95,9 +95,12 @@ export class NodeSession {
       keepAliveIntervalMs: 0,
       maxBufferedBytes: 4 * CREDIT_BYTES,
       dictionaryMaxBytes,
+      // Every node is asked on purpose.
+      followLeader: false,
     };
     const listener = {
       onReady: (): void => {},
+      onLeader: (): void => {},
       onClosed: (): void => {
         this.#connection = null;
         if (!this.#isClosed) this.#timer = setTimeout(() => this.#open(), RECONNECT_MS);

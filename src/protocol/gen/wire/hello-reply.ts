@@ -68,8 +68,27 @@ dictionaryMaxBytes():number {
   return offset ? this.bb!.readUint32(this.bb_pos + offset) : 0;
 }
 
+leaderId():string|null
+leaderId(optionalEncoding:flatbuffers.Encoding):string|Uint8Array|null
+leaderId(optionalEncoding?:any):string|Uint8Array|null {
+  const offset = this.bb!.__offset(this.bb_pos, 20);
+  return offset ? this.bb!.__string(this.bb_pos + offset, optionalEncoding) : null;
+}
+
+leaderAddress():string|null
+leaderAddress(optionalEncoding:flatbuffers.Encoding):string|Uint8Array|null
+leaderAddress(optionalEncoding?:any):string|Uint8Array|null {
+  const offset = this.bb!.__offset(this.bb_pos, 22);
+  return offset ? this.bb!.__string(this.bb_pos + offset, optionalEncoding) : null;
+}
+
+leaderTerm():number {
+  const offset = this.bb!.__offset(this.bb_pos, 24);
+  return offset ? this.bb!.readFloat64(this.bb_pos + offset) : 0.0;
+}
+
 static startHelloReply(builder:flatbuffers.Builder) {
-  builder.startObject(8);
+  builder.startObject(11);
 }
 
 static addProtocol(builder:flatbuffers.Builder, protocol:number) {
@@ -104,12 +123,24 @@ static addDictionaryMaxBytes(builder:flatbuffers.Builder, dictionaryMaxBytes:num
   builder.addFieldInt32(7, dictionaryMaxBytes, 0);
 }
 
+static addLeaderId(builder:flatbuffers.Builder, leaderIdOffset:flatbuffers.Offset) {
+  builder.addFieldOffset(8, leaderIdOffset, 0);
+}
+
+static addLeaderAddress(builder:flatbuffers.Builder, leaderAddressOffset:flatbuffers.Offset) {
+  builder.addFieldOffset(9, leaderAddressOffset, 0);
+}
+
+static addLeaderTerm(builder:flatbuffers.Builder, leaderTerm:number) {
+  builder.addFieldFloat64(10, leaderTerm, 0.0);
+}
+
 static endHelloReply(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   return offset;
 }
 
-static createHelloReply(builder:flatbuffers.Builder, protocol:number, nodeIdOffset:flatbuffers.Offset, clusterIdOffset:flatbuffers.Offset, versionOffset:flatbuffers.Offset, frameMaxBytes:number, inFlightMax:number, chunkMaxBytes:number, dictionaryMaxBytes:number):flatbuffers.Offset {
+static createHelloReply(builder:flatbuffers.Builder, protocol:number, nodeIdOffset:flatbuffers.Offset, clusterIdOffset:flatbuffers.Offset, versionOffset:flatbuffers.Offset, frameMaxBytes:number, inFlightMax:number, chunkMaxBytes:number, dictionaryMaxBytes:number, leaderIdOffset:flatbuffers.Offset, leaderAddressOffset:flatbuffers.Offset, leaderTerm:number):flatbuffers.Offset {
   HelloReply.startHelloReply(builder);
   HelloReply.addProtocol(builder, protocol);
   HelloReply.addNodeId(builder, nodeIdOffset);
@@ -119,6 +150,9 @@ static createHelloReply(builder:flatbuffers.Builder, protocol:number, nodeIdOffs
   HelloReply.addInFlightMax(builder, inFlightMax);
   HelloReply.addChunkMaxBytes(builder, chunkMaxBytes);
   HelloReply.addDictionaryMaxBytes(builder, dictionaryMaxBytes);
+  HelloReply.addLeaderId(builder, leaderIdOffset);
+  HelloReply.addLeaderAddress(builder, leaderAddressOffset);
+  HelloReply.addLeaderTerm(builder, leaderTerm);
   return HelloReply.endHelloReply(builder);
 }
 }

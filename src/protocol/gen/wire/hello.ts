@@ -51,8 +51,13 @@ dictionaryMaxBytes():number {
   return offset ? this.bb!.readUint32(this.bb_pos + offset) : 0;
 }
 
+wantsLeader():boolean {
+  const offset = this.bb!.__offset(this.bb_pos, 14);
+  return offset ? !!this.bb!.readInt8(this.bb_pos + offset) : false;
+}
+
 static startHello(builder:flatbuffers.Builder) {
-  builder.startObject(5);
+  builder.startObject(6);
 }
 
 static addProtocolMin(builder:flatbuffers.Builder, protocolMin:number) {
@@ -75,18 +80,23 @@ static addDictionaryMaxBytes(builder:flatbuffers.Builder, dictionaryMaxBytes:num
   builder.addFieldInt32(4, dictionaryMaxBytes, 0);
 }
 
+static addWantsLeader(builder:flatbuffers.Builder, wantsLeader:boolean) {
+  builder.addFieldInt8(5, +wantsLeader, +false);
+}
+
 static endHello(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   return offset;
 }
 
-static createHello(builder:flatbuffers.Builder, protocolMin:number, protocolMax:number, nameOffset:flatbuffers.Offset, roleOffset:flatbuffers.Offset, dictionaryMaxBytes:number):flatbuffers.Offset {
+static createHello(builder:flatbuffers.Builder, protocolMin:number, protocolMax:number, nameOffset:flatbuffers.Offset, roleOffset:flatbuffers.Offset, dictionaryMaxBytes:number, wantsLeader:boolean):flatbuffers.Offset {
   Hello.startHello(builder);
   Hello.addProtocolMin(builder, protocolMin);
   Hello.addProtocolMax(builder, protocolMax);
   Hello.addName(builder, nameOffset);
   Hello.addRole(builder, roleOffset);
   Hello.addDictionaryMaxBytes(builder, dictionaryMaxBytes);
+  Hello.addWantsLeader(builder, wantsLeader);
   return Hello.endHello(builder);
 }
 }
