@@ -6,6 +6,7 @@ import type {
   PeerAnswer,
   PeerCall,
   PeerHandler,
+  PeerLinkStatus,
   PeerNetwork,
   PeerTarget,
 } from "../../src/cluster/index.ts";
@@ -47,8 +48,11 @@ export class FakePeer implements Pick<PeerNetwork, "request" | "introduce" | "pe
     this.own = introduction;
   }
 
-  peers(): readonly [] {
-    return [];
+  /** Of links, what there is to know: none unless a test says so. */
+  links: readonly PeerLinkStatus[] = [];
+
+  peers(): readonly PeerLinkStatus[] {
+    return this.links;
   }
 
   async request(target: PeerTarget, call: PeerCall, body: Uint8Array): Promise<PeerAnswer> {

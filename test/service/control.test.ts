@@ -3,10 +3,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HearthError, SYSTEM_SCHEDULER } from "../../src/base/index.ts";
-import { encodeJson, PEER_CALL, type ProbeAnswer } from "../../src/cluster/index.ts";
+import {
+  encodeJson,
+  PEER_CALL,
+  type PeerLinkStatus,
+  type ProbeAnswer,
+} from "../../src/cluster/index.ts";
 import type { Membership, MembershipChange, NodeId } from "../../src/raft/index.ts";
 import { AddressBook, Control, type MemberPort } from "../../src/service/index.ts";
-import { FakeNetwork, introductionOf } from "../cluster/fake-network.ts";
+import { FakeNetwork, type FakePeer, introductionOf } from "../cluster/fake-network.ts";
 
 const idOf = (name: string): NodeId => `id-of-${name}`;
 
@@ -70,7 +75,7 @@ class FakeMember {
   }
 }
 
-function setUp(member: FakeMember): { control: Control; network: FakeNetwork } {
+function setUp(member: FakeMember): { control: Control; network: FakeNetwork; peer: FakePeer } {
   const network = new FakeNetwork();
   const peer = network.node(introductionOf("a", { clusterId: "8f1c2a04" }));
   const self = () => peer.own;
@@ -86,7 +91,7 @@ function setUp(member: FakeMember): { control: Control; network: FakeNetwork } {
       onMembers: () => {},
     },
   );
-  return { control, network };
+  return { control, network, peer };
 }
 
 /** A node that answers probes. */
@@ -300,6 +305,42 @@ describe("handing over", () => {
     await assert.rejects(control.transferLeadership({ serverId: "b", timeoutMs: 30 }), {
       code: "unavailable",
       reason: "transfer_failed",
+    });
+  });
+});
+
+describe("a successor whose process has ended", () => {
+  /** Links of "a", up or down. */
+  const links = (up: Record<string, boolean>): readonly PeerLinkStatus[] =>
+    Object.entries(up).map(
+      ([name, isConnected]) => ({ nodeId: idOf(name), isConnected }) as PeerLinkStatus,
+    );
+
+  it("is not chosen, although the core has not missed it yet", async () => {
+    const { control, peer } = setUp(new FakeMember(["a", "b", "c"]));
+    peer.links = links({ b: true, c: false });
+    const { text } = await control.transferLeadership({ serverId: null, timeoutMs: 100 });
+    assert.equal(text, "b leads");
+    const last = setUp(new FakeMember(["a", "b", "c"]));
+    last.peer.links = links({ b: false, c: false });
+    await assert.rejects(last.control.transferLeadership({ serverId: null, timeoutMs: 100 }), {
+      reason: "no_successor",
+    });
+  });
+
+  it("is not waited for", async () => {
+    const member = new FakeMember(["a", "b", "c"]);
+    const { control, peer } = setUp(member);
+    peer.links = links({ b: true, c: true });
+    member.transfer = () => {
+      peer.links = links({ b: true, c: false });
+      return null;
+    };
+    // A wait for the limit would fail the test by its own.
+    await assert.rejects(control.transferLeadership({ serverId: null, timeoutMs: 3_600_000 }), {
+      code: "unavailable",
+      reason: "transfer_failed",
+      message: "c is not connected any more",
     });
   });
 });

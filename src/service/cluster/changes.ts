@@ -45,7 +45,7 @@ export interface ChangeOptions {
 }
 
 export interface ChangeModules {
-  readonly network: Pick<PeerNetwork, "request">;
+  readonly network: Pick<PeerNetwork, "request" | "peers">;
   readonly self: () => NodeIntroduction;
   /** Null until the log is open. */
   readonly replica: () => MemberPort | null;
@@ -258,9 +258,11 @@ export class MemberChanges {
         retryAfterMs: 100,
       });
     }
-    const isDone = await this.#until(() => member.leader === id, wish.timeoutMs);
-    if (isDone) return changeResult(members, { changed: true, text });
-    throw new HearthError("unavailable", `${serverId} did not take over in time`, {
+    const isOver = (): boolean => member.leader === id || this.#isCutOff(id);
+    const isInTime = await this.#until(isOver, wish.timeoutMs);
+    if (member.leader === id) return changeResult(members, { changed: true, text });
+    const why = isInTime ? "is not connected any more" : "did not take over in time";
+    throw new HearthError("unavailable", `${serverId} ${why}`, {
       reason: "transfer_failed",
       next: "See hearth status for its lag and contact, or name another member",
     });
@@ -271,13 +273,20 @@ export class MemberChanges {
     const { peers } = member.status();
     const voters = members.filter(({ suffrage }) => suffrage === "voter");
     const candidates = peers
-      .filter(({ id, isActive }) => isActive && voters.some((voter) => voter.member.id === id))
+      .filter(({ id, isActive }) => isActive && !this.#isCutOff(id))
+      .filter(({ id }) => voters.some((voter) => voter.member.id === id))
       .sort((left, right) => right.matchIndex - left.matchIndex);
     const best = voters.find((voter) => voter.member.id === candidates[0]?.id);
     if (best !== undefined) return best;
     throw new HearthError("failed_precondition", "There is no other voter that answers", {
       reason: "no_successor",
     });
+  }
+
+  /** A process that has ended is missed at once by its connection, by the core only after an election time-out. */
+  #isCutOff(id: NodeId): boolean {
+    const link = this.#modules.network.peers().find(({ nodeId }) => nodeId === id);
+    return link !== undefined && !link.isConnected;
   }
 
   /** Proposes, waits until it is committed and, for a change of voters, until the way between is left. */
