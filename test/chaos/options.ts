@@ -1,6 +1,6 @@
 /** The command line of `npm run chaos`. */
 
-import { parseArgs } from "node:util";
+import { parseCommandLine, wholeNumber } from "../support/command-line.ts";
 import { FAULTS } from "./faults/index.ts";
 
 export interface ChaosOptions {
@@ -45,9 +45,8 @@ export const USAGE = `npm run chaos -- [options]: real server processes, faults,
 
 /** Errors: throws with a sentence for a value that makes no sense. */
 export function parseOptions(argv: readonly string[]): ChaosOptions | null {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
+  const parsed = parseCommandLine(
+    {
       fault: { type: "string", default: "kill-leader" },
       times: { type: "string", default: "5" },
       workload: { type: "string", default: "mixed" },
@@ -59,10 +58,11 @@ export function parseOptions(argv: readonly string[]): ChaosOptions | null {
       snapshots: { type: "boolean", default: false },
       "state-mib": { type: "string", default: String(STATE_DEFAULT_MIB) },
       keep: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
     },
-  });
-  if (values.help) return null;
+    argv,
+  );
+  if (parsed === null) return null;
+  const { values } = parsed;
   const fault = FAULTS.find(({ name }) => name === values.fault);
   if (fault === undefined) {
     const names = FAULTS.map(({ name }) => name).join(", ");
@@ -72,24 +72,18 @@ export function parseOptions(argv: readonly string[]): ChaosOptions | null {
   if (workload === undefined) throw new Error(`--workload is one of ${WORKLOADS.join(", ")}`);
   const seed = values.seed ?? String(Math.floor(Math.random() * SEED_MAX));
   return {
-    seed: whole("seed", seed, 0, SEED_MAX),
-    nodeCount: whole("nodes", values.nodes, fault.nodesMin ?? 1, NODES_MAX),
+    seed: wholeNumber("seed", seed, 0, SEED_MAX),
+    nodeCount: wholeNumber("nodes", values.nodes, fault.nodesMin ?? 1, NODES_MAX),
     fault: fault.name,
-    times: whole("times", values.times, 0, 100_000),
+    times: wholeNumber("times", values.times, 0, 100_000),
     workload,
-    reads: whole("reads", values.reads, 0, 100_000_000),
-    clientCount: whole("clients", values.clients, 1, 1_000),
-    readerThreads: whole("reader-threads", values["reader-threads"], 1, 8),
+    reads: wholeNumber("reads", values.reads, 0, 100_000_000),
+    clientCount: wholeNumber("clients", values.clients, 1, 1_000),
+    readerThreads: wholeNumber("reader-threads", values["reader-threads"], 1, 8),
     snapshots: values.snapshots,
-    stateMiB: whole("state-mib", values["state-mib"], 1, STATE_MAX_MIB),
+    stateMiB: wholeNumber("state-mib", values["state-mib"], 1, STATE_MAX_MIB),
     keep: values.keep,
   };
-}
-
-function whole(name: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new Error(`--${name} is "${text}", must be a whole number from ${least} to ${most}`);
 }
 
 /** The command that draws the same again. */

@@ -1,20 +1,31 @@
 /**
- * `npm run bitrot -- [--flips N] [--seed S]`: one JSON line; exit 1 when anything promised is missing in silence, or
+ * `npm run bitrot`: one JSON line; exit 1 when anything promised is missing in silence, or
  * when an outcome never came up.
  */
 
-import { parseArgs } from "node:util";
+import { parseCommandLine, readCommandLine, wholeNumber } from "../support/command-line.ts";
 import { runBitRot, unmoved } from "./bit-rot.ts";
 
-const { values } = parseArgs({
-  options: {
+const FLIPS_MAX = 1_000_000_000;
+
+const USAGE = `npm run bitrot -- [options]: flips bytes of a log and demands that nothing is lost in silence
+  --flips N  so many, 10000
+  --seed S   what is drawn, 1`;
+
+const { seed, flips } = readCommandLine(USAGE, (argv) => {
+  const options = {
     flips: { type: "string", default: "10000" },
     seed: { type: "string", default: "1" },
-  },
+  } as const;
+  const parsed = parseCommandLine(options, argv);
+  if (parsed === null) return null;
+  return {
+    seed: wholeNumber("seed", parsed.values.seed, 0, Number.MAX_SAFE_INTEGER),
+    flips: wholeNumber("flips", parsed.values.flips, 1, FLIPS_MAX),
+  };
 });
-const seed = Number(values.seed);
 const startedAtMs = performance.now();
-const report = await runBitRot({ seed, flips: Number(values.flips) });
+const report = await runBitRot({ seed, flips });
 const missing = unmoved(report);
 const isPassed = report.violationCount === 0 && missing.length === 0;
 console.log(

@@ -1,6 +1,6 @@
 /** The command line of `npm run demo:compaction`. */
 
-import { parseArgs } from "node:util";
+import { parseCommandLine, wholeNumber } from "../support/command-line.ts";
 
 export interface DemoOptions {
   /** How long segments are written. */
@@ -38,9 +38,8 @@ export const USAGE = `npm run demo:compaction -- [options]: a node, workers, and
 
 /** Errors: throws with a sentence for a value that makes no sense. */
 export function parseOptions(argv: readonly string[]): DemoOptions | null {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
+  const parsed = parseCommandLine(
+    {
       minutes: { type: "string", default: "3" },
       rate: { type: "string", default: "2000" },
       shards: { type: "string", default: "8" },
@@ -52,34 +51,29 @@ export function parseOptions(argv: readonly string[]): DemoOptions | null {
       objects: { type: "boolean", default: false },
       seed: { type: "string", default: "1" },
       plot: { type: "string" },
-      help: { type: "boolean", default: false },
     },
-  });
-  if (values.help) return null;
+    argv,
+  );
+  if (parsed === null) return null;
+  const { values } = parsed;
   const minutes = Number(values.minutes);
   // Tombstones tell what was compacted, and leave the store after a quarter of an hour.
   if (!(minutes > 0 && minutes <= 10))
     throw new Error(`--minutes is "${values.minutes}", must be more than 0 and at most 10`);
   return {
     minutes,
-    segmentsPerMin: whole("rate", values.rate, 1, 100_000),
-    shardCount: whole("shards", values.shards, 1, 64),
-    workerCount: whole("workers", values.workers, 1, 16),
-    workMs: whole("work-ms", values["work-ms"], 0, 10_000),
+    segmentsPerMin: wholeNumber("rate", values.rate, 1, 100_000),
+    shardCount: wholeNumber("shards", values.shards, 1, 64),
+    workerCount: wholeNumber("workers", values.workers, 1, 16),
+    workMs: wholeNumber("work-ms", values["work-ms"], 0, 10_000),
     kill: values.kill,
-    pollIntervalMs: whole("poll-ms", values["poll-ms"], 0, 60_000),
+    pollIntervalMs: wholeNumber("poll-ms", values["poll-ms"], 0, 60_000),
     segmentMaxAgeMs:
       values["max-age-ms"] === undefined
         ? null
-        : whole("max-age-ms", values["max-age-ms"], 1, 60_000),
+        : wholeNumber("max-age-ms", values["max-age-ms"], 1, 60_000),
     objects: values.objects,
-    seed: whole("seed", values.seed, 0, 2 ** 31),
+    seed: wholeNumber("seed", values.seed, 0, 2 ** 31),
     plot: values.plot ?? null,
   };
-}
-
-function whole(name: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new Error(`--${name} is "${text}", must be a whole number from ${least} to ${most}`);
 }

@@ -1,20 +1,47 @@
 /**
- * `npm run explore [-- --scenario NAME] [--states N] [--list]`
+ * `npm run explore`
  *
  * Every state that a small cluster of production cores can reach within bounds, each checked. Progress and the way to
  * a violation go to stderr, one JSON line to stdout. Exit status 1 on a violation, or when fewer distinct states were
  * seen than the bounds promise.
  */
 
-import { parseArgs } from "node:util";
 import { MUTANTS } from "../mutants/catalog/index.ts";
 import { runMutants } from "../mutants/run.ts";
+import { parseCommandLine, readCommandLine, wholeNumber } from "../support/command-line.ts";
 import { type ExploreResult, Explorer } from "./explorer.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
 import { PrefixViolation } from "./script.ts";
 
 /** Distinct states over all scenarios that a full run has to see. */
 const STATES_MIN = 1_000_000;
+/** More fit into no memory. */
+const STATES_MAX = 1_000_000_000;
+
+const USAGE = `npm run explore -- [options]: every state that a small cluster can reach within bounds, each checked
+  --scenario NAME  this one alone; see --list
+  --states N       at most so many per scenario, 1000000
+  --list           names them and what they are about`;
+
+interface Settings {
+  readonly scenario: string | undefined;
+  readonly statesMax: number;
+  readonly list: boolean;
+}
+
+function readSettings(argv: readonly string[]): Settings | null {
+  const parsed = parseCommandLine(
+    {
+      scenario: { type: "string" },
+      states: { type: "string", default: "1000000" },
+      list: { type: "boolean", default: false },
+    },
+    argv,
+  );
+  if (parsed === null) return null;
+  const { scenario, states, list } = parsed.values;
+  return { scenario, list, statesMax: wholeNumber("states", states, 1, STATES_MAX) };
+}
 
 interface Row extends ExploreResult {
   readonly name: string;
@@ -75,25 +102,19 @@ async function huntMutants(): Promise<{ found: Record<string, string>; isComplet
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      scenario: { type: "string" },
-      states: { type: "string", default: "1000000" },
-      list: { type: "boolean", default: false },
-    },
-  });
-  if (values.list) {
+  const settings = readCommandLine(USAGE, readSettings);
+  if (settings.list) {
     for (const { name, about } of SCENARIOS) process.stdout.write(`${name}  ${about}\n`);
     return 0;
   }
   const chosen = SCENARIOS.filter(({ name, isFocused }) =>
-    values.scenario === undefined ? !isFocused : name === values.scenario,
+    settings.scenario === undefined ? !isFocused : name === settings.scenario,
   );
-  if (chosen.length === 0) throw new Error(`No scenario "${values.scenario}"; see --list`);
+  if (chosen.length === 0) throw new Error(`No scenario "${settings.scenario}"; see --list`);
   const startedAtMs = Date.now();
   const rows: Row[] = [];
   for (const scenario of chosen) {
-    const row = runScenario(scenario, Number(values.states));
+    const row = runScenario(scenario, settings.statesMax);
     rows.push(row);
     if (row.violation !== null) break;
   }
@@ -101,9 +122,9 @@ async function main(): Promise<number> {
     rows.reduce((total, row) => total + pick(row), 0);
   const violated = rows.find((row) => row.violation !== null);
   const states = sum((row) => row.states);
-  const isEnough = values.scenario !== undefined || states >= STATES_MIN;
+  const isEnough = settings.scenario !== undefined || states >= STATES_MIN;
   // A single scenario is what the mutants themselves are hunted with.
-  const hunt = values.scenario === undefined ? await huntMutants() : null;
+  const hunt = settings.scenario === undefined ? await huntMutants() : null;
   const isPassed = violated === undefined && isEnough && hunt?.isComplete !== false;
   const [invariant, message] = splitProblem(violated?.violation?.problem ?? "");
   const report = {

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { TestCluster } from "../support/cluster/index.ts";
+import { parseCommandLine, readCommandLine } from "../support/command-line.ts";
 import { inRoot } from "../support/project.ts";
 import { Processes, type Wish } from "./processes.ts";
 import { findPython } from "./python.ts";
@@ -38,7 +39,13 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-const python = await findPython(process.argv.includes("--install"));
+const USAGE = `npm run interop -- [options]: a client on another gRPC implementation drives three real servers
+  --install  installs that implementation where it is missing`;
+
+const { values } = readCommandLine(USAGE, (argv) =>
+  parseCommandLine({ install: { type: "boolean", default: false } }, argv),
+);
+const python = await findPython(values.install);
 const counts: Counts = { passed: 0, failed: 0 };
 if (python.path === null) {
   say(`interop SKIPPED: ${python.reason}`);

@@ -1,5 +1,5 @@
 /**
- * `npm run mutants [-- --only id,id] [--canary] [--sample N] [--list] [--lanes N] [--seed N] [--timeout-s N]`
+ * `npm run mutants`
  *
  * Puts known bugs back, one at a time, and demands that the checks of this project find each of them, for the right
  * reason. The canary is the bug that everything must find: a run in which it survives tests nothing. `--sample` takes
@@ -8,24 +8,71 @@
  * Progress goes to stderr, one JSON line to stdout. Exit status 1 when a mutant survives.
  */
 
-import { parseArgs } from "node:util";
 import { Prng } from "../../src/base/index.ts";
+import { parseCommandLine, readCommandLine, wholeNumber } from "../support/command-line.ts";
 import { CANARY, MUTANTS } from "./catalog/index.ts";
 import { endChildren } from "./killers.ts";
 import { medianSeeds, runMutants } from "./run.ts";
 import type { Mutant } from "./types.ts";
 import { staleReason } from "./workshop.ts";
 
+const LANES_MAX = 64;
+const TIMEOUT_MAX_S = 86_400;
+
+const USAGE = `npm run mutants -- [options]: puts known bugs back and demands that the checks find each of them
+  --only ID,ID    these; see --list
+  --canary        the one that everything must find
+  --sample N      the canary and N others, drawn by the seed
+  --kinds K,K     what these killers alone can do: sim, explore, crashpoints, test
+  --lanes N       at a time, 2
+  --seed N        first seed of the simulator, and of --sample, 1
+  --timeout-s N   a killer that takes longer has not found it, 300
+  --list          names them and what they do`;
+
 interface Settings {
   readonly only: string | undefined;
   readonly canary: boolean;
-  readonly sample: string | undefined;
+  /** Mutants beside the canary; null: not asked for. */
+  readonly sample: number | null;
+  readonly kinds: readonly string[] | null;
+  readonly list: boolean;
+  readonly lanes: number;
   readonly seed: number;
+  readonly timeoutMs: number;
+}
+
+function readSettings(argv: readonly string[]): Settings | null {
+  const parsed = parseCommandLine(
+    {
+      only: { type: "string" },
+      canary: { type: "boolean", default: false },
+      sample: { type: "string" },
+      list: { type: "boolean", default: false },
+      kinds: { type: "string" },
+      lanes: { type: "string", default: "2" },
+      seed: { type: "string", default: "1" },
+      "timeout-s": { type: "string", default: "300" },
+    },
+    argv,
+  );
+  if (parsed === null) return null;
+  const { only, canary, list, ...texts } = parsed.values;
+  return {
+    only,
+    canary,
+    list,
+    sample:
+      texts.sample === undefined ? null : wholeNumber("sample", texts.sample, 0, MUTANTS.length),
+    kinds: texts.kinds?.split(",") ?? null,
+    lanes: wholeNumber("lanes", texts.lanes, 1, LANES_MAX),
+    seed: wholeNumber("seed", texts.seed, 0, Number.MAX_SAFE_INTEGER),
+    timeoutMs: wholeNumber("timeout-s", texts["timeout-s"], 1, TIMEOUT_MAX_S) * 1000,
+  };
 }
 
 function choose({ only, canary, sample, seed }: Settings): Mutant[] {
   if (canary) return MUTANTS.filter(({ id }) => id === CANARY);
-  if (sample !== undefined) return drawSample(Number(sample), seed);
+  if (sample !== null) return drawSample(sample, seed);
   if (only === undefined) return [...MUTANTS];
   return only.split(",").map((id) => {
     const found = MUTANTS.find((mutant) => mutant.id === id);
@@ -50,24 +97,12 @@ function onlyKinds(mutant: Mutant, kinds: readonly string[]): Mutant {
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      only: { type: "string" },
-      canary: { type: "boolean", default: false },
-      sample: { type: "string" },
-      list: { type: "boolean", default: false },
-      kinds: { type: "string" },
-      lanes: { type: "string", default: "2" },
-      seed: { type: "string", default: "1" },
-      "timeout-s": { type: "string", default: "300" },
-    },
-  });
-  const { only, canary: isCanaryOnly, sample } = values;
-  const seed = Number(values.seed);
-  const mutants = choose({ only, canary: isCanaryOnly, sample, seed }).map((mutant) =>
-    values.kinds === undefined ? mutant : onlyKinds(mutant, values.kinds.split(",")),
+  const settings = readCommandLine(USAGE, readSettings);
+  const { kinds, seed } = settings;
+  const mutants = choose(settings).map((mutant) =>
+    kinds === null ? mutant : onlyKinds(mutant, kinds),
   );
-  if (values.list) {
+  if (settings.list) {
     for (const { id, reference, does } of mutants) {
       process.stdout.write(`${id}\n    ${does} [${reference}]\n`);
     }
@@ -80,9 +115,9 @@ async function main(): Promise<number> {
   const startedAtMs = Date.now();
   const { kills, survivors } = await runMutants({
     mutants,
-    lanes: Math.min(Number(values.lanes), mutants.length),
+    lanes: Math.min(settings.lanes, mutants.length),
     firstSeed: seed,
-    timeoutMs: Number(values["timeout-s"]) * 1000,
+    timeoutMs: settings.timeoutMs,
     onProgress: (text) => process.stderr.write(`${text}\n`),
   });
   const canary = kills.find(({ id }) => id === CANARY);

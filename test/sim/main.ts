@@ -1,21 +1,32 @@
 /**
- * `npm run sim -- --seeds N [--seed S] [--events E] [--phase P] [--profile P] [--twice] [--workers W] [--without a,b]`
- *
- * Runs seeds S to S + N - 1, prints one JSON line, and exits with 1 on a violation, on a run that has not met what it
- * claims to test, or on two runs of one seed that differ. `--seed S` alone replays one seed.
+ * `npm run sim`: runs seeds, prints one JSON line, and exits with 1 on a violation, on a run that has not met what it
+ * claims to test, or on two runs of one seed that differ.
  */
 
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
+import { oneOf, parseCommandLine, readCommandLine, wholeNumber } from "../support/command-line.ts";
 import { Coverage } from "./coverage.ts";
 import { runSeeds } from "./pool.ts";
-import { FAULT_CLASSES, PROFILES, type Profile, TERM_FAULTS } from "./plan.ts";
+import { FAULT_CLASSES, PROFILES, TERM_FAULTS } from "./plan.ts";
 import { replayLine, shrink } from "./shrink.ts";
-import { PHASES, type PhaseChoice, type SimOptions, type SimResult } from "./simulate.ts";
+import { PHASES, type SimOptions, type SimResult } from "./simulate.ts";
 
 /** Below so many seeds a zero counter is chance, not a hole in the simulator. */
 const COVERAGE_SEEDS_MIN = 200;
 const EVENTS_DEFAULT = 50_000;
+const WORKERS_MAX = 256;
+const EVENTS_MAX = 1_000_000_000;
+
+const USAGE = `npm run sim -- [options]: random faults on simulated clusters of the production code, every promise checked
+  --seeds N      so many seeds, one after the other, 1
+  --seed S       the first of them; without it fresh ones, told in the line that is printed. Alone: replays one
+  --events N     per seed, ${EVENTS_DEFAULT}
+  --phase NAME   ${PHASES.join(", ")}; all
+  --profile NAME ${PROFILES.join(", ")}; default
+  --without A,B  leaves faults out: ${[...FAULT_CLASSES, ...TERM_FAULTS].join(", ")}
+  --workers N    processes at a time; one per core
+  --twice        every seed again, in other processes: the traces must be the same
+  --no-shrink    does not look for a shorter run that fails, too`;
 
 interface Arguments {
   readonly firstSeed: number;
@@ -27,7 +38,7 @@ interface Arguments {
 }
 
 async function main(): Promise<void> {
-  const args = readArguments();
+  const args = readCommandLine(USAGE, readArguments);
   const startedAtMs = performance.now();
   const progress = new Progress(args.seeds);
   const results = await runSeeds(args, { isJitless: false }, (result) => progress.note(result));
@@ -121,52 +132,40 @@ function combinedHash(results: readonly SimResult[]): string {
   return (hash >>> 0).toString(16).padStart(8, "0");
 }
 
-function readArguments(): Arguments {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: "string" },
+function readArguments(argv: readonly string[]): Arguments | null {
+  const parsed = parseCommandLine(
+    {
+      seeds: { type: "string", default: "1" },
       seed: { type: "string" },
       events: { type: "string", default: String(EVENTS_DEFAULT) },
       phase: { type: "string", default: "all" },
       profile: { type: "string", default: "default" },
       without: { type: "string", default: "" },
-      workers: { type: "string" },
+      workers: { type: "string", default: String(availableParallelism()) },
       twice: { type: "boolean", default: false },
       "no-shrink": { type: "boolean", default: false },
     },
-  });
-  const seeds = values.seeds === undefined ? 1 : integer("seeds", values.seeds);
+    argv,
+  );
+  if (parsed === null) return null;
+  const { values } = parsed;
+  const freshSeed = String(Date.now() % 1_000_000_000);
   const without = values.without.split(",").filter((name) => name !== "");
-  for (const name of without) oneOf("without", name, [...FAULT_CLASSES, ...TERM_FAULTS]);
   return {
-    // Without a seed: fresh ones, told in the line that is printed.
-    firstSeed:
-      values.seed === undefined ? Date.now() % 1_000_000_000 : integer("seed", values.seed),
-    seeds,
-    workers:
-      values.workers === undefined ? availableParallelism() : integer("workers", values.workers),
+    firstSeed: wholeNumber("seed", values.seed ?? freshSeed, 0, Number.MAX_SAFE_INTEGER),
+    seeds: wholeNumber("seeds", values.seeds, 1, 1_000_000_000),
+    workers: wholeNumber("workers", values.workers, 1, WORKERS_MAX),
     isTwice: values.twice,
     mayShrink: !values["no-shrink"],
     options: {
-      events: integer("events", values.events),
-      phase: oneOf("phase", values.phase, PHASES) as PhaseChoice,
-      profile: oneOf("profile", values.profile, PROFILES) as Profile,
-      without: new Set(without),
+      events: wholeNumber("events", values.events, 1, EVENTS_MAX),
+      phase: oneOf("phase", values.phase, PHASES),
+      profile: oneOf("profile", values.profile, PROFILES),
+      without: new Set(
+        without.map((name) => oneOf("without", name, [...FAULT_CLASSES, ...TERM_FAULTS])),
+      ),
     },
   };
-}
-
-function integer(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name} ${text}: not a number`);
-  return value;
-}
-
-function oneOf(name: string, text: string, allowed: readonly string[]): string {
-  if (!allowed.includes(text)) {
-    throw new Error(`--${name} ${text}: there are ${allowed.join(", ")}`);
-  }
-  return text;
 }
 
 class Progress {

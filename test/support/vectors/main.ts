@@ -1,5 +1,5 @@
 /**
- * `npm run vectors -- <directory> [--via engine|ws|grpc] [--every N [--from K]] [--json]`
+ * `npm run vectors`
  *
  * Runs every case of every vector file in the directory, prints one line per case and the totals, and exits with 1
  * when a case fails. `--via ws` starts a real server per case and talks to it as a client would; with `--via grpc` that
@@ -7,7 +7,7 @@
  * beginning with the one at K: a server takes seconds to start, and a CI run need not start one for every case twice.
  */
 
-import { parseArgs } from "node:util";
+import { oneOf, parseCommandLine, readCommandLine, wholeNumber } from "../command-line.ts";
 import { createEngineTargets } from "./engine-target.ts";
 import { startGrpcTarget } from "./grpc-target.ts";
 import {
@@ -23,51 +23,66 @@ import type { VectorTargets } from "./types.ts";
 /** Cases at a time: most of the time goes into starting servers, and CI has two cores. */
 const LANES = 2;
 
-function createTargets(via: string): VectorTargets {
+const VIA = ["engine", "ws", "grpc"] as const;
+
+const USAGE = `npm run vectors -- DIRECTORY [options]: every case of every vector file in the directory
+  --via NAME  ${VIA.join(", ")}; engine. The other two start a server per case and talk to it
+  --every N   each Nth case alone, 1
+  --from K    beginning with the one at K, 0
+  --json      one JSON document instead of a line per case`;
+
+interface Settings {
+  readonly directory: string;
+  readonly via: (typeof VIA)[number];
+  readonly share: { readonly every: number; readonly from: number };
+  readonly isJson: boolean;
+}
+
+function readSettings(argv: readonly string[]): Settings | null {
+  const options = {
+    via: { type: "string", default: "engine" },
+    every: { type: "string", default: "1" },
+    from: { type: "string", default: "0" },
+    json: { type: "boolean", default: false },
+  } as const;
+  const parsed = parseCommandLine(options, argv, 1);
+  if (parsed === null) return null;
+  const { values, positionals } = parsed;
+  const directory = positionals[0];
+  if (directory === undefined) throw new Error("The directory is missing");
+  return {
+    directory,
+    via: oneOf("via", values.via, VIA),
+    share: {
+      every: wholeNumber("every", values.every, 1, Number.MAX_SAFE_INTEGER),
+      from: wholeNumber("from", values.from, 0, Number.MAX_SAFE_INTEGER),
+    },
+    isJson: values.json,
+  };
+}
+
+function createTargets(via: Settings["via"]): VectorTargets {
   if (via === "engine") return createEngineTargets();
-  if (via === "ws") return createServerTargets();
-  if (via === "grpc") return createServerTargets(startGrpcTarget);
-  throw new Error(`Unknown target --via ${via}. There are: engine, ws, grpc`);
+  return via === "ws" ? createServerTargets() : createServerTargets(startGrpcTarget);
 }
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      via: { type: "string", default: "engine" },
-      every: { type: "string", default: "1" },
-      from: { type: "string", default: "0" },
-      json: { type: "boolean", default: false },
-    },
-  });
-  const directory = positionals[0];
-  if (directory === undefined || positionals.length > 1) {
-    throw new Error(
-      "Usage: npm run vectors -- <directory> [--via engine|ws|grpc] [--every N [--from K]] [--json]",
-    );
-  }
+  const { directory, via, share, isJson } = readCommandLine(USAGE, readSettings);
   const compaction = loadCompactionVectors(directory);
   if (compaction.length > 0) {
-    await runCompaction(compaction, values.json);
+    await runCompaction(compaction, isJson);
     return;
   }
-  const share = { every: wholeNumber(values.every, 1), from: wholeNumber(values.from, 0) };
-  const targets = createTargets(values.via);
+  const targets = createTargets(via);
   const outcomes = await runAll(directory, share, targets, (outcome) => {
-    if (!values.json) print(outcome);
+    if (!isJson) print(outcome);
   }).finally(() => targets.close());
-  report(outcomes, values.via, values.json);
-}
-
-function wholeNumber(text: string, min: number): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= min) return value;
-  throw new Error(`"${text}" is no whole number from ${min}`);
+  report(outcomes, via, isJson);
 }
 
 async function runAll(
   directory: string,
-  { every, from }: { readonly every: number; readonly from: number },
+  { every, from }: Settings["share"],
   targets: VectorTargets,
   onOutcome: (outcome: CaseOutcome) => void,
 ): Promise<CaseOutcome[]> {
