@@ -24,6 +24,8 @@ CHANNEL_OPTIONS = [
     # After a restart the next try comes soon: the tests wait for it.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
+    # Without it the address is not looked up again for 30 s after a refused connection, and no try is made.
+    ("grpc.dns_min_time_between_resolutions_ms", 100),
 ]
 
 
