@@ -107,7 +107,8 @@ export const RULES: readonly Rule[] = [
     severity: "error",
     check: (view) => {
       const names = ["server.grpc-tls-client-auth", "server.grpc-tls-ca-path"] as const;
-      const set = names.find((name) => view.get(name) !== "");
+      // A file that spells out what is so anyway asks for nothing.
+      const set = names.find((name) => !["", "NoClientCert"].includes(String(view.get(name))));
       if (set === undefined || view.get("server.grpc-tls-cert-path") !== "") return null;
       return `${set} has no effect without TLS. Set server.grpc-tls-cert-path and server.grpc-tls-key-path`;
     },

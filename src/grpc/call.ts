@@ -51,8 +51,9 @@ type EncodeAnswer = (payload: Uint8Array, sink: ByteSink) => void;
 /** Answers come at once or one by one: nothing is gained by holding them back. */
 const ONE_BY_ONE: ReplyGroup = { cork: (body) => body() };
 
-const WAIT_FOR_TRAILERS = { waitForTrailers: true };
-const END_STREAM = { endStream: true };
+/** No date: clients of gRPC do not look at it, and it would be made and sent with every answer. */
+const WAIT_FOR_TRAILERS = { waitForTrailers: true, sendDate: false };
+export const END_STREAM = { endStream: true, sendDate: false };
 
 /** Of an answer that is not compressed, and of a refusal. */
 export const ANSWER_HEADERS = { ":status": 200, "content-type": "application/grpc" };

@@ -12,7 +12,7 @@ import {
   type EdgeServices,
   RequestCounters,
 } from "../service/index.ts";
-import { ANSWER_HEADERS, type CallOwner, closeAfterAnswer, GrpcCall } from "./call.ts";
+import { ANSWER_HEADERS, type CallOwner, closeAfterAnswer, END_STREAM, GrpcCall } from "./call.ts";
 import { ACCEPTED_ENCODINGS, type Encoding, encodingOf } from "./compression.ts";
 import { MessageReader, PREFIX_BYTES } from "./framing.ts";
 import { HealthService, type NodeHealth, WATCH_PATH } from "./health.ts";
@@ -49,6 +49,9 @@ export function createEdge(
   const methods = createMethods({ services, sendMaxBytes, nowMs: () => Date.now() });
   return new GrpcEdge(options, { methods, mayListen, logger: services.logger });
 }
+
+/** Of requests; the part after the plus names what messages are made of, which the path says already. Not grpc-web. */
+const GRPC_TYPE = /^application\/grpc(?:$|[+;])/;
 
 /** Sinks above this size are not kept between answers. */
 const KEPT_SINK_BYTES = 1024 * 1024;
@@ -198,7 +201,7 @@ export class GrpcEdge implements Edge, CallOwner {
   #accept(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     const path = headers[":path"] ?? "";
     const type = headers["content-type"] ?? "";
-    if (headers[":method"] !== "POST" || !type.startsWith("application/grpc")) {
+    if (headers[":method"] !== "POST" || !GRPC_TYPE.test(type)) {
       this.#counters.countRejected("not_grpc");
       refuse(stream, { ":status": headers[":method"] === "POST" ? 415 : 405 });
       return;
@@ -295,7 +298,7 @@ const UNIMPLEMENTED = 12;
 function refuse(stream: ServerHttp2Stream, headers: Record<string, string | number>): void {
   stream.on("error", ignoreError);
   if (stream.destroyed) return;
-  stream.respond(headers, { endStream: true });
+  stream.respond(headers, END_STREAM);
   closeAfterAnswer(stream);
 }
 

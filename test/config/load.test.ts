@@ -243,6 +243,16 @@ describe("rules", () => {
     assert.equal(load({ argv: ["-hearth.log-segment-size=66000001B"] }).config, null);
   });
 
+  it("settings of TLS need a certificate, unless they ask for nothing", () => {
+    const wish = (type: string): readonly string[] =>
+      messages(load({ yaml: `server:\n  grpc_tls_config:\n    client_auth_type: ${type}\n` }));
+    assert.deepEqual(wish("NoClientCert"), []);
+    assert.deepEqual(wish('""'), []);
+    assert.match(wish("RequireAndVerifyClientCert")[0] ?? "", /has no effect without TLS/);
+    const ca = messages(load({ argv: ["-server.grpc-tls-ca-path=/ca.crt"] }));
+    assert.match(ca[0] ?? "", /^.*grpc-tls-ca-path has no effect without TLS/);
+  });
+
   it("warnings alone leave a configuration", () => {
     const result = load({ argv: ["-hearth.allow-raw-commands"] });
     assert.equal(result.problems[0]?.severity, "warning");

@@ -224,9 +224,15 @@ describe("gRPC on sockets", { timeout: 240_000 }, () => {
       3,
     );
     assert.equal(statusOf(await callRaw(session, "/test.Test/None", framed(Buffer.alloc(0)))), 12);
-    const json = { "content-type": "application/json" };
-    const page = await callRaw(session, "/test.Test/Echo", Buffer.from("{}"), json);
-    assert.equal(page.headers[":status"], 415);
+    for (const type of ["application/json", "application/grpc-web", "application/grpc-web+proto"]) {
+      const other = { "content-type": type };
+      const page = await callRaw(session, "/test.Test/Echo", Buffer.from("{}"), other);
+      assert.equal(page.headers[":status"], 415, type);
+    }
+    const proto = { "content-type": "application/grpc+proto" };
+    const same = await callRaw(session, "/test.Test/Echo", framed(Buffer.alloc(0)), proto);
+    assert.equal(statusOf(same), 0);
+    assert.equal(same.headers.date, undefined, "nobody asked what time it is");
     assert.equal(statusOf(await callRaw(session, "/test.Test/Echo", framed(Buffer.alloc(0)))), 0);
   });
 
