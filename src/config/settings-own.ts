@@ -48,7 +48,7 @@ export const OWN_SETTINGS = [
     default: QUERY_ENGINE_DEFAULTS.cacheBytes,
     min: MIB,
     max: 64 * GIB,
-    help: "Cache of dictionaries and shard lists, per reader thread",
+    help: "Cache of dictionaries and selectors, a quarter of it for blocks of gRPC answers, per reader thread",
   },
   {
     name: "hearth.index-map-size",

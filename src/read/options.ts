@@ -1,8 +1,8 @@
 /** Settings of a query engine; one engine per reader thread. */
 export interface QueryEngineOptions {
   /**
-   * Bytes of dictionaries and resolved selectors kept per thread. A dataset key costs about 50 B, a string its length;
-   * a week of 10,000 services is about 5 MiB.
+   * Bytes kept per thread: three quarters of dictionaries and resolved selectors, where a dataset key costs about 50 B and
+   * a string its length (a week of 10,000 services is about 5 MiB), one quarter of blocks as protobuf answers had them.
    */
   readonly cacheBytes: number;
   /** Largest answer, bytes over all its chunks. Over it: resource_exhausted, with what was found so far. */

@@ -129,6 +129,7 @@ describe("caches", () => {
         `000:service-${round}`,
       ]);
       assert.equal(small.labels({ labels: ["service_name"] }).length, 2000);
+      assert.equal(small.queryProto({ labels: ["service_name"] })[0]?.datasets.length, 2000);
       assert.ok(small.engine.cacheBytes <= 20_000, `${small.engine.cacheBytes} bytes`);
     }
     assert.ok(small.engine.counters.evictions > 0);

@@ -26,8 +26,8 @@ export interface RowRange {
   readonly end: number;
 }
 
-/** What is kept per thread at most, in two halves: when the young one is full it takes the place of the old one. */
-const KEPT_MAX_BYTES = 16 * 1024 * 1024;
+/** Of all that is kept, for one block. */
+const LARGEST_SHARE = 1 / 16;
 /** Objects around a block; errs high. */
 const BLOCK_OVERHEAD_BYTES = 400;
 /** Texts of forms kept; more than any set of dashboards asks for. */
@@ -35,12 +35,24 @@ const FORMS_MAX = 4_096;
 
 /** One per thread and content of the index. */
 export class EncodedBlocks {
+  readonly #maxBytes: number;
   #young = new Map<number, EncodedBlock>();
   #old = new Map<number, EncodedBlock>();
   #youngBytes = 0;
+  #oldBytes = 0;
   readonly #forms = new Map<string, number>();
   /** Never given twice: what was kept under a forgotten one is not found again. */
   #nextForm = 1;
+
+  /** `maxBytes` in two halves: when the young one is full it takes the place of the old one. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Bytes kept now; errs high. */
+  get sizeBytes(): number {
+    return this.#youngBytes + this.#oldBytes;
+  }
 
   /** A number for how datasets are written: the same for the same text, which names dictionary, selector and labels. */
   formOf(text: string): number {
@@ -62,9 +74,10 @@ export class EncodedBlocks {
     return block;
   }
 
-  /** Keeps `bytes`, which are copied, for the next `find`. */
+  /** Keeps `bytes`, which are copied, for the next `find`; one that would take the place of many is not kept. */
   keep(form: number, entry: EntryReader, rows: RowRange, bytes: Uint8Array): void {
     const { u8, startOffset, entryBytes } = entry;
+    if (entryBytes + bytes.length > this.#maxBytes * LARGEST_SHARE) return;
     // Not of the pool, of which a small one would keep all.
     const copy = Buffer.allocUnsafeSlow(entryBytes);
     copy.set(u8.subarray(startOffset, startOffset + entryBytes));
@@ -77,13 +90,16 @@ export class EncodedBlocks {
   }
 
   #add(slot: number, block: EncodedBlock): void {
+    const { entry, bytes, positions } = block;
+    const blockBytes = BLOCK_OVERHEAD_BYTES + entry.length + bytes.length + positions.byteLength;
+    if (this.#youngBytes + blockBytes > this.#maxBytes / 2) {
+      this.#old = this.#young;
+      this.#oldBytes = this.#youngBytes;
+      this.#young = new Map();
+      this.#youngBytes = 0;
+    }
     this.#young.set(slot, block);
-    this.#youngBytes +=
-      BLOCK_OVERHEAD_BYTES + block.entry.length + block.bytes.length + block.positions.byteLength;
-    if (this.#youngBytes < KEPT_MAX_BYTES / 2) return;
-    this.#old = this.#young;
-    this.#young = new Map();
-    this.#youngBytes = 0;
+    this.#youngBytes += blockBytes;
   }
 }
 

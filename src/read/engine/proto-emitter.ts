@@ -37,7 +37,7 @@ const ANSWER_KEPT_MAX_BYTES = 256 * 1024;
 /** One per thread; `begin`, then blocks. */
 export class ProtoEmitter implements BlockTarget, BlockRepeats {
   readonly repeats = this;
-  readonly encoded = new EncodedBlocks();
+  readonly encoded: EncodedBlocks;
   readonly #counters: ReadCounters;
   readonly #memo = new ChunkMemo();
   #writer: BlockProtoWriter | null = null;
@@ -53,7 +53,9 @@ export class ProtoEmitter implements BlockTarget, BlockRepeats {
   #labels = new Int32Array(256);
   #labelsCount = 0;
 
-  constructor(counters: ReadCounters) {
+  /** `keptMaxBytes`: of blocks as they were written before. */
+  constructor(keptMaxBytes: number, counters: ReadCounters) {
+    this.encoded = new EncodedBlocks(keptMaxBytes);
     this.#counters = counters;
   }
 
