@@ -53,6 +53,7 @@ export class LeaderWay {
   readonly #formerTimers = new Map<Link, NodeJS.Timeout>();
   #timer: NodeJS.Timeout | undefined;
   #failures = 0;
+  #openedAtMs = Number.NEGATIVE_INFINITY;
   #readyAtMs = 0;
   #isMisled = false;
   #isClosed = false;
@@ -117,7 +118,16 @@ export class LeaderWay {
     const leader = this.#known;
     if (leader === null || this.#isPrimary(leader))
       this.#retire("the first connection goes to the leader", { isFormer: false });
-    else if (this.#link === null && !this.#isMisled && !this.#isClosed) this.#open(leader);
+    else if (this.#link === null && !this.#isMisled && !this.#isClosed) this.#openSoon(leader);
+  }
+
+  /** However often members change their minds, connections are made at the pace of all others. */
+  #openSoon(leader: Known): void {
+    clearTimeout(this.#timer);
+    const sinceMs = performance.now() - this.#openedAtMs;
+    const waitMs = this.#options.reconnectMinDelayMs - sinceMs;
+    if (waitMs > 0) this.#timer = setTimeout(() => this.#settle(), waitMs);
+    else this.#open(leader);
   }
 
   #isPrimary({ id, endpoint }: Known): boolean {
@@ -126,7 +136,7 @@ export class LeaderWay {
   }
 
   #open({ endpoint }: Known): void {
-    clearTimeout(this.#timer);
+    this.#openedAtMs = performance.now();
     const listener: LinkListener = {
       // The status of a client is that of its first connection; this one comes and goes with the leader.
       onStatus: () => {},

@@ -45,8 +45,21 @@ const ATTACKS: Readonly<Record<string, readonly [RegExp, (request: FakeRequest) 
       request.answer((sink) => sink.append(validWriteReply()), FLAG.last);
     },
   ],
+  "a leader that is none": [
+    /a leader that cannot be read/,
+    ({ socket }) => socket.send(leaderFrame(0, new Uint8Array(64).fill(255))),
+  ],
+  "a leader with flags": [
+    /without a request id/,
+    ({ socket }) => socket.send(leaderFrame(FLAG.last, new Uint8Array(64))),
+  ],
   "a text message": [/text message/, ({ socket }) => socket.send("hello")],
 };
+
+function leaderFrame(flags: number, payload: Uint8Array): Uint8Array {
+  const header = { opcode: OP.leader_changed, requestId: 0, flags };
+  return answerFrame(header, (sink) => sink.append(payload));
+}
 
 function validWriteReply(): Uint8Array {
   // vtable of two doubles, written by hand: 8 bytes of vtable, then the table with its two fields at 8 and 16.
@@ -85,6 +98,13 @@ describe("a server that sends", () => {
       await bystander;
     });
   }
+
+  it("a leader that nobody asked for loses the connection", async (t) => {
+    const { server, client } = await startPair(t, { followLeader: false });
+    server.script = ({ socket }) => socket.send(leaderFrame(0, new Uint8Array(64)));
+    const error = await failureOf(client.readIndex());
+    assert.match(error.message, /without a request id/);
+  });
 
   it("garbage in a chunk loses the connection, and the loop learns why", async (t) => {
     const { server, client } = await startPair(t);

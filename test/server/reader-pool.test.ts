@@ -3,16 +3,20 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { HearthError } from "../../src/base/index.ts";
 import {
   decodeErrorReply,
+  decodeHelloReply,
   decodeJsonMessage,
   decodeTenantsReply,
   decodeWriteReply,
   encodeJsonMessage,
+  type LeaderNotice,
   OP,
   PlanChunkReader,
 } from "../../src/protocol/index.ts";
+import { until } from "../support/until.ts";
 import { FrameClient, type PoolRig, withPool } from "./pool-support.ts";
 import {
   type Answer,
@@ -227,6 +231,23 @@ describe("reader pool", () => {
       assert.throws(() => rig.pool.openLocal({ onOpen() {}, onFrame() {}, onClose() {} }), {
         reason: "no_reader",
       });
+    });
+  });
+
+  test("a hello names the leader that main told of last, on every thread", async () => {
+    await withPool({ readersCount: 2 }, async (rig) => {
+      const leader = { id: "n2", address: "n2:4041", term: 7 };
+      rig.pool.tellLeader({ ...leader, term: 6 });
+      rig.pool.tellLeader(leader);
+      for (let i = 0; i < 8; i++) {
+        await until("a hello names the leader", async () => {
+          let named: LeaderNotice | null = null;
+          await withClient(rig, async ({ answers: [hello] }) => {
+            named = decodeHelloReply((hello as Answer).payload).leader;
+          });
+          return isDeepStrictEqual(named, leader);
+        });
+      }
     });
   });
 
