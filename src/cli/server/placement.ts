@@ -18,7 +18,7 @@ import type { ObjectStore } from "../../storage/index.ts";
 import { collectPlacement } from "./collect-placement.ts";
 
 export interface NodePlacementModules {
-  readonly replica: Pick<Replica, "readIndex" | "status">;
+  readonly replica: Pick<Replica, "confirmIndex" | "status">;
   readonly store: ObjectStore;
   readonly limits: RuntimeLimits;
   readonly metrics: MetricRegistry;
@@ -78,10 +78,12 @@ export class NodePlacement implements PlacementControl {
   }
 }
 
-/** A read index is granted to a leader alone, by a majority. Errors: why it was not. */
-function confirmLeadership(replica: Pick<Replica, "readIndex">): Promise<void> {
+/**
+ * An index is granted to a leader alone, by a majority. The bucket is looked at then, not the state. Errors: why it was not.
+ */
+function confirmLeadership(replica: Pick<Replica, "confirmIndex">): Promise<void> {
   return new Promise((resolve, reject) => {
-    replica.readIndex((result) => {
+    replica.confirmIndex((result) => {
       if (result.ok) resolve();
       else reject(result.error);
     });
