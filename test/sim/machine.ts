@@ -65,6 +65,8 @@ interface Process {
   shadow: ShadowLog;
   seen: Seen;
   readonly readers: SimReaderThread[];
+  /** Damage came while it was starting: perhaps behind what its recovery had read by then. */
+  isDamagedMeanwhile: boolean;
 }
 
 export class Machine {
@@ -149,6 +151,12 @@ export class Machine {
     return { nodeId: this.nodeId, shadow: isRecovered ? process.shadow : this.promised };
   }
 
+  /** Bytes of the log have changed on the disk. */
+  noteDamage(): void {
+    this.isDamaged = true;
+    if (this.process !== null && this.process.log === null) this.process.isDamagedMeanwhile = true;
+  }
+
   // -- life ----------------------------------------------------------------------------------------------------
 
   boot(): void {
@@ -164,6 +172,7 @@ export class Machine {
       shadow: new ShadowLog(),
       seen: createSeen(),
       readers: [],
+      isDamagedMeanwhile: false,
     };
     this.process = process;
     this.#modules.coverage.hit("restart");
@@ -274,7 +283,7 @@ export class Machine {
     if (log.recoveredDamage !== null)
       this.ghosts.push({ holder: { nodeId: this.nodeId, shadow: this.promised } });
     // What was damaged before this start was found and cut, or is not there any more.
-    this.isDamaged = false;
+    this.isDamaged = process.isDamagedMeanwhile;
     process.log = log;
     process.shadow = shadow;
     observeLog(log, {

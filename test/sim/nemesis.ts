@@ -299,7 +299,7 @@ export class Nemesis {
     const position = this.#writtenPosition(machine, path);
     if (position < 0) return;
     this.#cluster.coverage.hit("bitFlip");
-    machine.isDamaged = true;
+    machine.noteDamage();
     const sector = Math.floor(position / SECTOR_BYTES);
     // A zeroed sector in the last group looks like a write that a kill cut short: no log can tell (src/log/DESIGN.md).
     const mayZero = !disk.isLastWritten(path, sector);
