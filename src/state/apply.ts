@@ -19,6 +19,7 @@ import {
 import { Commands, OUTCOME } from "./commands.ts";
 import { CompactionState } from "./compaction/compaction-state.ts";
 import { Counters } from "./counters.ts";
+import type { StoredDeletion } from "./deletions/rows.ts";
 import { DeletionStore } from "./deletions/store.ts";
 import { BlockIndex } from "./index/block-index.ts";
 import type { LogEntry } from "./log-entry.ts";
@@ -130,6 +131,18 @@ export class StateMachine {
   /** Tenants that are hidden now. */
   get hiddenCount(): number {
     return this.#deletions.liveCount;
+  }
+
+  /** Deletions that are not over, oldest first, as of `appliedIndex`: from memory, without the reports beside them. */
+  liveDeletions(): StoredDeletion[] {
+    if (!this.#isLoaded) this.#load();
+    return this.#deletions.list();
+  }
+
+  /** The one of that id; null: it is over, or there was none. */
+  findDeletion(id: number): StoredDeletion | null {
+    if (!this.#isLoaded) this.#load();
+    return this.#deletions.find(id)?.deletion ?? null;
   }
 
   /** Totals of the index. Live: they change with the next apply. */

@@ -40,7 +40,6 @@ export { OUTCOME } from "./commands.ts";
 export { type CounterField, Counters } from "./counters.ts";
 export {
   deletionView,
-  isHiding,
   readDeletion,
   readDeletions,
   type StoredDeletion,

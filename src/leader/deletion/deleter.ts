@@ -30,13 +30,7 @@ import {
   type OpenTenant,
 } from "../../protocol/index.ts";
 import type { ProposeResult, ReadIndexResult, Replica } from "../../replica/index.ts";
-import {
-  isHiding,
-  readDeletion,
-  readDeletions,
-  type StateMachine,
-  type StoredDeletion,
-} from "../../state/index.ts";
+import type { StateMachine, StoredDeletion } from "../../state/index.ts";
 import type { ObjectInfo, ObjectStore } from "../../storage/index.ts";
 import { ACTIVITY_OUTCOME, type ActivityResult, type ActivityRun } from "../activities/index.ts";
 import { Backoff } from "./backoff.ts";
@@ -46,7 +40,10 @@ import { tenantObjects } from "./tenant-objects.ts";
 
 export interface TenantDeleterModules {
   readonly replica: Pick<Replica, "propose" | "readIndex">;
-  readonly state: Pick<StateMachine, "hiddenAt" | "appliedIndex">;
+  readonly state: Pick<
+    StateMachine,
+    "appliedIndex" | "findDeletion" | "hiddenAt" | "liveDeletions"
+  >;
   readonly db: IndexDatabase;
   readonly store: ObjectStore;
   readonly clock: Clock;
@@ -104,6 +101,7 @@ export class TenantDeleter {
       return { outcome: ACTIVITY_OUTCOME.nothing, text: "No tenant is being deleted" };
     }
     const tally: Tally = { objects: 0, bytes: 0, isBusy: false, waiting: 0 };
+    if (this.#isResting()) return this.#report(tally);
     try {
       await this.#confirm(run);
       await this.#work(run, tally);
@@ -123,13 +121,13 @@ export class TenantDeleter {
   }
 
   async #work(run: ActivityRun, tally: Tally): Promise<void> {
-    const live = this.#live();
+    const live = this.#modules.state.liveDeletions();
     const segments = await this.#scan(run, live);
     if (segments !== null) await this.#removeSegments(run, live, segments.alone, tally);
     for (const { id } of live) {
       run.signal.throwIfAborted();
       await this.#clear(run, id, tally);
-      const deletion = this.#find(id);
+      const deletion = this.#modules.state.findDeletion(id);
       const mixed = segments?.mixed.get(deletion?.tenant ?? "") ?? 0;
       if (deletion !== null) await this.#advance(run, deletion, mixed, tally);
     }
@@ -156,7 +154,7 @@ export class TenantDeleter {
   // -- index ------------------------------------------------------------------------------------------------------
 
   async #clear(run: ActivityRun, id: number, tally: Tally): Promise<void> {
-    for (let i = 0; this.#find(id)?.state === "hidden"; i++) {
+    for (let i = 0; this.#modules.state.findDeletion(id)?.state === "hidden"; i++) {
       if (i >= CLEARS_PER_RUN_MAX) {
         tally.isBusy = true;
         return;
@@ -228,7 +226,7 @@ export class TenantDeleter {
   ): Promise<void> {
     if (objects.length === 0) return;
     await this.#confirm(run);
-    if (this.#find(id) === null) throw superseded();
+    if (this.#modules.state.findDeletion(id) === null) throw superseded();
     const { store } = this.#modules;
     await inLanes(objects, LANES, async ({ key, sizeBytes }) => {
       if (!run.isLeading()) throw superseded();
@@ -240,10 +238,9 @@ export class TenantDeleter {
 
   /** The time of a closed name is over: whatever a late worker has brought goes first. */
   async #maybeOpen(run: ActivityRun, deletion: StoredDeletion, tally: Tally): Promise<void> {
-    const { closedForMs, verifiedAtMs, tenant, id } = deletion;
-    const { store, clock, logger } = this.#modules;
-    const isOver = closedForMs > 0 && clock.nowMs() - (verifiedAtMs ?? 0) >= closedForMs;
-    if (!isOver) return;
+    if (!this.#isOver(deletion)) return;
+    const { tenant, id } = deletion;
+    const { store, logger } = this.#modules;
     for await (const { objects } of tenantObjects(store, tenant, {
       place: "",
       signal: run.signal,
@@ -255,8 +252,12 @@ export class TenantDeleter {
       await this.#note(run, deletion, note);
     }
     await this.#propose(COMMAND.openTenant, { term: run.term, id });
-    if (this.#find(id) === null)
+    if (this.#modules.state.findDeletion(id) === null)
       logger.info("the name of a deleted tenant may be used again", { tenant });
+  }
+
+  #isOver({ closedForMs, verifiedAtMs }: StoredDeletion): boolean {
+    return closedForMs > 0 && this.#modules.clock.nowMs() - (verifiedAtMs ?? 0) >= closedForMs;
   }
 
   #note(
@@ -265,7 +266,7 @@ export class TenantDeleter {
     note: Omit<NoteDeletion, "term" | "id">,
   ): Promise<void> {
     return this.#propose(COMMAND.noteDeletion, { ...note, term, id }).then(() => {
-      const after = this.#find(id);
+      const after = this.#modules.state.findDeletion(id);
       if (after === null || after.state === state || after.state !== "verified") return;
       const { blocks, bytes, objects, objectBytes } = after;
       const fields = { tenant, blocks, bytes, objects, objectBytes };
@@ -277,11 +278,22 @@ export class TenantDeleter {
 
   // -- state ------------------------------------------------------------------------------------------------------
 
+  /** Names are closed and their time is not over: nothing to do that a majority would have to confirm. */
+  #isResting(): boolean {
+    const live = this.#modules.state.liveDeletions();
+    const isOnlyClosed = live.every((one) => one.state === "verified" && !this.#isOver(one));
+    return isOnlyClosed && this.#isScanned();
+  }
+
+  #isScanned(): boolean {
+    return this.#modules.scheduler.monotonicMs() - this.#scannedAtMs < CLOSED_SCAN_MS;
+  }
+
   async #scan(run: ActivityRun, live: readonly StoredDeletion[]): Promise<FoundSegments | null> {
     const { db, scheduler } = this.#modules;
     const nowMs = scheduler.monotonicMs();
     const isClosed = live.every(({ state }) => state === "verified");
-    if (isClosed && nowMs - this.#scannedAtMs < CLOSED_SCAN_MS) return null;
+    if (isClosed && this.#isScanned()) return null;
     const found = await scanSegments(live, SEGMENTS_PER_RUN_MAX, {
       db,
       monotonicMs: () => scheduler.monotonicMs(),
@@ -290,18 +302,6 @@ export class TenantDeleter {
     });
     this.#scannedAtMs = nowMs;
     return found;
-  }
-
-  #live(): StoredDeletion[] {
-    const { db } = this.#modules;
-    return db.reading(() => readDeletions(db)).filter(({ state }) => isHiding(state));
-  }
-
-  /** Asked around each step, so by its key: a thousand reports may stand beside it. */
-  #find(id: number): StoredDeletion | null {
-    const { db } = this.#modules;
-    const found = db.reading(() => readDeletion(db, id));
-    return found !== null && isHiding(found.state) ? found : null;
   }
 
   /** A majority follows this member, in the term of the run, and what was committed before is applied here. */
@@ -333,7 +333,7 @@ export class TenantDeleter {
 
   #report(tally: Tally): ActivityResult {
     const text = progressText(tally);
-    const live = this.#live();
+    const live = this.#modules.state.liveDeletions();
     const isClosed = live.every(({ state }) => state === "verified");
     if (live.length === 0) return { outcome: ACTIVITY_OUTCOME.done, text };
     if (isClosed && !tally.isBusy) {

@@ -19,6 +19,8 @@ import type { PartitionTimes, RetentionPass, ShardContent } from "./pass.ts";
 
 /** Shards between two looks at the clock, 0.1 ms. */
 const SHARDS_PER_STEP = 256;
+/** Owners found by one scan of their table, which costs as much as ten of them. */
+const OWNERS_PER_SCAN = 64;
 
 const ownerKey = new KeyBuffer(4);
 const partitionKey = new KeyBuffer(16);
@@ -33,8 +35,12 @@ export function scanIndex(pass: RetentionPass, modules: SliceModules): Promise<v
 class IndexScan {
   readonly #pass: RetentionPass;
   readonly #db: IndexDatabase;
-  /** Owner to look at next. */
-  #owner = 1;
+  /** Found and not looked at yet, ascending. */
+  #owners: number[] = [];
+  /** Where to look for more; null: there are none. */
+  #ownersFrom: number | null = 1;
+  /** The anonymous owner's turn has come. */
+  #isLast = false;
   /** Partitions of the anonymous owner that may hold something due, and those of them that a tenant is in as well. */
   #anonymous: readonly PartitionTimes[] | null = null;
   readonly #shared = new Set<number>();
@@ -60,16 +66,15 @@ class IndexScan {
       this.#shard = 0;
       return true;
     }
-    if (this.#owner < 0) return false;
     const id = this.#nextOwner();
     if (id === null) {
+      if (this.#isLast) return false;
       // The anonymous owner comes last: by now it is known where tenants are.
-      this.#owner = -1;
+      this.#isLast = true;
       this.#tenant = { id: 0, name: "" };
       this.#waiting = [...this.#anonymous];
       return true;
     }
-    this.#owner = id + 1;
     const name = this.#nameOf(id);
     // An owner without a name is damage, and must not pass for the anonymous one.
     if (name === "") return true;
@@ -79,11 +84,18 @@ class IndexScan {
   }
 
   #nextOwner(): number | null {
-    let found: number | null = null;
-    this.#db.scan("owners", ownerKey.u32(0, this.#owner).bytes.slice(), END, (key) => {
-      found = keyU32(key, 0);
-      return false;
+    if (this.#owners.length === 0 && this.#ownersFrom !== null)
+      this.#owners = this.#findOwners(this.#ownersFrom);
+    return this.#owners.shift() ?? null;
+  }
+
+  #findOwners(from: number): number[] {
+    const found: number[] = [];
+    this.#db.scan("owners", ownerKey.u32(0, from).bytes.slice(), END, (key) => {
+      found.push(keyU32(key, 0));
+      return found.length < OWNERS_PER_SCAN;
     });
+    this.#ownersFrom = found.length < OWNERS_PER_SCAN ? null : (found.at(-1) as number) + 1;
     return found;
   }
 

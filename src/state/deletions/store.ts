@@ -36,6 +36,8 @@ export class DeletionStore {
   readonly #tenants: DeletionStoreModules["tenants"];
   /** By tenant id. */
   readonly #live = new Map<number, StoredDeletion>();
+  /** Ids of reports, ascending; null until one is added, since reading them is for nothing else. */
+  #reports: number[] | null = null;
   #hiddenAt = 0;
 
   constructor({ db, tenants }: DeletionStoreModules) {
@@ -55,6 +57,11 @@ export class DeletionStore {
   /** Whether nothing of this owner may be taken. On the way of every block: one comparison while nobody is hidden. */
   isHidden(tenant: number): boolean {
     return this.#hiddenAt !== 0 && this.#live.has(tenant);
+  }
+
+  /** All that are not over, oldest first. */
+  list(): StoredDeletion[] {
+    return [...this.#live.values()];
   }
 
   /** Names of all that are hidden. */
@@ -148,16 +155,19 @@ export class DeletionStore {
   open(tenant: number, moment: DeletionMoment): Rejection | true {
     const before = this.#live.get(tenant);
     if (before?.state !== "verified") return "tenant_deletion_running";
+    // Read before this one is among them.
+    this.#reports ??= this.#readReports();
     this.#put(tenant, { ...before, state: "open", openedAtMs: moment.appendedAtMs });
     this.#live.delete(tenant);
     this.#hiddenAt = this.#live.size === 0 ? 0 : moment.index;
-    this.#forgetOldReports();
+    this.#keepReport(before.id, this.#reports);
     return true;
   }
 
   /** Takes what stands in the database. `hiddenAt` as it stands in `applied`. */
   load(hiddenAt: number): void {
     this.#live.clear();
+    this.#reports = null;
     this.#hiddenAt = hiddenAt;
     if (hiddenAt === 0) return;
     for (const deletion of readDeletions(this.#db)) {
@@ -171,10 +181,18 @@ export class DeletionStore {
     this.#live.set(tenant, deletion);
   }
 
-  #forgetOldReports(): void {
-    const reports = readDeletions(this.#db).filter(({ state }) => state === "open");
-    const surplus = Math.max(0, reports.length - STATE_LIMITS.deletionReportsMax);
-    for (const { id } of reports.slice(0, surplus)) removeDeletion(this.#db, id);
+  #readReports(): number[] {
+    const reports = readDeletions(this.#db).filter(({ state }) => !isHiding(state));
+    return reports.map(({ id }) => id);
+  }
+
+  /** By id: the oldest request is forgotten first, whenever its name was opened. */
+  #keepReport(id: number, reports: number[]): void {
+    const above = reports.findLastIndex((other) => other < id) + 1;
+    reports.splice(above, 0, id);
+    if (reports.length <= STATE_LIMITS.deletionReportsMax) return;
+    for (const old of reports.splice(0, reports.length - STATE_LIMITS.deletionReportsMax))
+      removeDeletion(this.#db, old);
   }
 }
 

@@ -18,6 +18,7 @@ import type { StateOptions } from "../options.ts";
 import type { Garbage } from "./garbage.ts";
 import { positionOf, siblingOf } from "./owner-partitions.ts";
 import { decodePartition, decodeShards, encodeOwner, encodeShards } from "./records.ts";
+import { ID_WORDS } from "./rows.ts";
 import {
   createShard,
   type OwnerState,
@@ -81,6 +82,8 @@ export class Catalog {
     const owner = this.#owner(tenant);
     const partition = owner.byStart.get(startMs) ?? this.#createPartition(owner, startMs);
     const state = createShard(partition, shard, this.#counters.take("nextOrdinal"));
+    // Its ordinal was never used before: it has no rows that would have to be looked at.
+    state.newestId = new Int32Array(ID_WORDS);
     this.#shardsOf(partition).set(shard, state);
     partition.shardCount++;
     this.#shardCount++;

@@ -152,6 +152,19 @@ describe("a leader with deleted tenants", () => {
       assert.equal(rig.store.objects.has(objectKey(late)), false);
     }));
 
+  it("asks nobody anything while names are only closed", () =>
+    withRig(async (rig) => {
+      rig.add(block());
+      rig.remove("acme");
+      const leader = rig.leader();
+      await rig.finish(leader);
+      rig.order.length = 0;
+      rig.store.calls.length = 0;
+      const { outcome, text } = await leader.run();
+      assert.deepEqual([outcome, text], ["nothing", "1 deleted tenant is closed"]);
+      assert.deepEqual([rig.order, rig.store.calls], [[], []]);
+    }));
+
   it("opens the name when its time is over, once what came meanwhile is gone", () =>
     withRig(async (rig) => {
       rig.add(block());

@@ -56,6 +56,21 @@ describe("a retention pass through the index", () => {
       );
     }));
 
+  it("comes by every owner, however many there are", () =>
+    withState(async (fixture) => {
+      const names = Array.from({ length: 200 }, (_, i) => `tenant-${i}`);
+      fixture.add(...names.map((tenant) => block(1, { tenant })));
+      const pass = newPass(1_000);
+      await scan(fixture, pass);
+      assert.deepEqual(
+        pass
+          .take()
+          .map(({ tenant }) => tenant)
+          .sort(),
+        names.sort(),
+      );
+    }));
+
   it("sees no shard twice when others come before it meanwhile", () =>
     withState(async (fixture) => {
       fixture.add(...Array.from({ length: SHARDS }, (_, i) => block(2 * i + 2)));
