@@ -214,6 +214,8 @@ export function batchOf(entries: readonly Entry[], place: BatchPlace): Committed
 export class StateFixture {
   db: IndexDatabase;
   state: StateMachine;
+  /** False: transactions stay open until `state.commit`, as those of a busy replica do; `read` sees into them. */
+  commitsEach = true;
   readonly #directory = mkdtempSync(join(tmpdir(), "hearth-state-"));
   readonly #options: StateOptions;
 
@@ -226,7 +228,11 @@ export class StateFixture {
   /** Applies the entries as one batch at the next index. */
   apply(entries: readonly Entry[], place: Partial<BatchPlace> = {}): ApplyResult {
     const firstIndex = this.state.appliedIndex + 1;
-    return this.state.apply([batchOf(entries, { firstIndex, ...place })]);
+    return this.applyBatch(batchOf(entries, { firstIndex, ...place }));
+  }
+
+  applyBatch(batch: CommittedBatch): ApplyResult {
+    return this.commitsEach ? this.state.apply([batch]) : this.state.stage([batch]);
   }
 
   /** Applies one entry: its outcome, or why it was refused. */
@@ -239,14 +245,9 @@ export class StateFixture {
     return this.applyOne(entry.addBlocks(...blocks));
   }
 
-  /** Runs the questions inside one read transaction. */
+  /** Runs the questions inside one transaction. */
   read<T>(ask: (db: IndexDatabase) => T): T {
-    this.db.beginRead();
-    try {
-      return ask(this.db);
-    } finally {
-      this.db.endRead();
-    }
+    return this.db.reading(() => ask(this.db));
   }
 
   /** Drops everything in memory and opens the directory again. */

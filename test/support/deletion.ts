@@ -1,9 +1,16 @@
-/** Deletion of tenants by one leader or several, over a real state machine, a bucket in memory and a log that is one call. */
-import type { HearthError } from "../../src/base/index.ts";
+/** What leaders delete, one of them or several, over a real state machine, a bucket in memory and a log that is one call. */
+import type { Clock, HearthError } from "../../src/base/index.ts";
 import { HearthError as Failure, SILENT_LOGGER } from "../../src/base/index.ts";
-import { type ActivityResult, TenantDeleter } from "../../src/leader/index.ts";
+import {
+  type ActivityResult,
+  type ActivityRun,
+  RetentionCleaner,
+  type RetentionOptions,
+  TenantDeleter,
+} from "../../src/leader/index.ts";
 import { COMMAND, encodeTenantCommand } from "../../src/protocol/index.ts";
-import { readDeletion, type StoredDeletion } from "../../src/state/index.ts";
+import type { Replica } from "../../src/replica/index.ts";
+import { readDeletion, type StateOptions, type StoredDeletion } from "../../src/state/index.ts";
 import { TestScheduler } from "../leader/support.ts";
 import { type BlockSpec, StateFixture, WINDOW_MS } from "../state/support.ts";
 import { AgedStore } from "./storage/aged-store.ts";
@@ -24,11 +31,18 @@ class HeldStore extends AgedStore {
 export interface Leader {
   readonly deleter: TenantDeleter;
   readonly abort: AbortController;
+  readonly office: ActivityRun;
   run(): Promise<ActivityResult>;
 }
 
+/** What a member has of its own. */
+export type CleanerModules = Pick<
+  ConstructorParameters<typeof RetentionCleaner>[1],
+  "clock" | "newestForeignEntryAtMs" | "periods"
+>;
+
 export class DeletionRig {
-  readonly fixture = new StateFixture();
+  readonly fixture: StateFixture;
   readonly store = new HeldStore();
   readonly scheduler = new TestScheduler();
   /** In which the log is written now. */
@@ -42,7 +56,8 @@ export class DeletionRig {
   /** Of the newest deletion of each tenant. */
   readonly #ids = new Map<string, number>();
 
-  constructor() {
+  constructor(options: Partial<StateOptions> = {}) {
+    this.fixture = new StateFixture(options);
     this.store.onCall = (operation, key) => {
       if (operation === "delete") this.order.push(`delete ${key}`);
     };
@@ -53,50 +68,42 @@ export class DeletionRig {
   }
 
   /** A member that leads in the term that is written now, and believes so until it is told otherwise. */
-  leader(): Leader {
+  leader(clock: Clock = { nowMs: () => this.nowMs() }): Leader {
     const { term } = this;
     const { store, scheduler } = this;
     const abort = new AbortController();
-    const rig = this;
     const deleter = new TenantDeleter({
       store,
       scheduler,
-      state: {
-        get hiddenAt() {
-          return rig.fixture.state.hiddenAt;
-        },
-        get appliedIndex() {
-          return rig.fixture.state.appliedIndex;
-        },
-      },
+      state: this.fixture.state,
       db: this.fixture.db,
-      clock: { nowMs: () => this.nowMs() },
+      clock,
+      logger: SILENT_LOGGER,
+      replica: this.#replica(),
+    });
+    const isLeading = (): boolean => !abort.signal.aborted;
+    const office = { term, signal: abort.signal, isLeading };
+    return { deleter, abort, office, run: () => deleter.run(office) };
+  }
+
+  /** Retention by the member that leads now. It learns that another one does when it asks the log. */
+  cleaner(options: RetentionOptions, member: CleanerModules): RetentionCleaner {
+    const { term } = this;
+    const replica = this.#replica();
+    return new RetentionCleaner(options, {
+      ...member,
+      db: this.fixture.db,
+      scheduler: this.scheduler,
       logger: SILENT_LOGGER,
       replica: {
+        term,
+        propose: replica.propose,
         readIndex: (done) => {
-          this.order.push("confirm");
-          const index = this.fixture.state.appliedIndex;
-          queueMicrotask(() => done({ ok: true, index, term: this.term }));
-        },
-        propose: ({ body, bodyBytes, count }, done) => {
-          const command = new DataView(body.buffer, body.byteOffset).getUint16(4, true);
-          try {
-            this.beforeStep(command);
-          } catch (error) {
-            queueMicrotask(() => done({ ok: false, error: error as HearthError }));
-            return;
-          }
-          this.order.push(`step ${command}`);
-          const firstIndex = this.fixture.state.appliedIndex + 1;
-          const place = { firstIndex, term: this.term, appendedAtMs: this.nowMs() };
-          const result = this.fixture.state.apply([{ ...place, count, body, bodyBytes }]);
-          this.afterStep(command);
-          queueMicrotask(() => done({ ok: true, ...place, ...result }));
+          if (this.term === term) return replica.readIndex(done);
+          queueMicrotask(() => done({ ok: false, error: notLeading() }));
         },
       },
     });
-    const isLeading = (): boolean => !abort.signal.aborted;
-    return { deleter, abort, run: () => deleter.run({ term, signal: abort.signal, isLeading }) };
   }
 
   /** Runs until there is nothing to do at once. Errors: it does not end. */
@@ -148,6 +155,33 @@ export class DeletionRig {
     return this.fixture.close();
   }
 
+  /** Whoever asks is taken for the one that writes the log; entries say what term they were decided in. */
+  #replica(): Pick<Replica, "propose" | "readIndex"> {
+    const { state } = this.fixture;
+    return {
+      readIndex: (done) => {
+        this.order.push("confirm");
+        const index = state.appliedIndex;
+        queueMicrotask(() => done({ ok: true, index, term: this.term }));
+      },
+      propose: ({ body, bodyBytes, count }, done) => {
+        const command = new DataView(body.buffer, body.byteOffset).getUint16(4, true);
+        try {
+          this.beforeStep(command);
+        } catch (error) {
+          queueMicrotask(() => done({ ok: false, error: error as HearthError }));
+          return;
+        }
+        this.order.push(`step ${command}`);
+        const firstIndex = state.appliedIndex + 1;
+        const place = { firstIndex, term: this.term, appendedAtMs: this.nowMs() };
+        const result = this.fixture.applyBatch({ ...place, count, body, bodyBytes });
+        this.afterStep(command);
+        queueMicrotask(() => done({ ok: true, ...place, ...result }));
+      },
+    };
+  }
+
   #apply(command: number, payload: Parameters<typeof encodeTenantCommand>[0]): number | string {
     const entry = { command, payload: encodeTenantCommand(payload) };
     const place = { term: this.term, appendedAtMs: this.nowMs() };
@@ -160,6 +194,10 @@ export function objectKey({ id, tenant = "", shard = 1 }: BlockSpec): string {
   return tenant === ""
     ? `segments/${shard}/anonymous/${id}/block.bin`
     : `blocks/${shard}/${tenant}/${id}/block.bin`;
+}
+
+function notLeading(): Failure {
+  return new Failure("unavailable", "Another member leads", { reason: "not_leader" });
 }
 
 /** A bucket that cannot be reached. */

@@ -3,7 +3,7 @@
  * overlap and die, a bucket that fails, clocks that jump, retention, compaction and writers at work meanwhile. Nothing that is
  * not a hidden tenant's is ever deleted, and what is goes within a bounded number of passes.
  *
- * HEARTH_DELETION_CASES=20000 tries more; HEARTH_DELETION_SEED repeats one.
+ * DELETION_CASES=20000 tries more; DELETION_SEED repeats one.
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -15,8 +15,8 @@ import { type BlockSpec, entry, HOUR_MS, ulidAt, wireBlock } from "../../state/s
 import { DeletionRig, type Leader, objectKey, unreachable } from "../../support/deletion.ts";
 import { blockList, collectBlocks, planAsker } from "../../support/engine.ts";
 
-const CASES = Number(process.env.HEARTH_DELETION_CASES ?? 100);
-const SEED = Number(process.env.HEARTH_DELETION_SEED ?? 20_261_129);
+const CASES = Number(process.env.DELETION_CASES ?? 100);
+const SEED = Number(process.env.DELETION_SEED ?? 20_261_129);
 /** A fresh database after so many: reports of earlier ones stay in it. */
 const CASES_PER_RIG = 10;
 const PARTITION_NS = 21_600_000_000_000n;

@@ -1,17 +1,17 @@
 /**
  * Retention against a plain definition of what may and what must go, block by block, with random partitions, periods and
  * clocks: nothing inside its tenant's period is ever deleted, and what is past period and grace is gone after a bounded
- * number of passes.
+ * number of passes. Choosing alone, without an index: test/leader/model has the whole of it.
  *
- * HEARTH_RETENTION_CASES=2000000 tries more.
+ * RETENTION_CASES=2000000 tries more.
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Prng } from "../../../src/base/index.ts";
 import { RetentionPass, RetentionPolicy, SteadyClock } from "../../../src/leader/index.ts";
 
-const CASES = Number(process.env.HEARTH_RETENTION_CASES ?? 200_000);
-const SEED = Number(process.env.HEARTH_RETENTION_SEED ?? 20_261_128);
+const CASES = Number(process.env.RETENTION_CASES ?? 100_000);
+const SEED = Number(process.env.RETENTION_SEED ?? 20_261_128);
 
 const HOUR_MS = 3_600_000;
 const PARTITION_MS = 6 * HOUR_MS;

@@ -11,9 +11,50 @@ export interface MemoryObject {
   modifiedAtMs: number;
 }
 
+/** Its keys are kept in order, so that a list costs what it shows. */
+class SortedObjects extends Map<string, MemoryObject> {
+  readonly #keys: string[] = [];
+
+  override set(key: string, object: MemoryObject): this {
+    if (!this.has(key)) this.#keys.splice(this.#placeOf(key), 0, key);
+    return super.set(key, object);
+  }
+
+  override delete(key: string): boolean {
+    if (!super.delete(key)) return false;
+    this.#keys.splice(this.#placeOf(key), 1);
+    return true;
+  }
+
+  override clear(): void {
+    super.clear();
+    this.#keys.length = 0;
+  }
+
+  /** Those behind `after` that begin with the prefix, ascending, at most so many. Owned by the caller. */
+  list(prefix: string, after: string, countMax: number): string[] {
+    const start = this.#placeOf(after < prefix ? prefix : `${after}\0`);
+    let end = start;
+    while (end - start < countMax && this.#keys[end]?.startsWith(prefix) === true) end++;
+    return this.#keys.slice(start, end);
+  }
+
+  /** Position of the first key that is not below. */
+  #placeOf(key: string): number {
+    let start = 0;
+    let end = this.#keys.length;
+    while (start < end) {
+      const middle = (start + end) >>> 1;
+      if ((this.#keys[middle] as string) < key) start = middle + 1;
+      else end = middle;
+    }
+    return start;
+  }
+}
+
 export class AgedStore implements ObjectStore {
   readonly name = "memory";
-  readonly objects = new Map<string, MemoryObject>();
+  readonly objects = new SortedObjects();
   /** Calls in order: "get key". */
   readonly calls: string[] = [];
   nowMs: () => number = () => 0;
@@ -26,12 +67,11 @@ export class AgedStore implements ObjectStore {
     pageMaxCount = 1_000,
   }: ListOptions): AsyncGenerator<readonly ObjectInfo[]> {
     this.#call("list", prefix);
-    const keys = [...this.objects.keys()]
-      .filter((key) => key.startsWith(prefix) && key > after)
-      .sort();
-    for (let i = 0; i < keys.length; i += pageMaxCount) {
-      const page = keys.slice(i, i + pageMaxCount).flatMap((key) => this.#info(key) ?? []);
-      if (page.length > 0) yield page;
+    for (let place = after; ; ) {
+      const keys = this.objects.list(prefix, place, pageMaxCount);
+      if (keys.length === 0) return;
+      yield keys.flatMap((key) => this.#info(key) ?? []);
+      place = keys.at(-1) as string;
     }
   }
 

@@ -119,4 +119,5 @@ export const TEST_TOOLS: readonly string[] = [
   "test/interop/main.ts",
   "test/demo/main.ts",
   "test/support/cluster/faulty-server.ts",
+  "test/leader/model/play-thread.ts",
 ];
