@@ -32,7 +32,7 @@ import {
 } from "../support/grpc/schema.ts";
 import { findFreePorts } from "../support/ports.ts";
 
-const REQUESTS = Number(process.env.HEARTH_GRPC_FUZZ_REQUESTS ?? 50_000);
+const REQUESTS = Number(process.env.HEARTH_GRPC_FUZZ_REQUESTS ?? 200_000);
 const SEED = Number(process.env.HEARTH_FUZZ_SEED ?? 20_261_129);
 /** Of a service, over a connection. */
 const SOCKET_REQUESTS = 200;
@@ -211,7 +211,7 @@ function damaged(prng: Prng, request: Uint8Array, other: Uint8Array): Buffer {
   return bytes;
 }
 
-describe(`${REQUESTS} mutated requests per service (seed ${SEED})`, { timeout: 600_000 }, () => {
+describe(`${REQUESTS} mutated requests per service (seed ${SEED})`, { timeout: 1_800_000 }, () => {
   const directory = mkdtempSync(join(tmpdir(), "hearth-grpc-fuzz-"));
   const main = new ApplyingMain();
   const shared = SharedState.create();
