@@ -13,7 +13,7 @@ import {
   RequestCounters,
 } from "../service/index.ts";
 import { ANSWER_HEADERS, type CallOwner, closeAfterAnswer, END_STREAM, GrpcCall } from "./call.ts";
-import { ACCEPTED_ENCODINGS, type Encoding, encodingOf } from "./compression.ts";
+import { ACCEPTED_ENCODINGS, type Encoding, encodingOf, unpack } from "./compression.ts";
 import { MessageReader, PREFIX_BYTES } from "./framing.ts";
 import { HealthService, type NodeHealth, WATCH_PATH } from "./health.ts";
 import { DEADLINE_SWEEP_MS, LARGE_MESSAGES_MAX, TIMEOUT_MAX_MS } from "./limits.ts";
@@ -217,7 +217,7 @@ export class GrpcEdge implements Edge, CallOwner {
       });
       return;
     }
-    if (path === WATCH_PATH) this.#acceptWatch(stream);
+    if (path === WATCH_PATH) this.#acceptWatch(stream, encoding);
     else this.#acceptCall(stream, path, headers, encoding);
   }
 
@@ -256,7 +256,7 @@ export class GrpcEdge implements Edge, CallOwner {
   }
 
   /** The only call that is no unary one. */
-  #acceptWatch(stream: ServerHttp2Stream): void {
+  #acceptWatch(stream: ServerHttp2Stream, encoding: Encoding): void {
     const reader = new MessageReader(KEPT_SINK_BYTES);
     stream.on("error", ignoreError);
     const fail = (error: HearthError): void => {
@@ -269,14 +269,19 @@ export class GrpcEdge implements Edge, CallOwner {
       const refusal = reader.add(piece);
       if (refusal !== null) fail(refusal);
     });
-    stream.on("end", () => {
-      const request = reader.finish();
-      if (request instanceof HearthError) return fail(request);
+    const begin = (message: Uint8Array | HearthError): void => {
+      if (message instanceof HearthError) return fail(message);
       try {
-        if (!stream.destroyed && !stream.headersSent) this.#health.watch(request.message, stream);
+        if (!stream.destroyed && !stream.headersSent) this.#health.watch(message, stream);
       } catch (error) {
         fail(toHearthError(error));
       }
+    };
+    stream.on("end", () => {
+      const request = reader.finish();
+      if (request instanceof HearthError) fail(request);
+      else if (request.isPacked) unpack(request.message, encoding, KEPT_SINK_BYTES, begin);
+      else begin(request.message);
     });
   }
 

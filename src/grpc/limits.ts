@@ -18,6 +18,14 @@ export const LARGE_MESSAGES_MAX = 4;
 export const STREAM_WINDOW_BYTES = MIB;
 export const CONNECTION_WINDOW_BYTES = 8 * MIB;
 
+/**
+ * Calls that a client may give up at once, and per second for longer: its connection ends when it gives up more. Clients
+ * give calls up when their time is over, which comes to all of them at once when a leader is lost; each costs no more than
+ * one that is answered. The library's own 1,000 and 33 are for strangers on the internet.
+ */
+export const RESETS_BURST = 16_384;
+export const RESETS_PER_SECOND = 4_096;
+
 /** Compressed messages up to this size are unpacked at once: more would hold up the thread. */
 export const INLINE_UNPACK_MAX_BYTES = 4 * 1024;
 /** The same for packing answers. */

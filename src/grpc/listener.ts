@@ -21,7 +21,13 @@ import {
 import { Server as TcpServer } from "node:net";
 import { HearthError, type Logger } from "../base/index.ts";
 import { canSharePort } from "../service/index.ts";
-import { CONNECTION_WINDOW_BYTES, LARGE_MESSAGES_MAX, STREAM_WINDOW_BYTES } from "./limits.ts";
+import {
+  CONNECTION_WINDOW_BYTES,
+  LARGE_MESSAGES_MAX,
+  RESETS_BURST,
+  RESETS_PER_SECOND,
+  STREAM_WINDOW_BYTES,
+} from "./limits.ts";
 import { CLIENT_AUTH, type ClientAuth, type GrpcOptions, type TlsOptions } from "./options.ts";
 
 export interface ListenerModules {
@@ -118,9 +124,15 @@ export class GrpcListener {
   }
 }
 
+/** What Node.js has from 22.10 on, and its types do not know. */
+interface ResetOptions {
+  readonly streamResetBurst: number;
+  readonly streamResetRate: number;
+}
+
 function openServer(options: GrpcOptions): Http2Server | Http2SecureServer {
   const { receiveMaxBytes, sendMaxBytes, streamsMax, tls } = options;
-  const settings: ServerOptions = {
+  const settings: ServerOptions & ResetOptions = {
     settings: {
       maxConcurrentStreams: streamsMax,
       initialWindowSize: STREAM_WINDOW_BYTES,
@@ -130,6 +142,8 @@ function openServer(options: GrpcOptions): Http2Server | Http2SecureServer {
     maxSessionMemory: Math.ceil(
       (LARGE_MESSAGES_MAX * (receiveMaxBytes + sendMaxBytes) + 64 * MIB) / MIB,
     ),
+    streamResetBurst: RESETS_BURST,
+    streamResetRate: RESETS_PER_SECOND,
   };
   if (tls === null) return createServer(settings);
   try {

@@ -2,117 +2,22 @@
 
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import type { ClientHttp2Session } from "node:http2";
+import { type ClientHttp2Session, constants } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { credentials } from "@grpc/grpc-js";
-import { HearthError, SILENT_LOGGER } from "../../src/base/index.ts";
-import {
-  GRPC_DEFAULTS,
-  GrpcEdge,
-  type GrpcOptions,
-  type MethodCall,
-  type NodeNews,
-} from "../../src/grpc/index.ts";
+import type { GrpcOptions } from "../../src/grpc/index.ts";
 import { snappyPack, snappyUnpack } from "../../src/grpc/snappy.ts";
 import { type Issued, issueCertificate } from "../support/grpc/certificates.ts";
 import { CallError, GrpcClient } from "../support/grpc/client.ts";
-import { decodeMessage } from "../support/grpc/schema.ts";
+import { decodeMessage, encodeMessage } from "../support/grpc/schema.ts";
 import { callRaw, framed, openRaw, type RawAnswer } from "../support/grpc/raw.ts";
-import { findFreePorts } from "../support/ports.ts";
+import { until } from "../support/until.ts";
+import { NEWS, Rig, turn } from "./rig.ts";
 
 const MIB = 1024 * 1024;
-const NEWS: NodeNews = {
-  health: "serving",
-  leader: { id: "node-1", address: "127.0.0.1:9100" },
-  addresses: {},
-};
-
-/** An endpoint with four methods: one answers, one waits, one refuses, one sends as much as it is asked for. */
-class Rig {
-  readonly edge: GrpcEdge;
-  readonly address: string;
-  readonly waiting: MethodCall[] = [];
-  settled = 0;
-
-  static async open(changes: Partial<GrpcOptions> = {}): Promise<Rig> {
-    const [port = 0] = await findFreePorts(1);
-    const rig = new Rig({ ...GRPC_DEFAULTS, port, serverId: "node-0", ...changes });
-    await rig.edge.listen();
-    return rig;
-  }
-
-  private constructor(options: GrpcOptions) {
-    this.address = `127.0.0.1:${options.port}`;
-    this.edge = new GrpcEdge(options, {
-      mayListen: true,
-      logger: SILENT_LOGGER,
-      methods: [
-        {
-          path: "/test.Test/Echo",
-          kind: "query",
-          handle: (message, call) => call.reply((sink) => sink.append(message)),
-        },
-        {
-          path: "/test.Test/Wait",
-          kind: "write",
-          handle: (_message, call) => {
-            this.waiting.push(call);
-            call.onSettled = () => {
-              this.settled++;
-            };
-          },
-        },
-        {
-          path: "/test.Test/Refuse",
-          kind: "write",
-          handle: () => {
-            throw new HearthError("unavailable", "another member leads", {
-              reason: "not_leader",
-              leader: { id: "node-1", address: "127.0.0.1:4041" },
-            });
-          },
-        },
-        {
-          path: "/test.Test/Send",
-          kind: "query",
-          handle: (message, call) => {
-            const bytes = Buffer.from(message).readUInt32LE(0);
-            call.reply((sink) => {
-              sink.reserve(bytes);
-              sink.length += bytes;
-            });
-          },
-        },
-      ],
-    });
-    this.edge.receive(NEWS);
-  }
-
-  close(): void {
-    this.edge.closeConnections();
-    this.edge.close();
-  }
-
-  /** Until so many calls wait. */
-  async untilWaiting(count: number): Promise<void> {
-    while (this.waiting.length < count) await turn();
-  }
-
-  codes(): Record<string, number> {
-    const counts: Record<string, number> = {};
-    for (const { code, count } of this.edge.metrics().requests)
-      counts[code] = (counts[code] ?? 0) + count;
-    return counts;
-  }
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 5));
-}
-
 function size(bytes: number): Buffer {
   const message = Buffer.alloc(4);
   message.writeUInt32LE(bytes);
@@ -294,6 +199,31 @@ describe("gRPC on sockets", { timeout: 240_000 }, () => {
     idle.destroy();
   });
 
+  it("keeps a connection whose client gives up thousands of calls at once", async (t) => {
+    const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+    // What the library allows otherwise cannot be changed there: docs/pyroscope.md.
+    if (major < 22 || (major === 22 && minor < 10)) return t.skip("Node.js before 22.10");
+    const rig = await Rig.open();
+    const other = await openRaw(rig.address);
+    const count = 3_000;
+    const streams = Array.from({ length: count }, () => {
+      const stream = other.request({
+        ":method": "POST",
+        ":path": "/test.Test/Wait",
+        "content-type": "application/grpc",
+      });
+      stream.on("error", () => {});
+      stream.end(framed(Buffer.alloc(0)));
+      return stream;
+    });
+    await rig.untilWaiting(count);
+    for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL);
+    await until("all are given up", () => rig.settled === count);
+    assert.equal(statusOf(await callRaw(other, "/test.Test/Echo", framed(Buffer.alloc(0)))), 0);
+    other.destroy();
+    rig.close();
+  });
+
   it("counts calls by method and code", () => {
     const { requests, protocol } = rig.edge.metrics();
     assert.equal(protocol, "grpc");
@@ -365,6 +295,30 @@ describe("the end of a gRPC endpoint", { timeout: 240_000 }, () => {
     assert.deepEqual(seen, ["SERVICE_UNKNOWN", "SERVING", "NOT_SERVING"]);
     watch.cancel();
     client.close();
+    rig.close();
+  });
+
+  it("a watch may be asked for in packed form, and is refused when it cannot be unpacked", async () => {
+    const rig = await Rig.open();
+    const session = await openRaw(rig.address);
+    const path = "/grpc.health.v1.Health/Watch";
+    const request = encodeMessage("grpc.health.v1.HealthCheckRequest", {
+      service: "pyroscope.metastore",
+    });
+    const bad = await callRaw(session, path, framed(request, 1), { "grpc-encoding": "gzip" });
+    assert.equal(statusOf(bad), 3);
+    const watch = session.request({
+      ":method": "POST",
+      ":path": path,
+      "content-type": "application/grpc",
+      "grpc-encoding": "gzip",
+    });
+    watch.on("error", () => {});
+    watch.end(framed(gzipSync(request), 1));
+    const told = await new Promise<Buffer>((resolve) => watch.once("data", resolve));
+    const answer = decodeMessage("grpc.health.v1.HealthCheckResponse", told.subarray(5));
+    assert.deepEqual(answer, { status: "SERVING" });
+    session.destroy();
     rig.close();
   });
 });
