@@ -49,12 +49,13 @@ class ManualTime implements Scheduler {
   }
 }
 
-function viewOf(voters: number, leader: string | null): ClusterView {
+function viewOf(voters: number, leader: string | null, areOthersThere = true): ClusterView {
   const members = ["a", "b", "c"].slice(0, voters).map((serverId) => ({
     serverId,
     suffrage: "voter",
     isSelf: serverId === "a",
     isLeader: serverId === leader,
+    isConnected: serverId === "a" || areOthersThere,
   }));
   return {
     voters,
@@ -67,10 +68,11 @@ async function stopping(
   voters: number,
   leader: string | null,
   transfer: () => Promise<string>,
+  areOthersThere = true,
 ): Promise<{ said: string[]; lingerMs: number }> {
   const time = new ManualTime();
   const said: string[] = [];
-  let view = viewOf(voters, leader);
+  let view = viewOf(voters, leader, areOthersThere);
   const done = handOver(
     { lingerMs: 15_000, timeoutMs: 20_000 },
     {
@@ -106,6 +108,11 @@ describe("an orderly stop", () => {
     const refuse = (): Promise<string> => Promise.reject(new HearthError("unavailable", "no"));
     const { said, lingerMs } = await stopping(3, "a", refuse);
     assert.deepEqual([said.at(-1), lingerMs], ["nobody could take the leadership", 10_000]);
+  });
+
+  it("of a leader that is alone does not ask anybody", async () => {
+    const { said } = await stopping(3, "a", () => assert.fail("handed over"), false);
+    assert.deepEqual(said, ["health: leaving", "nobody could take the leadership"]);
   });
 
   it("of a follower only gives clients time, and of the only voter nothing", async () => {

@@ -4,7 +4,7 @@
  * what follows.
  */
 import { type Logger, type Scheduler, toHearthError } from "../../base/index.ts";
-import type { ClusterControl } from "../../service/index.ts";
+import type { ClusterControl, MemberView } from "../../service/index.ts";
 
 export interface HandOverOptions {
   /** How long clients may take to notice (metastore.min-ready-duration). */
@@ -36,14 +36,30 @@ export async function handOver(options: HandOverOptions, modules: HandOverModule
     onLeaving();
     return;
   }
-  const moved = self.isLeader ? await transfer(timeoutMs, modules) : null;
+  const moved = self.isLeader ? await moveOn(members, timeoutMs, modules) : null;
   onLeaving();
   onDoing(moved ?? "requests are answered until clients have noticed");
   const leftMs = Math.min(lingerMs, timeoutMs / 2);
   if (leftMs > 0) await new Promise<void>((resolve) => scheduler.after(leftMs, resolve));
 }
 
-/** What became of it, in words. */
+const NOBODY = "nobody could take the leadership";
+
+/** What became of the leadership, in words. */
+async function moveOn(
+  members: readonly MemberView[],
+  timeoutMs: number,
+  modules: HandOverModules,
+): Promise<string> {
+  const hasSuccessor = members.some(
+    ({ isSelf, suffrage, isConnected }) => !isSelf && suffrage === "voter" && isConnected,
+  );
+  if (hasSuccessor) return transfer(timeoutMs, modules);
+  // Where all members stop at once there is nobody whose word could be waited for.
+  modules.logger.warn("leadership was not handed over", { reason: "no other voter is connected" });
+  return NOBODY;
+}
+
 async function transfer(
   timeoutMs: number,
   { control, logger, onDoing }: HandOverModules,
@@ -57,6 +73,6 @@ async function transfer(
     return `leadership moved to ${leader?.id ?? "another member"}`;
   } catch (error) {
     logger.warn("leadership was not handed over", { reason: toHearthError(error).message });
-    return "nobody could take the leadership";
+    return NOBODY;
   }
 }
