@@ -49,7 +49,7 @@ describe("JSON schemas", () => {
 
   it("each command of these groups has one", () => {
     const groups = ["status", "leader", "snapshot", "job", "compaction"];
-    groups.push("placement", "retention", "dlq", "index");
+    groups.push("activity", "placement", "retention", "dlq", "index");
     const specs = COMMANDS.filter(({ path }) => groups.includes(path[0] ?? ""));
     assert.ok(specs.length > groups.length);
     for (const { path, schema } of specs)
