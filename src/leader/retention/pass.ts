@@ -60,7 +60,7 @@ export class RetentionPass {
   }
 
   /**
-   * Judges one shard. `isAlone`: of a shard of the anonymous owner, that no tenant has a shard in its partition any more;
+   * Judges one shard. `content` is borrowed until it returns. `isAlone`: of a shard of the anonymous owner, that no tenant has a shard in its partition any more;
    * until then compaction may still be at work there.
    */
   look(tenant: string, partition: PartitionTimes, content: ShardContent, isAlone: boolean): void {
@@ -71,6 +71,7 @@ export class RetentionPass {
     this.totals.bytes += content.bytes;
     const { startMs, durationMs } = partition;
     const { shard, blocks, bytes, newestMs } = content;
+    if (!this.#hasRoomFor(tenant, partition, shard)) return;
     this.#keep({ tenant, startMs, durationMs, shard, blocks, bytes, newestMs, cutOffMs });
   }
 
@@ -102,16 +103,25 @@ export class RetentionPass {
     return endMs < cutOffMs && newestMs < cutOffMs ? cutOffMs : null;
   }
 
+  /** Of a backlog nearly all come behind those that are kept: they are counted, and nothing is made for them. */
+  #hasRoomFor(tenant: string, { startMs, durationMs }: PartitionTimes, shard: number): boolean {
+    if (this.#due.length < this.#countMax) return true;
+    const last = this.#due.at(-1);
+    if (last === undefined) return false;
+    if (startMs !== last.startMs) return startMs < last.startMs;
+    return compareDue({ tenant, startMs, durationMs, shard }, last) <= 0;
+  }
+
   /** Put where it belongs at once: to sort them at the end would hold the thread for as long as there are many. */
   #keep(shard: DueShard): void {
     const due = this.#due;
-    const last = due.at(-1);
-    const isFull = due.length >= this.#countMax;
-    if (isFull && (last === undefined || compareDue(shard, last) > 0)) return;
-    if (isFull) due.pop();
+    if (due.length >= this.#countMax) due.pop();
     due.splice(placeOf(due, shard), 0, shard);
   }
 }
+
+/** What their order goes by. */
+type DuePlace = Pick<DueShard, "startMs" | "durationMs" | "tenant" | "shard">;
 
 /** Position of the first that comes behind `shard`. */
 function placeOf(due: readonly DueShard[], shard: DueShard): number {
@@ -125,7 +135,7 @@ function placeOf(due: readonly DueShard[], shard: DueShard): number {
   return start;
 }
 
-function compareDue(a: DueShard, b: DueShard): number {
+function compareDue(a: DuePlace, b: DuePlace): number {
   return (
     a.startMs - b.startMs ||
     a.durationMs - b.durationMs ||

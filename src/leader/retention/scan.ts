@@ -32,6 +32,8 @@ export function scanIndex(pass: RetentionPass, modules: SliceModules): Promise<v
   return inSlices(() => scan.advance(), modules);
 }
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 class IndexScan {
   readonly #pass: RetentionPass;
   readonly #db: IndexDatabase;
@@ -49,6 +51,8 @@ class IndexScan {
   /** Shards below it of the first of them were looked at. */
   #shard = 0;
   #tenant = { id: 0, name: "" };
+  /** Of the shard at hand. One for all: ten thousand a pass would bring garbage collection into its turns. */
+  readonly #content: Mutable<ShardContent> = { shard: 0, blocks: 0, bytes: 0, newestMs: 0 };
 
   constructor(pass: RetentionPass, db: IndexDatabase) {
     this.#pass = pass;
@@ -137,17 +141,18 @@ class IndexScan {
       if (shard < this.#shard) continue;
       if (left-- === 0) return true;
       this.#shard = shard + 1;
-      this.#pass.look(name, partition, shardAt(u32, f64, at), isAlone);
+      this.#readShard(u32, f64, at);
+      this.#pass.look(name, partition, this.#content, isAlone);
     }
     return false;
   }
-}
 
-function shardAt(words: Uint32Array, doubles: Float64Array, at: number): ShardContent {
-  return {
-    shard: words[at / 4 + SHARD_RECORD.shard32] as number,
-    blocks: words[at / 4 + SHARD_RECORD.blocks32] as number,
-    bytes: doubles[at / 8 + SHARD_RECORD.bytes64] as number,
-    newestMs: doubles[at / 8 + SHARD_RECORD.liveMaxMs64] as number,
-  };
+  /** The record at byte `at` of the value that was read last. */
+  #readShard(words: Uint32Array, doubles: Float64Array, at: number): void {
+    const content = this.#content;
+    content.shard = words[at / 4 + SHARD_RECORD.shard32] as number;
+    content.blocks = words[at / 4 + SHARD_RECORD.blocks32] as number;
+    content.bytes = doubles[at / 8 + SHARD_RECORD.bytes64] as number;
+    content.newestMs = doubles[at / 8 + SHARD_RECORD.liveMaxMs64] as number;
+  }
 }
