@@ -17,6 +17,8 @@ import type { AdminRequest, AdminResponse, Route } from "./types.ts";
 export interface RetentionControl {
   readonly options: RetentionOptions;
   periods(): RetentionPeriods;
+  /** Why the runtime file is not what counts, one line each; empty: it is. */
+  problems(): readonly string[];
   status(): ActivityStatus;
   /** By the state of this member, wherever it is asked. */
   forecast(atMs: number, countMax: number, signal: AbortSignal): Promise<RetentionForecast>;
@@ -37,6 +39,8 @@ const AHEAD_MAX_MS = 10 * 366 * 24 * HOUR_MS;
 /** Shards that a forecast names by default, and at most: about 200 bytes each. */
 const LISTED = 100;
 const LISTED_MAX = 10_000;
+/** Of a runtime file; the log has all. */
+const PROBLEMS_MAX = 20;
 
 export function retentionRoutes(modules: RetentionRouteModules): Route[] {
   const api = new RetentionApi(modules);
@@ -82,6 +86,7 @@ class RetentionApi {
       shardsPerPassMax,
       defaultPeriodMs: defaultMs,
       overrides: overrides.sort((a, b) => (a.tenant < b.tenant ? -1 : 1)).slice(0, LISTED_MAX),
+      problems: control.problems().slice(0, PROBLEMS_MAX),
       activity: activityBody(control.status()),
     });
   }

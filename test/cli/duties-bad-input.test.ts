@@ -101,8 +101,11 @@ describe("overrides that are no good", () => {
       writeFileSync(overrides(), `overrides:\n  acme: {${slip}}\n`);
       await until(`"${slip}" is told of`, async () => !(await isGood()));
       assert.equal(await dueShards(), 0, slip);
+      const { problems } = await get<{ problems: readonly string[] }>("/api/v1/retention");
+      assert.match(problems.join("\n"), /overrides\.yaml:2:\d+: .*retention_per/, slip);
       writeFileSync(overrides(), "overrides:\n  acme: {retention_period: 91d}\n");
       await until("a good file counts again", isGood);
+      assert.deepEqual((await get<{ problems: unknown }>("/api/v1/retention")).problems, []);
     }
     // The same tenant without an override: the period of all.
     writeFileSync(overrides(), "overrides: {}\n");

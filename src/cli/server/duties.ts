@@ -130,6 +130,7 @@ export class NodeDuties {
     return {
       options,
       periods,
+      problems: () => refusalsOf(limits),
       status: () => activity.status(),
       forecast: (atMs, countMax, signal) => cleaner.forecast(atMs, countMax, signal),
       run: () => activity.runNow(),
@@ -183,4 +184,10 @@ function periodsOf(limits: NodeDutyModules["limits"]): RetentionPeriods {
     overridesMs.set(tenant, limits.of(tenant).retentionPeriodMs);
   }
   return { defaultMs: limits.global.retentionPeriodMs, overridesMs };
+}
+
+/** Why the files that stand there now do not count. */
+function refusalsOf({ problems }: Pick<RuntimeLimits, "problems">): string[] {
+  const refusals = problems.filter(({ severity }) => severity === "error");
+  return refusals.map(({ place, message }) => `${place}: ${message}`);
 }

@@ -13,6 +13,7 @@ interface RetentionAnswer {
   readonly shardsPerPassMax: number;
   readonly defaultPeriodMs: number;
   readonly overrides: readonly { readonly tenant: string; readonly periodMs: number }[];
+  readonly problems: readonly string[];
   readonly activity: {
     readonly isActive: boolean;
     readonly lastStartedAtMs: number | null;
@@ -41,6 +42,8 @@ export async function run(context: CommandContext): Promise<ExitCode> {
     );
   }
   for (const line of activityLines(value)) terminal.out(line);
+  for (const problem of value.problems) terminal.out(`! ${problem}`);
+  if (value.problems.length > 0) terminal.out("! so periods are those of the file before");
   if (value.overrides.length === 0) return EXIT.done;
   const columns = [
     { title: "TENANT", align: "left" },
