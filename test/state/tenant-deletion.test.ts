@@ -304,6 +304,28 @@ describe("deletion of a tenant, in the state", () => {
       );
     }));
 
+  it("keeps so many reports, and forgets those of the oldest requests first, also behind a restart", () =>
+    withState(async (fixture) => {
+      const more = 3;
+      const all = STATE_LIMITS.deletionReportsMax + more;
+      const ids: number[] = [];
+      for (let i = 0; i < all; i++) {
+        const id = fixture.state.appliedIndex + 1;
+        // Requested one after the other, opened later and the other way round in pairs.
+        fixture.apply([remove(`tenant-${i}`), clear(id), note(id), note(id)]);
+        ids.push(id);
+        if (i % 2 === 0) continue;
+        fixture.apply([open(id), open(ids.at(-2) as number)]);
+        if (i === 501) await fixture.restart();
+      }
+      assert.equal(all % 2, 1);
+      fixture.apply([open(ids.at(-1) as number)]);
+      assert.deepEqual(
+        fixture.read(readDeletions).map(({ id, state }) => [id, state]),
+        ids.slice(more).map((id) => [id, "open"]),
+      );
+    }));
+
   it("refuses payloads that are none, at the door and in the log", () =>
     withState((fixture) => {
       const text = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
