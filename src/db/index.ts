@@ -1,4 +1,11 @@
 export {
+  chunkCount,
+  chunkHeadWords,
+  chunkItemEnd,
+  chunkItemStart,
+  writeChunkHead,
+} from "./chunk.ts";
+export {
   INDEX_DATABASE_DEFAULTS,
   IndexDatabase,
   type IndexDatabaseOptions,

@@ -15,6 +15,10 @@ import {
   ulidTimeMs,
 } from "../../base/index.ts";
 import {
+  chunkCount,
+  chunkHeadWords,
+  chunkItemEnd,
+  chunkItemStart,
   type IndexDatabase,
   KEYS_PER_CHUNK_SHIFT,
   KeyBuffer,
@@ -151,10 +155,10 @@ function* findKeys(scan: Scan, dictionary: number): Generator<void, Map<number, 
   for (let chunk = 0; chunk << KEYS_PER_CHUNK_SHIFT < nextKey; chunk++) {
     if (chunk % CHUNKS_PER_STEP === CHUNKS_PER_STEP - 1) yield;
     if (db.get("keys", chunkKey.u32(0, dictionary).u32(4, chunk).bytes) < 0) continue;
-    const count = db.u32[0] as number;
+    const count = chunkCount(db.u32);
     for (let i = 0; i < count; i++) {
-      const start = i === 0 ? 0 : (db.u32[i] as number);
-      const tenant = names.get(db.u32[1 + count + start] as number);
+      const start = chunkHeadWords(count) + chunkItemStart(db.u32, i);
+      const tenant = names.get(db.u32[start] as number);
       if (tenant !== undefined) keys.set((chunk << KEYS_PER_CHUNK_SHIFT) + i, tenant);
     }
   }
@@ -176,10 +180,9 @@ function findString(db: IndexDatabase, dictionary: number, text: string): number
 function stringOf(db: IndexDatabase, dictionary: number, id: number): Uint8Array {
   const chunk = new KeyBuffer(8).u32(0, dictionary).u32(4, id >>> STRINGS_PER_CHUNK_SHIFT).bytes;
   if (db.get("strings", chunk) < 0) return new Uint8Array(0);
-  const base = 4 + 4 * (db.u32[0] as number);
+  const base = 4 * chunkHeadWords(chunkCount(db.u32));
   const i = id & STRING_MASK;
-  const start = i === 0 ? 0 : (db.u32[i] as number);
-  return db.u8.slice(base + start, base + (db.u32[i + 1] as number));
+  return db.u8.slice(base + chunkItemStart(db.u32, i), base + chunkItemEnd(db.u32, i));
 }
 
 function* scanShard(

@@ -8,6 +8,9 @@
 
 import { HASH_SEED_HIGH, HASH_SEED_LOW, hashBytes } from "../../base/index.ts";
 import {
+  chunkCount,
+  chunkHeadWords,
+  chunkItemEnd,
   type IndexDatabase,
   KEYS_PER_CHUNK_SHIFT,
   KeyBuffer,
@@ -167,7 +170,7 @@ export class DictionaryCache {
   loadStrings(dictionary: Dictionary, number: number, drop: () => void): StringChunk {
     const sizeBytes = this.#load("strings", dictionary, number);
     const { count, bounds } = this.#readBounds(dictionary, number, 1 << STRINGS_PER_CHUNK_SHIFT);
-    const start = 4 + 4 * count;
+    const start = 4 * chunkHeadWords(count);
     const length = bounds[count] as number;
     if (start + length > sizeBytes) throw damagedChunk("strings", dictionary, number);
     const bytes = Buffer.allocUnsafeSlow(length);
@@ -180,7 +183,7 @@ export class DictionaryCache {
   loadKeys(dictionary: Dictionary, number: number, drop: () => void): KeyChunk {
     const sizeBytes = this.#load("keys", dictionary, number);
     const { count, bounds } = this.#readBounds(dictionary, number, 1 << KEYS_PER_CHUNK_SHIFT);
-    const start = 1 + count;
+    const start = chunkHeadWords(count);
     const length = bounds[count] as number;
     if (4 * (start + length) > sizeBytes) throw damagedChunk("keys", dictionary, number);
     const ints = this.#db.i32.slice(start, start + length);
@@ -231,11 +234,11 @@ export class DictionaryCache {
     countMax: number,
   ): { count: number; bounds: Uint32Array } {
     const { u32 } = this.#db;
-    const count = u32[0] as number;
+    const count = chunkCount(u32);
     if (count > countMax) throw damagedChunk("dictionary", dictionary, number);
     const bounds = new Uint32Array(count + 1);
     for (let i = 0; i < count; i++) {
-      const end = u32[1 + i] as number;
+      const end = chunkItemEnd(u32, i);
       if (end < (bounds[i] as number)) throw damagedChunk("dictionary", dictionary, number);
       bounds[i + 1] = end;
     }

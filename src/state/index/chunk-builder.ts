@@ -1,11 +1,6 @@
-/**
- * The last chunk of a dictionary table, which is the only one that grows.
- *
- * ```
- * chunk:  u32 count | u32 end[count] | content        ends in units of `unitBytes`, relative to the content
- * ```
- */
+/** The last chunk of a dictionary table, which is the only one that grows. Layout: src/db/chunk.ts. */
 
+import { chunkCount, chunkHeadWords, chunkItemEnd, writeChunkHead } from "../../db/index.ts";
 import { DICTIONARY_CHUNK_SOFT_MAX_BYTES } from "../limits.ts";
 
 const INITIAL_CONTENT_BYTES = 1_024;
@@ -53,10 +48,9 @@ export class ChunkBuilder {
   /** Takes over a stored chunk: `words` and `bytes` are two views of it, at offset 0. Copies. */
   load(chunk: number, words: Uint32Array, bytes: Uint8Array, length: number): void {
     this.open(chunk);
-    const count = words[0] as number;
-    for (let i = 0; i < count; i++) this.#ends.push(words[1 + i] as number);
-    const headBytes = 4 + 4 * count;
-    this.#append(bytes.subarray(headBytes, length));
+    const count = chunkCount(words);
+    for (let i = 0; i < count; i++) this.#ends.push(chunkItemEnd(words, i));
+    this.#append(bytes.subarray(4 * chunkHeadWords(count), length));
   }
 
   /** Appends content and returns its id. The chunk must not be closed. */
@@ -70,11 +64,9 @@ export class ChunkBuilder {
 
   /** The chunk as it is stored. Owned. */
   encode(): Uint8Array {
-    const headWords = 1 + this.#ends.length;
+    const headWords = chunkHeadWords(this.#ends.length);
     const value = new Uint8Array(headWords * 4 + this.#contentLength);
-    const head = new Uint32Array(value.buffer, 0, headWords);
-    head[0] = this.#ends.length;
-    for (const [i, end] of this.#ends.entries()) head[1 + i] = end;
+    writeChunkHead(new Uint32Array(value.buffer, 0, headWords), this.#ends);
     value.set(this.#content.subarray(0, this.#contentLength), headWords * 4);
     return value;
   }

@@ -8,6 +8,10 @@
 
 import { HASH_SEED_HIGH, HASH_SEED_LOW, hashBytes, hashWords } from "../../base/index.ts";
 import {
+  chunkCount,
+  chunkHeadWords,
+  chunkItemEnd,
+  chunkItemStart,
   type IndexDatabase,
   KEYS_PER_CHUNK_SHIFT,
   KeyBuffer,
@@ -147,10 +151,9 @@ export class Dictionary {
       const known = chunks.get(chunk);
       const words = known ?? new Int32Array(this.#chunkValue("keys", this.#keyTail, chunk).buffer);
       if (known === undefined) chunks.set(chunk, words);
-      const count = words[0] as number;
       const i = key & ((1 << KEYS_PER_CHUNK_SHIFT) - 1);
-      const start = i === 0 ? 0 : (words[i] as number);
-      strings.add(words[1 + count + start] as number);
+      const start = chunkHeadWords(chunkCount(words)) + chunkItemStart(words, i);
+      strings.add(words[start] as number);
     }
     return new Set([...strings].map((id) => this.#stringOf(id)));
   }
@@ -159,15 +162,11 @@ export class Dictionary {
     if (id === 0) return "";
     const chunk = id >>> STRINGS_PER_CHUNK_SHIFT;
     const value = this.#chunkValue("strings", this.#stringTail, chunk);
-    const view = new DataView(value.buffer);
+    const words = wordsOf(value);
     const i = id & ((1 << STRINGS_PER_CHUNK_SHIFT) - 1);
-    const base = 4 + 4 * view.getUint32(0, true);
-    const start = i === 0 ? 0 : view.getUint32(4 * i, true);
-    return Buffer.from(
-      value.buffer,
-      base + start,
-      view.getUint32(4 + 4 * i, true) - start,
-    ).toString();
+    const base = 4 * chunkHeadWords(chunkCount(words));
+    const start = chunkItemStart(words, i);
+    return Buffer.from(value.buffer, base + start, chunkItemEnd(words, i) - start).toString();
   }
 
   /** Stores what changed. Inside the write transaction that gave out the ids. */
@@ -231,10 +230,12 @@ export class Dictionary {
     this.#stringChunksLoaded.add(chunk);
     const value = this.#chunkValue("strings", this.#stringTail, chunk);
     const view = new DataView(value.buffer);
-    const count = view.getUint32(0, true);
-    let start = 4 + 4 * count;
+    const words = wordsOf(value);
+    const count = chunkCount(words);
+    const base = 4 * chunkHeadWords(count);
+    let start = base;
     for (let i = 0; i < count; i++) {
-      const end = 4 + 4 * count + view.getUint32(4 + 4 * i, true);
+      const end = base + chunkItemEnd(words, i);
       const hash = hashView(view, start, end);
       if (end > start && this.#strings.find(view, start, end, hash) < 0) {
         this.#strings.add(view, start, end, hash, (chunk << STRINGS_PER_CHUNK_SHIFT) + i);
@@ -247,10 +248,11 @@ export class Dictionary {
     if (this.#keyChunksLoaded.has(chunk)) return;
     this.#keyChunksLoaded.add(chunk);
     const words = new Int32Array(this.#chunkValue("keys", this.#keyTail, chunk).buffer);
-    const count = words[0] as number;
-    let start = 1 + count;
+    const count = chunkCount(words);
+    const base = chunkHeadWords(count);
+    let start = base;
     for (let i = 0; i < count; i++) {
-      const end = 1 + count + (words[1 + i] as number);
+      const end = base + chunkItemEnd(words, i);
       const hash = hashWords(words, start, end, HASH_SEED_LOW);
       if (this.#keys.find(words, start, end, hash) < 0) {
         this.#keys.add(words, start, end, hash, (chunk << KEYS_PER_CHUNK_SHIFT) + i);
@@ -265,4 +267,9 @@ export class Dictionary {
     const length = this.#db.get(table, chunkKey.u32(0, this.id).u32(4, chunk).bytes);
     return length < 0 ? new Uint8Array(4) : this.#db.u8.slice(0, length);
   }
+}
+
+/** The whole words of an owned value, which begins its buffer. */
+function wordsOf(value: Uint8Array): Uint32Array {
+  return new Uint32Array(value.buffer, 0, value.length >>> 2);
 }

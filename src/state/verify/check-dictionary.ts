@@ -1,6 +1,9 @@
 /** Checks one dictionary: content and ids lead to each other, and pairs say which keys hold them. */
 
 import {
+  chunkCount,
+  chunkHeadWords,
+  chunkItemEnd,
   type IndexDatabase,
   KEYS_PER_CHUNK_SHIFT,
   KEYS_PER_DIRECTORY_SHIFT,
@@ -58,11 +61,11 @@ export class DictionaryCheck {
   #readStrings(db: IndexDatabase, start: Uint8Array, end: Uint8Array): void {
     const seen = new Set<string>();
     db.scan("strings", start, end, (key) => {
-      const count = db.u32[0] as number;
-      const content = 4 + 4 * count;
+      const count = chunkCount(db.u32);
+      const content = 4 * chunkHeadWords(count);
       let from = content;
       for (let i = 0; i < count; i++) {
-        const to = content + (db.u32[1 + i] as number);
+        const to = content + chunkItemEnd(db.u32, i);
         const text = Buffer.from(db.u8.slice(from, to)).toString("latin1");
         this.#problems.check(!seen.has(text), () => `dictionary ${this.#id} has a string twice`);
         seen.add(text);
@@ -76,10 +79,11 @@ export class DictionaryCheck {
   #readKeys(db: IndexDatabase, start: Uint8Array, end: Uint8Array): void {
     const seen = new Set<string>();
     db.scan("keys", start, end, (key) => {
-      const count = db.u32[0] as number;
-      let from = 1 + count;
+      const count = chunkCount(db.u32);
+      const content = chunkHeadWords(count);
+      let from = content;
       for (let i = 0; i < count; i++) {
-        const to = 1 + count + (db.u32[1 + i] as number);
+        const to = content + chunkItemEnd(db.u32, i);
         const ints = db.i32.slice(from, to);
         const text = ints.join(" ");
         this.#problems.check(!seen.has(text), () => `dictionary ${this.#id} has a key twice`);
