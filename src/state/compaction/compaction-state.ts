@@ -123,8 +123,12 @@ export class CompactionState {
     return this.#queue.pushed;
   }
 
-  /** Before the effects of an entry. */
+  /**
+   * Before the effects of an entry. What they change must be there by then: loaded later, the stored numbers would take the
+   * place of those that the first entries behind a start have led to, here and on no other member.
+   */
   begin(entry: EntryPosition): void {
+    if (!this.#isLoaded) this.#load();
     this.#index64 = entry.index;
     this.#appendedAtMs = entry.appendedAtMs;
   }
@@ -171,7 +175,6 @@ export class CompactionState {
   setPolicy(json: string): boolean {
     const result = parsePolicy(json);
     if (!result.ok) return false;
-    if (!this.#isLoaded) this.#load();
     this.#meta.setPolicy(this.#db, json, result.policy);
     this.#queue.applyPolicy(result.policy);
     this.#jobs.applyPolicy();
