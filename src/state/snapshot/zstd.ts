@@ -14,7 +14,10 @@ import { imageDamaged } from "./errors.ts";
 const LEVEL = 1;
 
 export interface Zstd {
-  /** The result is the caller's; the bytes themselves when there are too many to be worth it. */
+  /**
+   * The result is the caller's; the bytes themselves when there are too many to be worth it. It was read back: an image that
+   * cannot be read takes the place of the log. Errors: throws when it is not what went in.
+   */
   compress(bytes: Uint8Array): Uint8Array;
   /** Of exactly `size` bytes; anything else is an error, found before memory is taken for it. */
   decompress(bytes: Uint8Array, size: number): Uint8Array;
@@ -42,12 +45,16 @@ export async function loadZstd(
   engine: "node" | "wasm" = hasNodeZstd() ? "node" : "wasm",
 ): Promise<Zstd> {
   if (engine === "node") return checked(nodeZstd());
-  // Once per thread: a second one would take the memory of the first away.
-  loadedWasm ??= wasmZstd();
-  return checked(await loadedWasm);
+  const thread = globalThis as { [WASM_OF_THREAD]?: Promise<Zstd> };
+  thread[WASM_OF_THREAD] ??= wasmZstd();
+  return checked(await thread[WASM_OF_THREAD]);
 }
 
-let loadedWasm: Promise<Zstd> | null = null;
+/**
+ * The package holds one memory per thread, and starting it once more takes the memory of the first start away. A thread may
+ * hold this module twice, once in the bundle of each task that it runs, so what was started stands where both find it.
+ */
+const WASM_OF_THREAD = Symbol.for("hearth.zstd-wasm");
 
 function nodeZstd(): Zstd {
   const node = zlib as unknown as NodeZstd;
@@ -74,7 +81,14 @@ export const ZSTD_CONTENT_MAX_BYTES = 2 * 1024 * 1024;
 /** What a frame claims to hold is compared before either library takes memory for it. */
 function checked(zstd: Zstd): Zstd {
   return {
-    compress: (bytes) => (bytes.length > ZSTD_CONTENT_MAX_BYTES ? bytes : zstd.compress(bytes)),
+    compress: (bytes) => {
+      if (bytes.length > ZSTD_CONTENT_MAX_BYTES) return bytes;
+      const compressed = zstd.compress(bytes);
+      const isGood = contentSize(compressed) === bytes.length;
+      if (!isGood || Buffer.compare(zstd.decompress(compressed, bytes.length), bytes) !== 0)
+        throw new Error(`zstd made something else of ${bytes.length} bytes`);
+      return compressed;
+    },
     decompress: (bytes, size) => {
       if (size > ZSTD_CONTENT_MAX_BYTES) throw imageDamaged("a zstd frame is too large");
       if (contentSize(bytes) !== size) throw imageDamaged("a zstd frame has another size");
