@@ -16,6 +16,8 @@ export interface TaskThreadsOptions {
   readonly waitingMax: number;
   /** A thread without a task ends after this time, ms. */
   readonly idleMs: number;
+  /** `close` waits at most so long for tasks that were told to end, ms. */
+  readonly endMaxMs: number;
 }
 
 /** Each is rare and asked for by one owner: one takes an image, one fills another, one digests. */
@@ -23,13 +25,19 @@ export const TASK_THREADS_DEFAULTS: TaskThreadsOptions = {
   threadsMax: 3,
   waitingMax: 8,
   idleMs: 10_000,
+  // A task looks whether it is still wanted many times a second.
+  endMaxMs: 10_000,
 };
 
 export class TaskThreads {
   readonly #pool: Piscina;
+  readonly #endMaxMs: number;
+  readonly #tasks = new Set<Promise<unknown>>();
+  #isClosed = false;
 
   constructor(options: Partial<TaskThreadsOptions> = {}) {
-    const { threadsMax, waitingMax, idleMs } = { ...TASK_THREADS_DEFAULTS, ...options };
+    const { threadsMax, waitingMax, idleMs, endMaxMs } = { ...TASK_THREADS_DEFAULTS, ...options };
+    this.#endMaxMs = endMaxMs;
     this.#pool = new Piscina({
       name: "runTask",
       minThreads: 0,
@@ -45,17 +53,32 @@ export class TaskThreads {
 
   /**
    * Runs the task of a module with `request`; `ports` in it are transferred.
-   * Errors: what the task throws, as an Error of its message; the queue is full; the thread died.
+   * Errors: what the task throws, as an Error of its message; the queue is full; the thread died; `close` was called.
    */
-  run<T>(entry: URL, request: object, ports: readonly MessagePort[]): Promise<T> {
-    return this.#pool.run(request, {
-      filename: entry.href,
-      transferList: [...ports],
-    }) as Promise<T>;
+  async run<T>(entry: URL, request: object, ports: readonly MessagePort[]): Promise<T> {
+    if (this.#isClosed) throw new Error("The threads for tasks are closed");
+    const task = this.#pool.run(request, { filename: entry.href, transferList: [...ports] });
+    this.#tasks.add(task);
+    try {
+      return (await task) as T;
+    } finally {
+      this.#tasks.delete(task);
+    }
   }
 
-  /** Ends the threads. Whoever has tasks has told them to end before. */
-  close(): Promise<void> {
-    return this.#pool.destroy();
+  /**
+   * Ends the threads, behind the tasks that they have. Whoever has tasks has told them to end before.
+   *
+   * A thread must not be ended inside a task: LMDB answers with an exception, which a thread that is being ended cannot
+   * take, and the process aborts. A task that does not end in time is ended all the same; the process is to end then.
+   */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const ended = Promise.allSettled(this.#tasks);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, this.#endMaxMs)));
+    await Promise.race([ended, late]);
+    clearTimeout(timer);
+    await this.#pool.destroy();
   }
 }

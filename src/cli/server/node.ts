@@ -173,9 +173,14 @@ export class HearthNode {
     this.#logger.info("node has stopped", { ms: steps.elapsedMs });
   }
 
-  /** Only what must not be left open when the process ends at once: a thread with open sockets would crash it. */
-  async closeSockets(): Promise<void> {
-    await this.#stopReaders().catch(() => {});
+  /**
+   * Only what must not be left when the process ends at once: a thread with open sockets, or inside LMDB, would crash it.
+   */
+  async endThreads(): Promise<void> {
+    const { compaction, snapshots } = this.#parts;
+    this.#parts.checks?.stop();
+    const imagesEnded = snapshots?.endThreads();
+    await Promise.allSettled([this.#stopReaders(), compaction?.stop(), imagesEnded]);
   }
 
   async #openAdmin(): Promise<void> {

@@ -97,9 +97,13 @@ export class NodeSnapshots {
     return this.images.stop();
   }
 
-  async close(): Promise<void> {
+  async endThreads(): Promise<void> {
     await this.cancel();
     await this.threads.close();
+  }
+
+  async close(): Promise<void> {
+    await this.endThreads();
     await this.files.close();
   }
 }

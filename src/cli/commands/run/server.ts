@@ -99,8 +99,8 @@ async function serve(
   const { delayMs, timeoutMs } = config.shutdown;
   if (end.isOrderly && delayMs > 0) await delay(delayMs);
   runtime.limits.stop();
-  // After a failure nothing that is left can be trusted, but open sockets would crash the process on its way out.
-  const stopped = end.isOrderly ? node.stop() : node.closeSockets();
+  // After a failure nothing that is left can be trusted, but threads at work would crash the process on its way out.
+  const stopped = end.isOrderly ? node.stop() : node.endThreads();
   const isInTime = await Promise.race([
     stopped.then(() => true),
     delay(timeoutMs).then(() => false),
@@ -170,14 +170,21 @@ class Ending {
     this.#resolve({ code: EXIT.failed, isOrderly: false });
   }
 
-  #signalled(signal: string): void {
+  #signalled(signal: NodeJS.Signals): void {
     const nowMs = performance.now();
     if (this.#signalledAtMs !== null) {
-      if (nowMs - this.#signalledAtMs > ECHO_MS) process.exit(EXIT.interrupted);
+      if (nowMs - this.#signalledAtMs > ECHO_MS) endBy(signal);
       return;
     }
     this.#signalledAtMs = nowMs;
     this.#logger.info("stopping", { signal });
     this.#resolve({ code: EXIT.done, isOrderly: true });
   }
+}
+
+/** As if nobody handled the signal: threads at work would crash an exit. The first process of a container is immune. */
+function endBy(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+  process.exit(EXIT.interrupted);
 }
