@@ -51,6 +51,12 @@ describe("JSON schemas", () => {
     const groups = ["status", "leader", "snapshot", "job", "compaction"];
     groups.push("activity", "placement", "retention", "dlq", "index");
     const specs = COMMANDS.filter(({ path }) => groups.includes(path[0] ?? ""));
+    const changesTenants = ["delete", "deletions", "open"];
+    specs.push(
+      ...COMMANDS.filter(
+        ({ path: [group, verb = ""] }) => group === "tenant" && changesTenants.includes(verb),
+      ),
+    );
     assert.ok(specs.length > groups.length);
     for (const { path, schema } of specs)
       if (schema !== undefined) assert.ok(existsSync(schemaPath(schema)), path.join(" "));

@@ -63,8 +63,10 @@ describe("a tenant that is deleted by command", () => {
     assert.match(unconfirmed.talk, /needs its name/);
     assert.equal((await run("tenant", "delete", "acme", "--confirm=other")).code, 5);
     assert.equal((await run("tenant", "delete", "acme", "--yes")).code, 5);
-    const dry = await run("tenant", "delete", "acme", "--dry-run");
-    assert.equal(dry.code, 0);
+    for (const form of [[], ["--json"]]) {
+      const dry = await run("tenant", "delete", "acme", "--dry-run", ...form);
+      assert.equal(dry.code, 0, dry.talk);
+    }
     assert.equal((await client.getTenant("acme")).dataIngested, true);
 
     const done = await run("tenant", "delete", "acme", "--confirm=acme", "--wait");
@@ -80,11 +82,20 @@ describe("a tenant that is deleted by command", () => {
     const { state, blocks, objects, problem } = deletions[0] ?? {};
     assert.deepEqual([state, blocks, objects, problem], ["verified", 1, 1, null]);
 
+    // What was said before is said again, and changes nothing.
+    const repeated = await run("tenant", "delete", "acme", "--confirm=acme", "--wait", "--json");
+    assert.equal(repeated.code, 0, repeated.talk);
+
     assert.equal((await run("tenant", "open", "nobody", "--yes")).code, 1);
     const opened = await run("tenant", "open", "acme", "--yes");
     assert.deepEqual([opened.code, opened.out], [0, "acme may be used again"]);
     const again = await run("tenant", "open", "acme", "--yes");
     assert.deepEqual([again.code, again.out], [0, "acme was open already"]);
+    for (const form of ["--yes", "--dry-run"]) {
+      const told = await run("tenant", "open", "acme", form, "--json");
+      assert.equal(told.code, 0, told.talk);
+      assert.equal((JSON.parse(told.out) as { changed: unknown }).changed, false);
+    }
     await add("acme", 3);
     assert.equal((await client.getTenant("acme")).dataIngested, true);
   });
