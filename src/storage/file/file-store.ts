@@ -216,8 +216,8 @@ export class FileObjectStore implements ObjectStore {
 
   async #moveInto(temporary: string, path: string): Promise<void> {
     for (let attempt = 1; ; attempt++) {
-      await this.#makeDirectory(path);
       try {
+        await this.#makeDirectory(path);
         await fs.rename(temporary, path);
         break;
       } catch (error) {
