@@ -69,7 +69,8 @@ describe("snapshots under inspection", () => {
   });
 
   it("a directory without any is misuse, with the setting to name", async () => {
-    const said = await hearth(["data", "inspect", "snapshot", "--dir", tmpdir()]);
+    const empty = mkdtempSync(join(directory, "empty-"));
+    const said = await hearth(["data", "inspect", "snapshot", "--dir", empty]);
     assert.equal(said.code, 2);
     assert.match(said.talk, /Name metastore\.raft\.snapshots-dir with --dir/);
   });

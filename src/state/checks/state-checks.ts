@@ -79,6 +79,11 @@ export class StateChecks {
     return this.#tally.mismatches;
   }
 
+  /** A thread waits for the mark: this member will be part of the check. */
+  get isReady(): boolean {
+    return this.#prepared?.isReady ?? false;
+  }
+
   /** An entry was applied; of a mark, the state behind it is committed and nothing else is. */
   onCheck(check: StateCheck, index: number): void {
     if (check.kind === "report") this.#tally.noteReport(check);

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Logger, SILENT_LOGGER } from "../../../src/base/index.ts";
 import { type IndexDatabase, KeyBuffer } from "../../../src/db/index.ts";
 import { COMMAND, encodeStateCheck, type StateCheck } from "../../../src/protocol/index.ts";
@@ -14,6 +13,7 @@ import {
   type StateOptions,
 } from "../../../src/state/index.ts";
 import { digestState } from "../../../src/state/checks/digest.ts";
+import { until } from "../../support/until.ts";
 import { RandomEntries } from "../random-entries.ts";
 import { batchOf, type Entry } from "../support.ts";
 import { ImageRig, imageOf, MAP_SIZE_BYTES, sourceOf } from "../snapshot/support.ts";
@@ -56,7 +56,7 @@ class Trio {
     };
     // However busy the machine of the test is.
     const checks = new StateChecks(
-      { openWaitMs: 1_000 },
+      { openWaitMs: 60_000 },
       {
         ...{ db, threads, logger, node },
         mapSizeBytes: MAP_SIZE_BYTES,
@@ -86,33 +86,28 @@ class Trio {
     for (const { state } of this.members) state.commit();
   }
 
-  /** A whole check in the middle of other entries. Resolves when nothing more is reported. */
+  /** A whole check in the middle of other entries: every member takes part, and hears what all have found. */
   async check(random: RandomEntries): Promise<number> {
     this.apply([checkEntry({ kind: "prepare" })]);
     // A thread that opens the index waits for the writer.
     this.#commit();
-    await sleep(1_500);
+    await until("a thread of every member waits for the mark", () =>
+      this.members.every(({ checks }) => checks.isReady),
+    );
     const before = [random.next(), random.next()];
     this.apply([...before, checkEntry({ kind: "mark" }), random.next(), random.next()]);
     const atIndex = this.#index - 2;
     this.#commit();
-    for (let quietMs = 0; quietMs < 1_500; quietMs += 50) {
-      await sleep(50);
-      if (this.#reports.length === 0) continue;
-      quietMs = 0;
-      this.apply(this.#reports.splice(0));
-    }
+    await until("every member reports", () => this.#reports.length === NODES.length);
+    this.apply(this.#reports.splice(0));
     this.#commit();
     return atIndex;
   }
 
-  /** Until a check has come through on every member: a thread that gets no processor in time costs one. */
-  async checkUntilEqual(random: RandomEntries): Promise<number> {
-    for (let round = 0; round < 5; round++) {
-      const atIndex = await this.check(random);
-      if (this.members.every(({ checks }) => checks.lastEqualIndex === atIndex)) return atIndex;
-    }
-    throw new Error("no check came through");
+  async checkIsEqual(random: RandomEntries): Promise<number> {
+    const atIndex = await this.check(random);
+    for (const { checks } of this.members) assert.equal(checks.lastEqualIndex, atIndex);
+    return atIndex;
   }
 
   async close(): Promise<void> {
@@ -152,7 +147,7 @@ function corruptOneBlock(db: IndexDatabase): void {
 
 test("equal states are found equal at the very index, whatever is swept and wherever it is cut", () =>
   withTrio(async (trio, random) => {
-    await trio.checkUntilEqual(random);
+    await trio.checkIsEqual(random);
     for (const { checks, diverged, said } of trio.members) {
       assert.deepEqual([checks.mismatches, diverged, said], [0, [], []]);
     }
@@ -160,10 +155,10 @@ test("equal states are found equal at the very index, whatever is swept and wher
 
 test("a row that was corrupted on one member is found, and member and table are named", () =>
   withTrio(async (trio, random) => {
-    const equalAt = await trio.checkUntilEqual(random);
+    const equalAt = await trio.checkIsEqual(random);
     const [a, b, c] = trio.members as [Member, Member, Member];
     corruptOneBlock(c.db);
-    for (let round = 0; round < 5 && c.diverged.length === 0; round++) await trio.check(random);
+    await trio.check(random);
     const [divergence] = c.diverged;
     assert.deepEqual(divergence?.tables, ["blocks"]);
     assert.equal(divergence?.lastEqualIndex, equalAt);
