@@ -102,6 +102,8 @@ export class TestMember {
   readonly directory = mkdtempSync(join(tmpdir(), "hearth-cluster-"));
   readonly fatal: HearthError[] = [];
   state = new SnapshotState();
+  /** It gets messages and turns, but time does not pass for it: no tick, and nothing that is given up. */
+  isTimeHeld = false;
   replica!: Replica;
   log!: DurableLog;
   #snapshotIds = 0;
@@ -133,7 +135,7 @@ export class TestMember {
         transport: cluster.network.transport(this.id),
         snapshots,
         clock: SYSTEM_CLOCK,
-        scheduler: SYSTEM_SCHEDULER,
+        scheduler: { ...SYSTEM_SCHEDULER, after: (delayMs, task) => this.#after(delayMs, task) },
         random: () => random.nextU32(),
         logger: SILENT_LOGGER,
         publish: () => {},
@@ -156,6 +158,15 @@ export class TestMember {
 
   get isLeader(): boolean {
     return this.replica.status().role === "leader";
+  }
+
+  #after(delayMs: number, task: () => void): () => void {
+    const whenDue = (): void => {
+      if (this.isTimeHeld) cancel = SYSTEM_SCHEDULER.after(delayMs, whenDue);
+      else task();
+    };
+    let cancel = SYSTEM_SCHEDULER.after(delayMs, whenDue);
+    return () => cancel();
   }
 }
 

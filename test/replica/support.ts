@@ -5,6 +5,7 @@ import {
   type Clock,
   type HearthError,
   Prng,
+  type Scheduler,
   SILENT_LOGGER,
   SYSTEM_SCHEDULER,
 } from "../../src/base/index.ts";
@@ -83,12 +84,43 @@ export class FakeClock implements Clock {
   }
 }
 
+/** Turns of the event loop, and a time that only the test lets pass. */
+export class HeldTime implements Scheduler {
+  #nowMs = 0;
+  #timers: { readonly atMs: number; readonly task: () => void }[] = [];
+
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
+  defer(task: () => void): void {
+    SYSTEM_SCHEDULER.defer(task);
+  }
+
+  after(delayMs: number, task: () => void): () => void {
+    const timer = { atMs: this.#nowMs + delayMs, task };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((each) => each !== timer);
+    };
+  }
+
+  /** What falls due runs now, in order. */
+  pass(ms: number): void {
+    this.#nowMs += ms;
+    const due = this.#timers.filter(({ atMs }) => atMs <= this.#nowMs);
+    this.#timers = this.#timers.filter(({ atMs }) => atMs > this.#nowMs);
+    for (const { task } of due.sort((a, b) => a.atMs - b.atMs)) task();
+  }
+}
+
 export interface RigParts {
   readonly disk?: MemoryDisk;
   readonly state?: FakeState;
   readonly clock?: FakeClock;
   readonly options?: Partial<ReplicaOptions>;
   readonly transport?: PeerTransport;
+  readonly scheduler?: Scheduler;
 }
 
 export class Rig {
@@ -124,7 +156,7 @@ export class Rig {
       transport: parts.transport ?? NO_PEERS,
       snapshots: null,
       clock: this.clock,
-      scheduler: SYSTEM_SCHEDULER,
+      scheduler: parts.scheduler ?? SYSTEM_SCHEDULER,
       random: () => random.nextU32(),
       logger: SILENT_LOGGER,
       publish: (published: PublishedState) => this.published.push(published),
