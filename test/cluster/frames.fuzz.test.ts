@@ -30,7 +30,8 @@ import { CODEC, introductionOf, QUICK } from "./support.ts";
 const FRAMES = Number(process.env.HEARTH_FUZZ_FRAMES ?? 20_000);
 const SEED = Number(process.env.HEARTH_FUZZ_SEED ?? 20_261_128);
 const HEAP_GROWTH_MAX_BYTES = 150 * 1024 * 1024;
-const SLOWEST_MAX_MS = 1_000;
+/** Of the processor: how long it lets us wait for it says nothing. */
+const SLOWEST_MAX_CPU_MS = 2_000;
 
 /** A socket without a system behind it: bytes are pushed in, what comes out is thrown away. */
 class FakeSocket extends Duplex {
@@ -126,7 +127,7 @@ test(`${FRAMES} damaged frames end their connections with a reason, or are harml
   const controls = controlCorpus();
   const sockets = new FakeSockets();
   const network = createPeerNetwork(
-    { ...QUICK, introduction: introductionOf("a"), handshakeTimeoutMs: 60_000 },
+    { ...QUICK, introduction: introductionOf("a") },
     {
       codec: CODEC,
       scheduler: SYSTEM_SCHEDULER,
@@ -148,7 +149,7 @@ test(`${FRAMES} damaged frames end their connections with a reason, or are harml
   const heapBefore = process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers;
   let slowestMs = 0;
   for (let i = 0; i < FRAMES; i++) {
-    const startedAtMs = performance.now();
+    const before = process.cpuUsage();
     const isControl = prng.nextChance(0.6);
     const damaged = isControl
       ? reseal(prng, mutate(prng, prng.pick(controls), prng.pick(controls)))
@@ -162,13 +163,16 @@ test(`${FRAMES} damaged frames end their connections with a reason, or are harml
     socket.push(null);
     await new Promise((resolve) => setImmediate(resolve));
     socket.destroy();
-    slowestMs = Math.max(slowestMs, performance.now() - startedAtMs);
+    const { user, system } = process.cpuUsage(before);
+    slowestMs = Math.max(slowestMs, (user + system) / 1_000);
   }
   const { stats } = network;
   const heap = process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers;
-  t.diagnostic(JSON.stringify({ slowestMs: Math.round(slowestMs), ...stats }));
+  t.diagnostic(
+    JSON.stringify({ slowestMs: Math.round(slowestMs), heapGrowth: heap - heapBefore, ...stats }),
+  );
   assert.equal(wrongMessages, 0);
-  assert.ok(slowestMs < SLOWEST_MAX_MS, `one connection took ${slowestMs} ms`);
+  assert.ok(slowestMs < SLOWEST_MAX_CPU_MS, `one connection took ${slowestMs} ms`);
   assert.ok(heap - heapBefore < HEAP_GROWTH_MAX_BYTES, `memory grew by ${heap - heapBefore} bytes`);
   assert.equal(stats.accepted, FRAMES);
   for (const reason of [
