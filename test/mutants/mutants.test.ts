@@ -33,7 +33,7 @@ async function hunt(mutants: readonly Mutant[]): Promise<{ killed: string[]; bec
     mutants,
     lanes: 1,
     firstSeed: 1,
-    timeoutMs: 60_000,
+    timeoutMs: 240_000,
     onProgress: () => {},
   });
   return { killed: kills.map(({ id }) => id), because: survivors.flatMap((s) => s.because) };
