@@ -17,6 +17,8 @@ export interface ChaosOptions {
   readonly snapshots: boolean;
   /** Size of the state that `install` makes. */
   readonly stateMiB: number;
+  /** Limits of the time without service are taken times this: on a slow machine they say nothing about the cluster. */
+  readonly recoveryFactor: number;
   /** The directory is not removed, also after a pass. */
   readonly keep: boolean;
 }
@@ -41,6 +43,7 @@ export const USAGE = `npm run chaos -- [options]: real server processes, faults,
   --seed N           what is drawn; timing is not repeated
   --snapshots        snapshots every few seconds and a short log, so that they are installed, too
   --state-mib N      size of the state that install moves, ${STATE_DEFAULT_MIB}
+  --recovery-factor N  limits of the time without service, times N, 1: for machines slower than those they are for
   --keep             keep directories and the history`;
 
 /** Errors: throws with a sentence for a value that makes no sense. */
@@ -57,6 +60,7 @@ export function parseOptions(argv: readonly string[]): ChaosOptions | null {
       seed: { type: "string" },
       snapshots: { type: "boolean", default: false },
       "state-mib": { type: "string", default: String(STATE_DEFAULT_MIB) },
+      "recovery-factor": { type: "string", default: "1" },
       keep: { type: "boolean", default: false },
     },
     argv,
@@ -82,6 +86,7 @@ export function parseOptions(argv: readonly string[]): ChaosOptions | null {
     readerThreads: wholeNumber("reader-threads", values["reader-threads"], 1, 8),
     snapshots: values.snapshots,
     stateMiB: wholeNumber("state-mib", values["state-mib"], 1, STATE_MAX_MIB),
+    recoveryFactor: wholeNumber("recovery-factor", values["recovery-factor"], 1, 100),
     keep: values.keep,
   };
 }
@@ -93,6 +98,7 @@ export function replayLine(options: ChaosOptions): string {
     `npm run chaos -- --fault ${fault} --times ${times} --workload ${workload} --reads ${reads} ` +
     `--nodes ${nodeCount} --clients ${clientCount} --reader-threads ${readerThreads} --seed ${seed}` +
     (options.snapshots ? " --snapshots" : "") +
+    (options.recoveryFactor === 1 ? "" : ` --recovery-factor ${options.recoveryFactor}`) +
     (options.stateMiB === STATE_DEFAULT_MIB ? "" : ` --state-mib ${options.stateMiB}`)
   );
 }

@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Prng } from "../../src/base/index.ts";
 import { FAULTY_SERVER, PeerProxies, TestCluster } from "../support/cluster/index.ts";
 import { checkBlindly } from "./checks/blind-check.ts";
@@ -134,9 +135,13 @@ async function breakIt(fault: Fault, running: Running): Promise<void> {
   }
 }
 
+const ANSWER_LIMIT_MS = 60_000;
+
 /** Of all nodes together. */
 async function snapshotsKept({ nodes }: TestCluster): Promise<number> {
-  const lists = await Promise.all(nodes.map((node) => node.getJson("/api/v1/snapshots")));
+  const lists = await Promise.all(
+    nodes.map((node) => node.getJson("/api/v1/snapshots", ANSWER_LIMIT_MS)),
+  );
   return (lists as { readonly snapshots: readonly unknown[] }[]).reduce(
     (sum, { snapshots }) => sum + snapshots.length,
     0,
@@ -145,12 +150,34 @@ async function snapshotsKept({ nodes }: TestCluster): Promise<number> {
 
 const CONVERGE_LIMIT_MS = 120_000;
 
+const QUIET_MS = 2_000;
+
+/**
+ * A write that a client gave up may still be under way, and would be read on some nodes and not on others: waits until no
+ * log has grown for a while and every node has applied all of it. Errors: rejects when that does not come.
+ */
+async function waitUntilQuiet(cluster: TestCluster): Promise<void> {
+  const endAtMs = performance.now() + CONVERGE_LIMIT_MS;
+  for (let [before, sinceMs] = ["", 0]; ; ) {
+    const places = (await cluster.statuses()).map(({ status }) => status?.raft?.appliedIndex ?? -1);
+    const place = places.join();
+    const nowMs = performance.now();
+    if (place !== before || places.some((index) => index < 0 || index !== places[0]))
+      sinceMs = nowMs;
+    else if (nowMs - sinceMs >= QUIET_MS) return;
+    if (nowMs > endAtMs) throw new Error(`Nodes do not get to rest:\n${await cluster.describe()}`);
+    before = place;
+    await sleep(QUIET_MS / 10);
+  }
+}
+
 /** Everything is healed: no more load, and every node has to show the same. */
 async function finish(cluster: TestCluster, load: Load, facts: RunFacts): Promise<void> {
   await load.stop();
   say("reading the final state of every node");
   const nodes = cluster.nodes.filter((node) => node.isRunning);
   await Promise.all(nodes.map((node) => node.waitUntilReady(CONVERGE_LIMIT_MS)));
+  await waitUntilQuiet(cluster);
   const states = await Promise.all(nodes.map((node) => readFinalState(node, load.keys.count)));
   note(facts, checkFinalStates(states, load.history, load.otherBlocks.size));
   const exits = await Promise.all(nodes.map((node) => node.stop()));

@@ -41,7 +41,7 @@ export function verdictOf({ options, fault, load, facts, elapsedMs }: VerdictInp
   const recovery = recoveryOf(facts.recoveriesMs);
   // Alone, a node is back when it has started: that is no election.
   const isRecoveryJudged = hasRecoveryLimit(fault) && options.nodeCount > 1;
-  const isSlow = isRecoveryJudged && isOverLimit(fault, recovery);
+  const isSlow = isRecoveryJudged && isOverLimit(fault, recovery, options.recoveryFactor);
   const isPassed = violations.length === 0 && uncovered.length === 0 && !isSlow;
   const count = (check: string): number => violations.filter((v) => v.check === check).length;
   return {
@@ -73,10 +73,10 @@ function hasRecoveryLimit({ recoveryMaxMs, recoveryP99MaxMs }: Fault): boolean {
   return recoveryMaxMs !== undefined || recoveryP99MaxMs !== undefined;
 }
 
-function isOverLimit(fault: Fault, { maxMs, p99Ms }: Recovery): boolean {
+function isOverLimit(fault: Fault, { maxMs, p99Ms }: Recovery, factor: number): boolean {
   const { recoveryMaxMs = Number.POSITIVE_INFINITY, recoveryP99MaxMs = Number.POSITIVE_INFINITY } =
     fault;
-  return (maxMs ?? 0) > recoveryMaxMs || (p99Ms ?? 0) > recoveryP99MaxMs;
+  return (maxMs ?? 0) > factor * recoveryMaxMs || (p99Ms ?? 0) > factor * recoveryP99MaxMs;
 }
 
 function operationsOf(load: Load | null): object {

@@ -6,7 +6,7 @@
 
 import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { TestNode } from "../../support/cluster/index.ts";
+import type { NodeStatus, TestNode } from "../../support/cluster/index.ts";
 import { fill } from "../load/filler.ts";
 import { InstallWatch } from "./install-watch.ts";
 import { addMember, promoteMember, removeMember } from "./members.ts";
@@ -91,9 +91,11 @@ async function crashSomebody(context: FaultContext, newcomer: TestNode): Promise
 
 /** Until it has applied what was committed when it was added. */
 async function waitUntilCaughtUp({ cluster }: FaultContext, newcomer: TestNode): Promise<void> {
-  const wanted = (await (await cluster.waitForLeader()).status())?.raft?.commitIndex;
+  let wanted: number | undefined;
   const endAtMs = performance.now() + CAUGHT_UP_LIMIT_MS;
   for (;;) {
+    // A busy leader may not answer in time, and another one may lead by then.
+    wanted ??= (await (await cluster.waitForLeader()).status())?.raft?.commitIndex;
     const applied = (await newcomer.status())?.raft?.appliedIndex ?? 0;
     if (wanted !== undefined && applied >= wanted) return;
     if (!newcomer.isRunning || performance.now() > endAtMs) {
@@ -122,7 +124,8 @@ async function countInstalled(
   const metrics = await (await fetch(`${node.httpUrl}/metrics`)).text();
   const installs = Number(/^hearth_snapshot_installed_total (\d+)$/m.exec(metrics)?.[1] ?? 0);
   count("snapshotInstalls", installs);
-  const bytes = (await node.status())?.index?.databaseBytes ?? 0;
+  const status = (await node.getJson("/api/v1/status", READY_LIMIT_MS)) as NodeStatus;
+  const bytes = status.index?.databaseBytes ?? 0;
   const sizeMiB = Math.round(bytes / BYTES_PER_MIB);
   noteMost("installedMiB", sizeMiB);
   if (sizeMiB < stateMiB) {

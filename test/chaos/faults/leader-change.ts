@@ -6,7 +6,9 @@ import { recover, restart, settle } from "./rounds.ts";
 import type { Fault, FaultContext } from "./types.ts";
 
 const PERIOD_MS = 2_000;
-const TRANSFER_LIMIT_MS = 3_000;
+const TRANSFER_LIMIT_MS = 30_000;
+const TRANSFERS_MAX = 20;
+const TRANSFER_PAUSE_MS = 250;
 const PAUSE_LIMIT_MS = 5_000;
 
 export const LEADER_CHANGE: Fault = {
@@ -36,7 +38,18 @@ type Way = (context: FaultContext, leader: TestNode) => Promise<() => Promise<vo
 const transfer: Way = async ({ cluster, count, random }, leader) => {
   const others = cluster.nodes.filter((node) => node !== leader && node.isRunning);
   const to = random.pick(others).serverId;
-  await leader.postJson("/api/v1/leader/transfer", { to }, TRANSFER_LIMIT_MS);
+  for (let tries = 1; ; tries++) {
+    try {
+      await leader.postJson("/api/v1/leader/transfer", { to }, TRANSFER_LIMIT_MS);
+      break;
+    } catch (error) {
+      // Given up where a processor is not to be had in time, or too late: it does not lead any more.
+      const next = await cluster.leader();
+      if (next !== null && next !== leader) break;
+      if (tries === TRANSFERS_MAX) throw error;
+      await sleep(TRANSFER_PAUSE_MS);
+    }
+  }
   count("transfers");
   return async () => {};
 };

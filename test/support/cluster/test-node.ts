@@ -61,7 +61,7 @@ process.once("exit", () => {
 const OUTPUT_MAX_CHARS = 64 * 1024;
 const POLL_MS = 20;
 /** A node that does not answer in that time is asked again, or passed over. */
-const STATUS_LIMIT_MS = 500;
+const STATUS_LIMIT_MS = 5_000;
 
 export class TestNode {
   readonly serverId: string;
