@@ -24,6 +24,7 @@ import {
   readFrameHeader,
   type WriteReply,
 } from "../../src/protocol/index.ts";
+import { findFreePorts } from "../support/ports.ts";
 
 /** What the server does with a request; absent answers stay absent. */
 export type Script = (request: FakeRequest) => void;
@@ -75,7 +76,8 @@ export class FakeServer {
   }
 
   static async start(options: FakeServerOptions = {}): Promise<FakeServer> {
-    const port = options.port ?? 0;
+    // None of those that outgoing connections are given: a client that dials a server that is down could meet itself.
+    const port = options.port ?? (await findFreePorts(1))[0];
     const server = new WebSocketServer({ host: "127.0.0.1", port, perMessageDeflate: false });
     const fake = new FakeServer(server, options);
     await once(server, "listening");

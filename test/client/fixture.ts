@@ -43,6 +43,8 @@ export async function startClient(
   const client = await connect({
     endpoints,
     reconnect: { minDelayMs: 1, maxDelayMs: 20 },
+    connectTimeoutMs: 60_000,
+    maxWaitForConnectionMs: 60_000,
     ...options,
   });
   t.after(() => client.close());

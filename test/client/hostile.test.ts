@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FLAG, OP } from "../../src/protocol/index.ts";
 import { collectBlocks } from "../../src/client/index.ts";
+import { until } from "../support/until.ts";
 import { answerFrame, type FakeRequest, refusal } from "./fake-server.ts";
 import { EVERYTHING, failureOf, nextStatus, startPair } from "./fixture.ts";
 
@@ -85,17 +86,19 @@ describe("a server that sends", () => {
   for (const [name, [expected, attack]] of Object.entries(ATTACKS)) {
     it(`${name} loses the connection, and open calls learn why`, async (t) => {
       const { server, client } = await startPair(t);
-      const bystander = failureOf(client.getTenant("x", { timeoutMs: 500 }));
+      const bystander = failureOf(client.getTenant("x", { timeoutMs: 60_000 }));
       await server.waitFor(OP.get_tenant);
       const statuses = client.status()[Symbol.asyncIterator]();
       server.script = (request) => {
         if (request.opcode === OP.read_index) attack(request);
       };
-      const error = await failureOf(client.readIndex({ timeoutMs: 500 }));
+      const asker = failureOf(client.readIndex({ timeoutMs: 60_000 }));
       const lost = await nextStatus(statuses, "disconnected");
       assert.match(lost.reason.message, expected);
-      assert.ok(["internal", "unavailable", "deadline_exceeded"].includes(error.code), error.code);
-      await bystander;
+      // Ends those that are to be repeated: after what is no violation, a text message.
+      await client.close();
+      for (const { code } of [await asker, await bystander])
+        assert.ok(["internal", "cancelled"].includes(code), code);
     });
   }
 
@@ -143,6 +146,12 @@ describe("a server that sends", () => {
     };
     for (let i = 0; i < 100; i++) await client.readIndex({ timeoutMs: 20 }).catch(() => {});
     server.script = (request) => request.answer();
-    await client.ping({ timeoutMs: 5_000 });
+    // What was sent for the last one may still be on its way, and ends the connection under a call.
+    await until("the client works", () =>
+      client.ping().then(
+        () => true,
+        () => false,
+      ),
+    );
   });
 });

@@ -189,8 +189,8 @@ describe("streamed answers", () => {
       for (let i = 0; i < 6; i++) request.answerBytes(huge, 0);
     };
     const batches = client.queryMetadata(EVERYTHING)[Symbol.asyncIterator]();
-    await batches.next();
     const ended = client.status()[Symbol.asyncIterator]();
+    await batches.next();
     for (;;) {
       const { value } = await ended.next();
       if (value?.kind !== "disconnected") continue;

@@ -48,7 +48,7 @@ describe("three nodes over gRPC", { timeout: 240_000 }, () => {
   }
 
   it("a follower passes on what only the leader does", async () => {
-    const [leader, follower] = await leaderAndFollower();
+    const [, follower] = await leaderAndFollower();
     const client = clientOf(follower);
     const block = decodeMessage("metastore.v1.BlockMeta", encodeBlockMetaProto(blockOf()));
     assert.deepEqual(await client.call(ADD, { block }), {});
@@ -59,10 +59,13 @@ describe("three nodes over gRPC", { timeout: 240_000 }, () => {
     }
     const poll = await client.call(POLL, { job_capacity: 1 });
     assert.deepEqual(Object.keys(poll).sort(), ["assignments", "compaction_jobs"]);
-    const { node } = (await client.call(`${RAFT}NodeInfo`)) as { node: Message };
-    assert.equal(node.state, "Follower");
-    assert.equal(node.leader_id, leader.serverId);
-    assert.equal((node.peers as unknown[]).length, 3);
+    // Leadership may move on a busy machine: a follower names who leads by its own word.
+    await until("a node describes itself as a follower of the leader", async () => {
+      const [leading, following] = await leaderAndFollower();
+      const { node } = (await clientOf(following).call(`${RAFT}NodeInfo`)) as { node: Message };
+      assert.equal((node.peers as unknown[]).length, 3);
+      return node.state === "Follower" && node.leader_id === leading.serverId;
+    });
     const read = await client.call(`${RAFT}ReadIndex`);
     assert.ok(Number(read.commit_index) > 0);
   });
@@ -71,18 +74,29 @@ describe("three nodes over gRPC", { timeout: 240_000 }, () => {
     const [leader, follower] = await leaderAndFollower();
     const other = cluster.nodes.find((node) => node !== leader && node !== follower) as TestNode;
     const term = "18446744073709551615";
-    await clientOf(follower).call(`${RAFT}PromoteToLeader`, {
-      server_id: follower.serverId,
-      current_term: term,
-    });
-    const next = await cluster.waitForLeader();
-    assert.equal(next.serverId, follower.serverId);
-    await clientOf(other).call(`${RAFT}DemoteLeader`, {
-      server_id: follower.serverId,
-      current_term: term,
-    });
-    const third = await cluster.waitForLeader(10_000, (node) => node !== follower);
-    assert.notEqual(third.serverId, follower.serverId);
+    const change = { server_id: follower.serverId, current_term: term };
+    let said = "";
+    // A hand-over that a busy machine does not manage in time is given up, and an election may come between.
+    const isDone = (node: TestNode, method: string): Promise<boolean> =>
+      clientOf(node)
+        .call(`${RAFT}${method}`, change)
+        .then(
+          () => true,
+          (error: unknown) => {
+            said = String(error);
+            return false;
+          },
+        );
+    await until(
+      () => `a follower leads when it asks to; ${said}`,
+      async () =>
+        (await isDone(follower, "PromoteToLeader")) && (await cluster.waitForLeader()) === follower,
+    );
+    await until(
+      () => `a leader that is told to leads no more; ${said}`,
+      async () =>
+        (await isDone(other, "DemoteLeader")) && (await cluster.waitForLeader()) !== follower,
+    );
     const unknown = await clientOf(other)
       .call(`${RAFT}PromoteToLeader`, { server_id: "nobody", current_term: term })
       .catch((error: unknown) => error);

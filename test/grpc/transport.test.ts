@@ -14,6 +14,7 @@ import { type Issued, issueCertificate } from "../support/grpc/certificates.ts";
 import { CallError, GrpcClient } from "../support/grpc/client.ts";
 import { decodeMessage, encodeMessage } from "../support/grpc/schema.ts";
 import { callRaw, framed, openRaw, type RawAnswer } from "../support/grpc/raw.ts";
+import { withMoreTime } from "../support/more-time.ts";
 import { until } from "../support/until.ts";
 import { NEWS, Rig, turn } from "./rig.ts";
 
@@ -53,7 +54,7 @@ describe("gRPC on sockets", { timeout: 240_000 }, () => {
 
   it("carries 100 MiB both ways, and refuses more", async () => {
     const large = Buffer.alloc(100 * MIB, 7);
-    const answer = await client.callBytes("/test.Test/Echo", large);
+    const answer = await client.callBytes("/test.Test/Echo", large, { timeoutMs: 200_000 });
     assert.ok(large.equals(answer));
     const more = Buffer.alloc(100 * MIB + 1);
     assert.equal(await code(client.callBytes("/test.Test/Echo", more)), 8);
@@ -156,14 +157,17 @@ describe("gRPC on sockets", { timeout: 240_000 }, () => {
   });
 
   it("keeps deadlines, and tells the service when nobody waits any more", async () => {
-    rig.waiting.length = 0;
-    rig.settled = 0;
-    const late = callRaw(session, "/test.Test/Wait", framed(Buffer.alloc(0)), {
-      "grpc-timeout": "50m",
+    // Long enough for the service to be given the call.
+    await withMoreTime(50, async (timeoutMs) => {
+      rig.waiting.length = 0;
+      rig.settled = 0;
+      const late = callRaw(session, "/test.Test/Wait", framed(Buffer.alloc(0)), {
+        "grpc-timeout": `${timeoutMs}m`,
+      });
+      assert.equal(statusOf(await late), 4);
+      assert.equal(rig.settled, 1);
+      assert.equal(rig.waiting[0]?.isSettled, true);
     });
-    assert.equal(statusOf(await late), 4);
-    assert.equal(rig.settled, 1);
-    assert.equal(rig.waiting[0]?.isSettled, true);
     const gone = new GrpcClient(rig.address);
     const call = code(gone.callBytes("/test.Test/Wait", new Uint8Array(0)));
     await rig.untilWaiting(2);
@@ -390,7 +394,7 @@ describe("gRPC over TLS", { timeout: 240_000 }, () => {
     const rig = await openTls("NoClientCert");
     const client = new GrpcClient(rig.address);
     assert.equal(
-      await code(client.callBytes("/test.Test/Echo", Buffer.from("x"), { timeoutMs: 1_000 })),
+      await code(client.callBytes("/test.Test/Echo", Buffer.from("x"), { timeoutMs: 60_000 })),
       14,
     );
     client.close();

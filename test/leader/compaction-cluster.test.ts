@@ -24,6 +24,8 @@ const BATCH = 20;
 const JOBS = 8;
 const KILL_AFTER = [2, 5];
 const POLLS_MAX = 600;
+/** For what no leader is killed under. */
+const PATIENCE = { timeoutMs: 60_000 };
 
 type Report = PollRequest["reports"][number];
 
@@ -91,23 +93,26 @@ test("leaders are killed while jobs are taken and completed", { timeout: 290_000
   });
   try {
     const sources = Array.from({ length: JOBS * BATCH }, (_, i) => ulidAt(Date.now(), i));
-    await client.addBlocks(sources.map((id) => blockMeta({ id, shard: 1 })));
+    await client.addBlocks(
+      sources.map((id) => blockMeta({ id, shard: 1 })),
+      PATIENCE,
+    );
     const worker = new Worker(client);
     await worker.run(async (count) => {
       if (!KILL_AFTER.includes(count)) return;
       const leader = await cluster.waitForLeader();
       await leader.kill();
-      await cluster.waitForLeader(30_000, (node) => node !== leader);
+      await cluster.waitForLeader(undefined, (node) => node !== leader);
       leader.start();
     });
     const used = [...worker.done.values()].flat();
     assert.deepEqual(used.sort(), [...sources].sort(), "every block is compacted once");
     const left = await collectBlocks(
-      client.getBlockMetadata({ tenant: "", shard: 1, blocks: sources }),
+      client.getBlockMetadata({ tenant: "", shard: 1, blocks: sources }, PATIENCE),
     );
     assert.deepEqual(left, []);
     const made = await collectBlocks(
-      client.getBlockMetadata({ tenant: "acme", shard: 1, blocks: worker.results }),
+      client.getBlockMetadata({ tenant: "acme", shard: 1, blocks: worker.results }, PATIENCE),
     );
     assert.equal(made.length, JOBS);
     await steerThroughFollowers(cluster, client);

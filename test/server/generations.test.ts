@@ -61,8 +61,9 @@ test("readers go over to an installed state under their reads, with nothing of t
         return pool.useGeneration(generation);
       },
     });
-    const endpoints = [`127.0.0.1:${pool.address?.port}`];
-    const clients = await Promise.all(Array.from({ length: 4 }, () => connect({ endpoints })));
+    const limits = { connectTimeoutMs: 60_000, defaultTimeoutMs: 60_000 };
+    const wish = { endpoints: [`127.0.0.1:${pool.address?.port}`], ...limits };
+    const clients = await Promise.all(Array.from({ length: 4 }, () => connect(wish)));
     state.apply([
       batchOf([entry.addBlocks({ id: ID, datasets: [{ name: "round-0" }] })], { firstIndex: 1 }),
     ]);

@@ -87,7 +87,7 @@ for (const transport of ["uws", "ws"] as const) {
         await withPool({ transport, readersCount: 2 }, async (rig) => {
           const client = await FrameClient.connect(rig.pool.address?.port ?? 0);
           assert.equal((await client.call(QUERY)).error, null);
-          // A read that waits for an index that never comes, and a write that main has not answered.
+          // A read that waits for an index that never comes, and a write.
           rig.shared.publish({
             term: 1,
             commitIndex: 9,
@@ -99,12 +99,12 @@ for (const transport of ["uws", "ws"] as const) {
           client.socket.send(
             frame({ opcode: OP.add_block, requestId: 101, payload: blockPayload() }),
           );
-          await delay(20);
+          // With its answer the read is there too.
+          assert.equal((await client.answerTo(101)).error, null);
           const closed = once(client.socket, "close");
           await rig.pool.stop();
           const [code] = (await closed) as [number];
           assert.equal(code, 1001, "peers learn that the server goes away");
-          assert.equal((await client.answerTo(101)).error, null, "the write was answered before");
           assert.deepEqual(
             rig.logs.filter(({ level }) => level === "error"),
             [],
@@ -219,7 +219,7 @@ describe("reader pool", () => {
           );
           await closed;
         });
-        while (!hasEnded()) await delay(5);
+        await until("the pool has dealt with it", hasEnded);
       }
       assert.equal(rig.gaveUp.length, 1);
       assert.equal(rig.gaveUp[0]?.reason, "reader_restarts");
@@ -313,31 +313,22 @@ describe("reader pool", () => {
   test("a local connection speaks the same protocol", async () => {
     await withPool({}, async (rig) => {
       const frames: Answer[] = [];
-      let wake = (): void => {};
       const closes: { reason: string; isDraining: boolean }[] = [];
       let opened = 0;
       const channel = rig.pool.openLocal({
         onOpen: () => opened++,
-        onFrame: (bytes) => {
-          frames.push(readAnswer(bytes));
-          wake();
-        },
-        onClose: (close) => {
-          closes.push(close);
-          wake();
-        },
+        onFrame: (bytes) => void frames.push(readAnswer(bytes)),
+        onClose: (close) => void closes.push(close),
       });
       assert.equal(opened, 0, "no callback before the opener has the channel");
-      const event = (): Promise<void> => new Promise((resolve) => (wake = resolve));
       channel.send(helloFrame(1));
-      await event();
+      await until("hello is answered", () => frames.length === 1);
       channel.send(frame({ opcode: OP.get_tenants, requestId: 2, payload: tenantPayload("") }));
-      await event();
+      await until("the request is answered", () => frames.length === 2);
       assert.equal(opened, 1);
       assert.deepEqual(decodeTenantsReply((frames[1] as Answer).payload).tenants, []);
       channel.send(new Uint8Array(3));
-      await event();
-      await event();
+      await until("it ends", () => closes.length > 0);
       assert.equal(decodeErrorReply((frames[2] as Answer).payload).reason, "frame_too_short");
       assert.equal(closes.length, 1);
     });
@@ -351,9 +342,8 @@ describe("reader pool", () => {
         onFrame: () => {},
         onClose: (close) => void closes.push(close),
       });
-      await delay(10);
     });
-    await delay(10);
+    await until("it ends", () => closes.length > 0);
     assert.equal(closes.length, 1);
     assert.equal(closes[0]?.isDraining, true);
   });
