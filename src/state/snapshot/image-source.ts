@@ -64,6 +64,11 @@ export class ImageSource {
     return this.#failure;
   }
 
+  /** Nothing more is asked of it; `ended` comes a little later. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   get index(): number {
     return this.#head?.index ?? 0;
   }

@@ -62,6 +62,8 @@ export class StateSnapshots {
    * Cost on main: a message. Errors: what keeps the thread from opening the database; later ones come from `next`.
    */
   async open(): Promise<ImageSource> {
+    // The thread of one that was given up lets go of the database within a frame.
+    while (this.#taking?.isClosed === true) await this.#taking.ended;
     assert(this.#taking === null, "One image at a time");
     const { db, mapSizeBytes, threads } = this.#modules;
     const database = { directory: db.directory, mapSizeBytes, generation: db.generation };

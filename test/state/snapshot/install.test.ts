@@ -137,10 +137,12 @@ test("an image that is no longer wanted ends its transaction", () =>
     source.close();
     source.close();
     await assert.rejects(source.next(), { reason: "image_cancelled" });
-    await source.ended;
-    // Another one can be taken at once.
+    // Another one can be taken at once, before the thread has let go of the first.
     const again = await rig.snapshots.open();
+    assert.notEqual(await again.next(), null);
+    await source.ended;
     again.close();
+    await again.ended;
   }));
 
 test("an image that takes too long is given up", () =>
