@@ -29,7 +29,7 @@ export interface ServerProcess {
   /** "127.0.0.1:port" of gRPC; another one after each start. */
   readonly grpcAddress: string;
   readonly pid: number;
-  /** Signal or status once the process has ended, else null. */
+  /** Signal or status once the process has ended and everything it wrote is in `output`, else null. */
   readonly ended: string | number | null;
   /** SIGTERM; resolves with the exit status. */
   stop(): Promise<number | null>;
@@ -84,15 +84,22 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   child.stdout.on("data", note);
   child.stderr.on("data", note);
   RUNNING.add(child);
-  const exited = new Promise<number | null>((resolve) => child.once("close", resolve));
-  void exited.then(() => RUNNING.delete(child));
+  let ended: string | number | null = null;
+  const exited = new Promise<number | null>((resolve) => {
+    // Not "exit": what was written last is still on its way then.
+    child.once("close", (code, signal) => {
+      ended = signal ?? code;
+      RUNNING.delete(child);
+      resolve(code);
+    });
+  });
   const server: ServerProcess = {
     endpoint: `127.0.0.1:${port}`,
     httpUrl: `http://127.0.0.1:${httpPort}`,
     grpcAddress: `127.0.0.1:${grpcPort}`,
     pid: child.pid as number,
     get ended() {
-      return child.signalCode ?? child.exitCode;
+      return ended;
     },
     stop: () => end(child, "SIGTERM", exited),
     kill: async () => {
