@@ -34,7 +34,7 @@ export interface ChangeGuard {
 }
 
 /** The node ends in time by itself and says more than silence would. */
-const ANSWER_GRACE_MS = 1_000;
+const ANSWER_GRACE_MS = 3_000;
 
 /** Errors: those of the node; RefusedError when two nodes lead, or nobody agreed. */
 export async function runChange(context: CommandContext, wish: ChangeWish): Promise<ExitCode> {
