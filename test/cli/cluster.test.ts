@@ -4,9 +4,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HearthError } from "../../src/base/index.ts";
 import { InterruptedError } from "../../src/cli/failure.ts";
+import { runCommandLine } from "../../src/cli/main.ts";
 import { nodeStatus } from "../support/fake-cluster.ts";
+import { until } from "../support/until.ts";
 import { withCluster } from "./cluster-support.ts";
-import { hearth, withNode } from "./support.ts";
+import { hearth, NOW_MS, recordingTerminal, withNode } from "./support.ts";
 
 const LEADING = { role: "leader", leaderId: "hearth-1", term: 7, lastIndex: 9, commitIndex: 9 };
 
@@ -197,13 +199,19 @@ describe("status of a cluster", () => {
     await withCluster(async ({ endpoint }) => {
       const interrupt = new AbortController();
       const argv = ["status", "--watch", "--json", "--endpoint", endpoint];
-      const running = hearth(argv, { signal: interrupt.signal });
-      setTimeout(() => interrupt.abort(new InterruptedError()), 2_500);
-      const { code, out } = await running;
-      assert.equal(code, 130);
-      const lines = out.split("\n");
-      assert.ok(lines.length >= 2, `${lines.length} lines`);
-      for (const line of lines) assert.equal(JSON.parse(line).schema, "hearth/status/v1");
+      const { terminal, said } = recordingTerminal();
+      const running = runCommandLine({
+        argv,
+        environment: {},
+        terminal,
+        signal: interrupt.signal,
+        nowMs: () => NOW_MS,
+      });
+      await until("it comes again", () => said().out.includes("\n"));
+      interrupt.abort(new InterruptedError());
+      assert.equal(await running, 130);
+      for (const line of said().out.split("\n"))
+        assert.equal(JSON.parse(line).schema, "hearth/status/v1");
     });
   });
 

@@ -107,7 +107,7 @@ describe("a pod of the Helm chart", () => {
       writeFileSync(join(root, name), text);
       return join(root, name);
     };
-    const [http = 0, peers = 0, websocket = 0] = await findFreePorts(3);
+    const [http = 0, grpc = 0, peers = 0, websocket = 0] = await findFreePorts(4);
     const host = "pyroscope-metastore-0.pyroscope-metastore-headless.profiling.invalid.";
     const pod = spawn(
       process.execPath,
@@ -116,6 +116,7 @@ describe("a pod of the Helm chart", () => {
         "-target=metastore",
         "-self-profiling.disable-push=true",
         `-server.http-listen-port=${http}`,
+        `-server.grpc-listen-port=${grpc}`,
         "-memberlist.cluster-label=profiling-pyroscope",
         "-memberlist.join=dns+pyroscope-memberlist.profiling.invalid.:7946",
         `-config.file=${file("config.yaml", "analytics:\n  reporting_enabled: false\n")}`,

@@ -11,7 +11,7 @@ import { PLACEMENT_KEYS } from "../../src/leader/index.ts";
 import { decodePlacementRules, type PlacementRules } from "../../src/protocol/index.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
 import { until } from "../support/until.ts";
-import { hearth, type Said } from "./support.ts";
+import { hearthAt, type Said } from "./support.ts";
 
 let directory = "";
 let server: ServerProcess;
@@ -46,7 +46,7 @@ function said(claim: string): () => string {
 }
 
 function command(...argv: readonly string[]): Promise<Said> {
-  return hearth(["placement", ...argv, "--endpoint", server.httpUrl]);
+  return hearthAt(server.httpUrl, "placement", ...argv);
 }
 
 async function loadOfBusiest(): Promise<number> {

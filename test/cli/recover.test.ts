@@ -13,7 +13,7 @@ import { SnapshotFiles } from "../../src/snapshot/index.ts";
 import { content, headAt, SMALL, sourceOf } from "../snapshot/support/harness.ts";
 import { leaderOf, MemberProcess, startCluster } from "../support/cluster-process.ts";
 import { until } from "../support/until.ts";
-import { hearth, NOW_MS, type Said } from "./support.ts";
+import { hearth, hearthAt, NOW_MS, type Said } from "./support.ts";
 
 const BLOCKS = 400;
 
@@ -46,10 +46,10 @@ describe("a cluster that lost its majority for good", () => {
   const recover = (...argv: string[]): Promise<Said> =>
     hearth(["recover", "single-voter", "--dir", raft, "--snapshots-dir", raft, ...argv]);
   const load = (node: MemberProcess, seed: number): Promise<Said> =>
-    hearth(
-      ["bench", "load", "--blocks", String(BLOCKS), "--batch", "20", "--seed", String(seed)].concat(
-        ["--timeout", "20s", "--endpoint", node.httpUrl, "--quiet"],
-      ),
+    hearthAt(
+      node.httpUrl,
+      ...["bench", "load", "--blocks", String(BLOCKS), "--batch", "20"],
+      ...["--seed", String(seed), "--quiet"],
     );
 
   /** Repeats what is harmless to repeat: on a loaded machine an election may come in between. */
@@ -124,7 +124,7 @@ describe("a cluster that lost its majority for good", () => {
     assert.equal(said.formerClusterId, clusterId);
     assert.notEqual(said.clusterId, clusterId);
     await survivor.start();
-    await survivor.ready(60_000);
+    await survivor.ready();
     assert.equal(await blocksOf(survivor), BLOCKS);
     const view = await survivor.view();
     assert.equal(view.clusterId, said.clusterId);
@@ -135,7 +135,7 @@ describe("a cluster that lost its majority for good", () => {
     assert.ok(view.term > said.lastTerm + 1_000, `${view.term}`);
     await succeeds("more blocks are written", () => load(survivor, 2));
     assert.equal(await blocksOf(survivor), 2 * BLOCKS);
-    await succeeds("all is well", () => hearth(["status", "--endpoint", survivor.httpUrl]));
+    await succeeds("all is well", () => hearthAt(survivor.httpUrl, "status"));
   });
 
   it("an old member that comes back stays outside", async () => {
@@ -150,13 +150,7 @@ describe("a cluster that lost its majority for good", () => {
       (await survivor.view()).members.map(({ serverId }) => serverId),
       [survivor.name],
     );
-    const added = await hearth([
-      "member",
-      "add",
-      `${name}=${lost.peerAddress}`,
-      "--endpoint",
-      survivor.httpUrl,
-    ]);
+    const added = await hearthAt(survivor.httpUrl, "member", "add", `${name}=${lost.peerAddress}`);
     assert.notEqual(added.code, 0);
     assert.ok(added.talk.includes(clusterId), added.talk);
     await lost.kill();
@@ -166,14 +160,14 @@ describe("a cluster that lost its majority for good", () => {
     const fresh = await MemberProcess.create({ name: "node-9", directory });
     extra.push(fresh);
     await fresh.start(["-metastore.raft.bootstrap-expect-peers=0"]);
-    const run = (...argv: string[]): Promise<Said> =>
-      hearth([...argv, "--endpoint", survivor.httpUrl]);
+    const run = (...argv: string[]): Promise<Said> => hearthAt(survivor.httpUrl, ...argv);
     await succeeds("it is added", () => run("member", "add", `node-9=${fresh.peerAddress}`));
     await succeeds("it is promoted", () => run("member", "promote", "node-9"));
-    await fresh.ready(60_000);
+    await fresh.ready();
     await until("it holds everything", async () => (await blocksOf(fresh)) === 2 * BLOCKS);
-    await succeeds("all is well", () => run("status"));
-    assert.match((await run("status")).out, /healthy: 2 of 2 voters up, can lose 0/);
+    await until("all is well", async () =>
+      (await run("status")).out.includes("healthy: 2 of 2 voters up, can lose 0"),
+    );
   });
 
   it("could be recovered again, from the same directory", async () => {
@@ -214,7 +208,7 @@ describe("a recovery that is cut short", () => {
       assert.equal(done.code, 0, done.talk);
       assert.match(done.out, /is the only voter of cluster 0badcafe$/m);
       await member.start();
-      await member.ready(60_000);
+      await member.ready();
       assert.equal((await member.view()).clusterId, "0badcafe");
       await member.kill();
       const again = await hearth(["recover", "single-voter", "--dir", raftDirectory]);

@@ -9,7 +9,8 @@ import { after, before, describe, it } from "node:test";
 import { InterruptedError } from "../../src/cli/failure.ts";
 import { inRoot } from "../support/project.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
-import { hearth, type Said } from "./support.ts";
+import { until } from "../support/until.ts";
+import { hearth, hearthAt, type Said } from "./support.ts";
 
 const AT_ONCE = "-metastore.min-ready-duration=0s";
 
@@ -30,7 +31,7 @@ function run(argv: readonly string[]): Promise<{ code: number | null; talk: stri
 describe("a running node", () => {
   let directory = "";
   let server: ServerProcess;
-  const ask = (...argv: string[]): Promise<Said> => hearth([...argv, "--endpoint", server.httpUrl]);
+  const ask = (...argv: string[]): Promise<Said> => hearthAt(server.httpUrl, ...argv);
 
   before(async () => {
     directory = mkdtempSync(join(tmpdir(), "hearth-server-"));
@@ -228,7 +229,7 @@ describe("readiness of a start", () => {
       const port = await new Promise<string>((resolve) => {
         child.stderr.on("data", (part: Buffer) => {
           talk += part.toString();
-          const match = /msg="node is serving".* http=127\.0\.0\.1:(\d+)/.exec(talk);
+          const match = /msg="node is serving".* http=127\.0\.0\.1:(\d+)\s/.exec(talk);
           if (match?.[1] !== undefined) resolve(match[1]);
         });
       });
@@ -236,10 +237,10 @@ describe("readiness of a start", () => {
       assert.equal(answer.status, 503);
       assert.match(
         await answer.text(),
-        /^not ready: consistent for \d s of 1h \(metastore\.min-ready-duration\)\n$/,
+        /^not ready: consistent for \d\S*(?: \S+)? of 1h \(metastore\.min-ready-duration\)\n$/,
       );
       assert.equal((await fetch(`http://127.0.0.1:${port}/livez`)).status, 200);
-      assert.equal((await hearth(["status", "--endpoint", `http://127.0.0.1:${port}`])).code, 4);
+      assert.equal((await hearthAt(`http://127.0.0.1:${port}`, "status")).code, 4);
     } finally {
       const closed = new Promise((resolve) => child.once("close", resolve));
       child.kill("SIGTERM");
@@ -284,7 +285,10 @@ describe("a log that cannot be written any more", () => {
     import { syncBuiltinESMExports } from "node:module";
     const write = fs.write;
     let isBroken = false;
-    process.on("SIGUSR2", () => { isBroken = true; });
+    process.on("SIGUSR2", () => {
+      isBroken = true;
+      process.stderr.write("writes fail from here\\n");
+    });
     fs.write = (...args) => {
       if (!isBroken) return write(...args);
       setImmediate(args.at(-1), Object.assign(new Error("EIO: i/o error, write"), { code: "EIO" }), 0);
@@ -301,15 +305,17 @@ describe("a log that cannot be written any more", () => {
     if (before === undefined) delete process.env.NODE_OPTIONS;
     else process.env.NODE_OPTIONS = before;
     const blocks = inRoot("examples", "blocks");
-    const add = (): Promise<Said> => hearth(["block", "add", blocks, "--endpoint", server.httpUrl]);
+    const add = (): Promise<Said> => hearthAt(server.httpUrl, "block", "add", blocks);
     assert.equal((await add()).code, 0);
     process.kill(server.pid, "SIGUSR2");
+    // A request that has come in by then is served before the signal is.
+    await until("writes fail", () => server.output().includes("writes fail from here"));
     const refused = await add();
     assert.ok([1, 3].includes(refused.code), refused.talk);
     assert.equal(await server.stop(), 74, server.output());
     assert.match(server.output(), /msg="node cannot go on" reason=log_write_failed .*exit=74/);
     server = await startServer({ directory, flags });
-    const status = await hearth(["status", "--json", "--endpoint", server.httpUrl]);
+    const status = await hearthAt(server.httpUrl, "status", "--json");
     await server.stop();
     rmSync(directory, { recursive: true });
     assert.equal(JSON.parse(status.out).nodes[0].index.blocks, 16);

@@ -36,6 +36,11 @@ export async function hearth(argv: readonly string[], options: RunOptions = {}):
   return { code, out, talk };
 }
 
+/** Runs a command line against a real node, which a busy machine lets wait. */
+export function hearthAt(endpoint: string, ...argv: readonly string[]): Promise<Said> {
+  return hearth([...argv, "--endpoint", endpoint], { environment: { HEARTH_TIMEOUT: "2m" } });
+}
+
 export function recordingTerminal(isTalkTty = false): {
   terminal: Terminal;
   said: () => { out: string; talk: string; redrawn: string[] };

@@ -8,7 +8,7 @@ import { connect, type HearthClient } from "../../src/client/index.ts";
 import { blockMeta, HOUR_MS, ulidAt } from "../state/support.ts";
 import { CallError, GrpcClient } from "../support/grpc/client.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
-import { hearth, type Said } from "./support.ts";
+import { hearthAt, type Said } from "./support.ts";
 
 let directory = "";
 let server: ServerProcess;
@@ -27,7 +27,7 @@ after(async () => {
 });
 
 function run(...argv: string[]): Promise<Said> {
-  return hearth([...argv, "--endpoint", server.httpUrl]);
+  return hearthAt(server.httpUrl, ...argv);
 }
 
 /** A block and its object; where that is. */

@@ -22,7 +22,7 @@ import {
 } from "../../../src/client/index.ts";
 import { blockObject, type BlockObjectFile } from "../../support/storage/block-objects.ts";
 import { type ServerProcess, startServer } from "../../support/server-process.ts";
-import { hearth, NOW_MS } from "../support.ts";
+import { hearth, hearthAt, NOW_MS } from "../support.ts";
 
 const BLOCKS = 600;
 const START_MS = Date.parse("2026-11-20T00:00:00Z");
@@ -82,7 +82,7 @@ async function answersOf(client: HearthClient): Promise<string> {
 }
 
 function command(server: ServerProcess, ...argv: readonly string[]) {
-  return hearth(["index", ...argv, "--bucket", bucket, "--endpoint", server.httpUrl]);
+  return hearthAt(server.httpUrl, "index", ...argv, "--bucket", bucket);
 }
 
 describe("hearth index rebuild", () => {

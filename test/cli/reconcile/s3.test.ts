@@ -12,7 +12,7 @@ import { blockObject } from "../../support/storage/block-objects.ts";
 import { findMoto, type MotoServer, startMoto } from "../../support/storage/moto.ts";
 import { storeAt } from "../../support/storage/s3-client.ts";
 import { startTlsFront, type TlsFront } from "../../support/storage/tls-front.ts";
-import { hearth, type Said } from "../support.ts";
+import { hearthAt, type Said } from "../support.ts";
 
 const BLOCKS = 40;
 const BUCKET = "profiles";
@@ -77,7 +77,7 @@ describe("hearth index, on S3 over TLS", {
   });
 
   const command = (...argv: readonly string[]): Promise<Said> =>
-    hearth(["index", ...argv, "--config", configFile, "--endpoint", node.httpUrl]);
+    hearthAt(node.httpUrl, "index", ...argv, "--config", configFile);
 
   it("is filled from the objects, has what they say, and misses those that go", async () => {
     const { out, talk, code } = await command("rebuild");
