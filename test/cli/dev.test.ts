@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { planNodes } from "../../src/cli/dev/plan.ts";
 import { assertMatchesItsSchema } from "../support/json-schema.ts";
 import { inRoot } from "../support/project.ts";
 import { until } from "../support/until.ts";
@@ -198,6 +199,22 @@ describe("a directory for dev", () => {
     const other = await hearth(["dev", "--dir", directory, "--nodes", "3"]);
     assert.deepEqual([other.code, existsSync(directory)], [2, true]);
     assert.match(other.talk, /is of 1 nodes, not of 3/);
+    rmSync(directory, { recursive: true });
+  });
+
+  it("has ports that no outgoing connection takes while a node is down", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "hearth-dev-test-"));
+    const wish = { directory, nodeCount: 3, basePort: 0 };
+    const nodes = await planNodes(wish);
+    const ports = nodes.flatMap(({ httpPort, websocketPort, grpcPort, peerPort }) => [
+      httpPort,
+      websocketPort,
+      grpcPort,
+      peerPort,
+    ]);
+    assert.equal(new Set(ports).size, 12);
+    for (const port of ports) assert.ok(port >= 10_000 && port < 32_768, `${port}`);
+    assert.deepEqual(await planNodes(wish), nodes);
     rmSync(directory, { recursive: true });
   });
 

@@ -2,6 +2,7 @@
  * Where the nodes of `hearth dev` live: names, ports, directories, flags. A directory that is used again keeps its ports,
  * since members remember each other by address.
  */
+import { randomInt } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
@@ -22,6 +23,12 @@ const PLAN_FILE = "dev.json";
 const PEER_PORT = 9_099;
 const GRPC_PORT = 9_095;
 const PORT_STEP = 10;
+/**
+ * Below those that systems give to outgoing connections and to listeners without a wish: one of them could sit on the
+ * port of a node that is about to start, or that comes back.
+ */
+const STEADY_PORTS = { first: 10_000, last: 17_999 } as const;
+const PORT_TRIES_MAX = 1_000;
 
 export function httpUrl({ httpPort }: DevNode): string {
   return `http://${HOST}:${httpPort}`;
@@ -82,25 +89,22 @@ function plannedBefore(file: string, nodeCount: number): readonly DevNode[] {
   );
 }
 
-/** The wanted port where it is free, else any. */
+/** The wanted port where it is free, else any; 0: any. */
 async function findPort(wanted: number, taken: ReadonlySet<number>): Promise<number> {
-  const first = taken.has(wanted) ? 0 : wanted;
-  for (const candidate of [first, 0, 0, 0]) {
-    const port = await tryListen(candidate);
-    if (port !== null && !taken.has(port)) return port;
+  const { first, last } = STEADY_PORTS;
+  let port = wanted === 0 ? randomInt(first, last + 1) : wanted;
+  for (let tries = 0; tries < PORT_TRIES_MAX; tries++) {
+    if (!taken.has(port) && (await isFree(port))) return port;
+    port = randomInt(first, last + 1);
   }
-  throw new Error("the system has no free port");
+  throw new Error(`no free port was found from ${first} to ${last}`);
 }
 
-function tryListen(port: number): Promise<number | null> {
+function isFree(port: number): Promise<boolean> {
   const listener = createServer();
   return new Promise((resolve) => {
-    listener.once("error", () => resolve(null));
-    listener.listen(port, HOST, () => {
-      const address = listener.address();
-      const found = typeof address === "object" && address !== null ? address.port : null;
-      listener.close(() => resolve(found));
-    });
+    listener.once("error", () => resolve(false));
+    listener.listen(port, HOST, () => listener.close(() => resolve(true)));
   });
 }
 
