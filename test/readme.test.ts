@@ -57,7 +57,7 @@ async function run(command: string, server: ServerProcess): Promise<string> {
   }
   assert.match(command, /^npx hearth /);
   const line = command.replace(/^npx hearth/, `"${process.execPath}" bin/hearth.js`);
-  const env = { ...process.env, HEARTH_ENDPOINTS: server.httpUrl };
+  const env = { ...process.env, HEARTH_ENDPOINTS: server.httpUrl, HEARTH_TIMEOUT: "60s" };
   return new Promise((resolve, reject) => {
     execFile(
       "sh",
