@@ -47,7 +47,7 @@ class ReplicaCluster implements ClusterSetting {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.seats.map(({ member }) => member.replica.stop()));
+    await Promise.all(this.seats.map(({ member }) => member.stop()));
     await Promise.all(this.seats.map(({ node }) => node.network.close()));
     for (const { member } of this.seats) rmSync(member.directory, { recursive: true, force: true });
   }

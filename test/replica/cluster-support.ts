@@ -22,6 +22,7 @@ import {
   Replica,
   type ReplicaOptions,
   type SnapshotSource,
+  type SnapshotStore,
 } from "../../src/replica/index.ts";
 import { SNAPSHOT_DEFAULTS, SnapshotFiles } from "../../src/snapshot/index.ts";
 import { entriesBody } from "../log/support/log-harness.ts";
@@ -106,6 +107,7 @@ export class TestMember {
   isTimeHeld = false;
   replica!: Replica;
   log!: DurableLog;
+  readonly #fileWork = new Set<Promise<unknown>>();
   #snapshotIds = 0;
 
   constructor(member: Member) {
@@ -118,7 +120,7 @@ export class TestMember {
 
   async start(cluster: ClusterSetting): Promise<void> {
     this.log = await DurableLog.open(LOG_OPTIONS, { files: this.disk, logger: SILENT_LOGGER });
-    const snapshots = await SnapshotFiles.open(
+    const files = await SnapshotFiles.open(
       { ...SNAPSHOT_DEFAULTS, directory: this.directory, chunkBytes: 512 },
       {
         files: NODE_FILES,
@@ -133,7 +135,7 @@ export class TestMember {
         log: this.log,
         stateMachine: this.state,
         transport: cluster.network.transport(this.id),
-        snapshots,
+        snapshots: this.#watched(files),
         clock: SYSTEM_CLOCK,
         scheduler: { ...SYSTEM_SCHEDULER, after: (delayMs, task) => this.#after(delayMs, task) },
         random: () => random.nextU32(),
@@ -143,6 +145,12 @@ export class TestMember {
       },
     );
     await this.replica.start();
+  }
+
+  /** A snapshot that was being taken goes on behind the stop: its files may be taken away when this resolves. */
+  async stop(): Promise<void> {
+    await this.replica.stop();
+    while (this.#fileWork.size > 0) await Promise.allSettled(this.#fileWork);
   }
 
   propose(count = 1, payloadBytes = 64): Promise<ProposeResult> {
@@ -158,6 +166,28 @@ export class TestMember {
 
   get isLeader(): boolean {
     return this.replica.status().role === "leader";
+  }
+
+  #watched(files: SnapshotFiles): SnapshotStore {
+    const watch = <T>(work: Promise<T>): Promise<T> => {
+      const settled: Promise<unknown> = work.then(
+        () => this.#fileWork.delete(settled),
+        () => this.#fileWork.delete(settled),
+      );
+      this.#fileWork.add(settled);
+      return work;
+    };
+    return {
+      get latest() {
+        return files.latest;
+      },
+      take: (head, source) => watch(files.take(head, source)),
+      readChunk: (id, chunk) => watch(files.readChunk(id, chunk)),
+      storeChunk: (meta, chunk, bytes) => watch(files.storeChunk(meta, chunk, bytes)),
+      completeReceived: (meta) => watch(files.completeReceived(meta)),
+      retain: (count) => watch(files.retain(count)),
+      open: (meta) => files.open(meta),
+    };
   }
 
   #after(delayMs: number, task: () => void): () => void {
@@ -204,11 +234,11 @@ export class TestCluster {
   /** Cut off and stopped; disk and state stay. */
   async kill(node: TestMember): Promise<void> {
     this.network.disconnect(node.id);
-    await node.replica.stop();
+    await node.stop();
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.replica.stop()));
+    await Promise.all(this.nodes.map((node) => node.stop()));
     for (const node of this.nodes) rmSync(node.directory, { recursive: true, force: true });
   }
 }
