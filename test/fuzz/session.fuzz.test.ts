@@ -19,7 +19,7 @@ const SEED = Number(process.env.HEARTH_FUZZ_SEED ?? 20_261_122);
 /** A fresh index per round: the queries of a run must not become slow because of what was accepted before them. */
 const ROUND_FRAMES = 10_000;
 const BURST_FRAMES = 50;
-/** Far above what any one frame may cost (R23 asks for 100 ms); the rest is left to a machine that is busy. */
+/** CPU time, far above what any one frame may cost (R23 asks for 100 ms); the rest is left to a machine that is slow. */
 const SLOWEST_MAX_MS = 1_000;
 const HEAP_GROWTH_MAX_BYTES = 300 * 1024 * 1024;
 

@@ -85,7 +85,7 @@ describe("labels query", () => {
     assert.equal(index.labels({ labels: ["service_name"] }).length, 120);
   });
 
-  it("splits long answers into chunks and keeps their order", () => {
+  it("splits long answers into chunks and keeps their order", async () => {
     const small = new TestIndex({ chunkBytes: 1024 });
     try {
       const datasets = Array.from({ length: 500 }, (_, i) =>
@@ -98,7 +98,7 @@ describe("labels query", () => {
         datasets.map(({ name }) => name),
       );
     } finally {
-      void small.close();
+      await small.close();
     }
   });
 

