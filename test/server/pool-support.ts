@@ -21,6 +21,7 @@ import {
 } from "../../src/server/index.ts";
 import type { Proposal, ProposalResult, ReadIndexResult } from "../../src/service/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
+import { findFreePorts } from "../support/ports.ts";
 import { type Answer, type FrameParts, frame, helloFrame, readAnswer } from "./support.ts";
 
 export class ApplyingProposer implements Proposer {
@@ -107,7 +108,9 @@ export async function withPool(
   proposer.publish();
   const gaveUp: HearthError[] = [];
   const logs: PoolRig["logs"] = [];
-  const options = { ...SERVER_DEFAULTS, port: 0, ...PATIENCE, ...overrides };
+  // One that outgoing connections are not given while the threads start.
+  const [port = 0] = await findFreePorts(1);
+  const options = { ...SERVER_DEFAULTS, port, ...PATIENCE, ...overrides };
   const pool = new ReaderPool(options, {
     proposer,
     sharedState: shared,

@@ -128,8 +128,9 @@ for (const transport of ["uws", "ws"] as const) {
 
 describe("reader pool", () => {
   test("a second pool on the same port is refused, although threads share ports", async () => {
-    await withPool({ readersCount: 1 }, async (rig) => {
+    await withPool({ readersCount: 1, port: 0 }, async (rig) => {
       const port = rig.pool.address?.port ?? 0;
+      assert.notEqual(port, 0, "a free one was chosen");
       await assert.rejects(
         withPool({ port }, async () => {}),
         { reason: "listen_failed" },
