@@ -309,6 +309,21 @@ describe("handing over", () => {
   });
 });
 
+describe("a successor that was slow once", () => {
+  it("is asked again: the core gives up long before the limit", async () => {
+    const member = new FakeMember(["a", "b"]);
+    const { control } = setUp(member);
+    let asked = 0;
+    member.transfer = (to) => {
+      asked += 1;
+      if (asked === 2) member.leader = to;
+      return null;
+    };
+    const { text } = await control.transferLeadership({ serverId: "b", timeoutMs: 60_000 });
+    assert.deepEqual([text, asked], ["b leads", 2]);
+  });
+});
+
 describe("a successor whose process has ended", () => {
   /** Links of "a", up or down. */
   const links = (up: Record<string, boolean>): readonly PeerLinkStatus[] =>

@@ -69,6 +69,11 @@ export type ControlCall =
 
 /** A state that is waited for is looked at this often: these are operations of people. */
 const LOOK_AGAIN_MS = 20;
+/**
+ * The core gives a handing-over up after an election timeout, since writes are held back meanwhile. A target that was slow
+ * once is asked again; the pause lets those writes through.
+ */
+const TRANSFER_AGAIN_MS = 1_500;
 
 export class MemberChanges {
   readonly #options: ChangeOptions;
@@ -258,7 +263,16 @@ export class MemberChanges {
         retryAfterMs: 100,
       });
     }
-    const isOver = (): boolean => member.leader === id || this.#isCutOff(id);
+    const { scheduler } = this.#modules;
+    let againAtMs = scheduler.monotonicMs() + TRANSFER_AGAIN_MS;
+    const isOver = (): boolean => {
+      if (member.leader === id || this.#isCutOff(id)) return true;
+      if (member.leader === selfId && scheduler.monotonicMs() >= againAtMs) {
+        member.transfer(id);
+        againAtMs = scheduler.monotonicMs() + TRANSFER_AGAIN_MS;
+      }
+      return false;
+    };
     const isInTime = await this.#until(isOver, wish.timeoutMs);
     if (member.leader === id) return changeResult(members, { changed: true, text });
     const why = isInTime ? "is not connected any more" : "did not take over in time";
