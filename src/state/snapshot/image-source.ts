@@ -64,9 +64,9 @@ export class ImageSource {
     return this.#failure;
   }
 
-  /** Nothing more is asked of it; `ended` comes a little later. */
-  get isClosed(): boolean {
-    return this.#isClosed;
+  /** Nobody wants more of it, or there is no more; the thread may still have the database open. */
+  get isOver(): boolean {
+    return this.#hasEnded || this.#isClosed || this.#failure !== null;
   }
 
   get index(): number {

@@ -59,12 +59,15 @@ export class StateSnapshots {
   /**
    * An image of a state that was committed between this call and the answer; its index says which.
    *
-   * Cost on main: a message. Errors: what keeps the thread from opening the database; later ones come from `next`.
+   * One at a time: the one before has been read to its end, has failed or was closed. Cost on main: a message. Errors:
+   * what keeps the thread from opening the database; later ones come from `next`.
    */
   async open(): Promise<ImageSource> {
-    // The thread of one that was given up lets go of the database within a frame.
-    while (this.#taking?.isClosed === true) await this.#taking.ended;
-    assert(this.#taking === null, "One image at a time");
+    if (this.#taking !== null) {
+      assert(this.#taking.isOver, "One image at a time");
+      // Its thread is about to let go of the database.
+      await this.#taking.ended;
+    }
     const { db, mapSizeBytes, threads } = this.#modules;
     const database = { directory: db.directory, mapSizeBytes, generation: db.generation };
     const { growthRatio, growthMinBytes } = this.#options;
