@@ -66,6 +66,8 @@ export interface NodeView {
   readonly applyPendingIndex: number;
   /** Age of the oldest log write that is not durable yet; 0 when none is pending. */
   readonly logWritePendingMs: number;
+  /** What keeps the next segment of the log from being made; null: nothing. */
+  readonly space: { readonly text: string; readonly isReadOnly: boolean } | null;
   readonly readerCount: number;
   readonly readerRunningCount: number;
   /** Restarts that failed in a row since a reader last ran. */
@@ -90,6 +92,7 @@ export function nodeChecks(view: () => NodeView): HealthCheck[] {
     { name: "leader", kind: "ready", check: () => checkLeader(view()) },
     { name: "peers", kind: "ready", check: () => checkPeers(view()) },
     { name: "log", kind: "ready", check: () => checkLog(view()) },
+    { name: "disk", kind: "ready", check: () => checkSpace(view()) },
     { name: "readers", kind: "ready", check: () => checkReaders(view()) },
     { name: "consistent", kind: "ready", check: () => checkConsistent(view()) },
     { name: "apply", kind: "live", check: () => checkApply(view()) },
@@ -166,10 +169,18 @@ function checkPeers({ peerPortProblem, otherVoters }: NodeView): CheckResult {
   return { state: "warning", reason: words.join(", ") };
 }
 
-function checkLog({ logWritePendingMs, hasGivenUpLeadership }: NodeView): CheckResult {
+function checkLog({ logWritePendingMs, hasGivenUpLeadership, space }: NodeView): CheckResult {
   if (logWritePendingMs < LOG_STALL_MS) return CHECK_OK;
   const cost = hasGivenUpLeadership ? "; leadership was given up" : "";
-  return failed(`a log write is pending for ${formatDuration(logWritePendingMs)}${cost}`);
+  const why = space === null ? "" : ` (${space.text})`;
+  return failed(`a log write is pending for ${formatDuration(logWritePendingMs)}${why}${cost}`);
+}
+
+/** Reads go on. */
+function checkSpace({ space }: NodeView): CheckResult {
+  if (space === null) return CHECK_OK;
+  const what = space.isReadOnly ? "read-only" : "no room for the next segment of the log";
+  return { state: "warning", reason: `${what}: ${space.text}` };
 }
 
 function checkReaders(view: NodeView): CheckResult {

@@ -206,10 +206,12 @@ export class DurableLog {
     return this.#segments.sizeBytes;
   }
 
-  /**
-   * Why there is soon no room for more, or null: the next segment cannot be made and the active one is nearly full.
-   * The owner then refuses new proposals; attempts go on once a second.
-   */
+  /** Why the next segment cannot be made, or null. The active one still takes entries; attempts go on once a second. */
+  get spareError(): Error | null {
+    return this.#segments.spaceError;
+  }
+
+  /** The same when the active segment is nearly full, too: the owner then refuses new proposals. */
   get spaceError(): Error | null {
     const { active, spaceError } = this.#segments;
     if (spaceError === null || active === null) return null;

@@ -167,6 +167,11 @@ const LOG_AND_STATE: readonly MetricSpec[] = [
     name: "hearth_log_oldest_pending_write_seconds",
     help: "Age of the oldest log write that is not durable yet; 0 when none is pending.",
   },
+  {
+    kind: "gauge",
+    name: "hearth_log_out_of_space",
+    help: "1 while the next segment of the log cannot be made: a leader hands over, and refuses writes when the last is full.",
+  },
   { kind: "gauge", name: "hearth_log_bytes", help: "Bytes of the log's files on disk." },
   {
     kind: "histogram",

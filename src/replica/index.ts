@@ -31,5 +31,6 @@ export {
   type ReplicaStatus,
   SNAPSHOT_STAGES,
   type SnapshotStage,
+  type SpaceProblem,
   type StateMachine,
 } from "./types.ts";

@@ -33,6 +33,7 @@ import {
   type RefusalReason,
   type ReplicaStats,
   type ReplicaStatus,
+  type SpaceProblem,
 } from "./types.ts";
 
 export interface ReplicaModules extends MemberModules {
@@ -194,6 +195,14 @@ export class Replica {
     return this.#loop?.core.term ?? this.#modules.log.hardState.term;
   }
 
+  /** As in `status`. */
+  get space(): SpaceProblem | null {
+    const { spareError, spaceError } = this.#modules.log;
+    return spareError === null
+      ? null
+      : { text: spareError.message, isReadOnly: spaceError !== null };
+  }
+
   /** Refuses what comes, finishes what was accepted, and closes the log. */
   async stop(): Promise<void> {
     if (this.#phase !== PHASE.failed) this.#phase = PHASE.stopping;
@@ -240,6 +249,7 @@ export class Replica {
       pendingProposals: loop?.pendingProposals ?? 0,
       uncommittedBytes: core?.uncommittedBytes ?? 0,
       pendingWriteMs: log.pendingWriteMs,
+      space: this.space,
       failure: this.#failure,
     };
   }

@@ -136,8 +136,16 @@ export interface ReplicaStatus {
   readonly uncommittedBytes: number;
   /** How long the log write in flight has been on its way, ms; 0: none. */
   readonly pendingWriteMs: number;
+  /** What keeps the next segment of the log from being made; null: nothing. */
+  readonly space: SpaceProblem | null;
   /** Why the member stopped, when phase is "failed". */
   readonly failure: HearthError | null;
+}
+
+export interface SpaceProblem {
+  readonly text: string;
+  /** The last room is used up: writes are refused. */
+  readonly isReadOnly: boolean;
 }
 
 export interface InstallStatus {

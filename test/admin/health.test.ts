@@ -102,6 +102,7 @@ const SERVING: NodeView = {
   applyPendingMs: 0,
   applyPendingIndex: 0,
   logWritePendingMs: 0,
+  space: null,
   readerCount: 4,
   readerRunningCount: 4,
   readerFailedRestartCount: 0,
@@ -191,6 +192,12 @@ describe("readiness in words", () => {
         { logWritePendingMs: 3_200, hasGivenUpLeadership: true },
         "not ready: a log write is pending for 3.2 s; leadership was given up",
       ],
+      [
+        "stalled for want of room",
+        { logWritePendingMs: 3_200, space: { text: "ENOSPC", isReadOnly: true } },
+        "not ready: a log write is pending for 3.2 s (ENOSPC)",
+      ],
+      ["full disk", { space: { text: "ENOSPC", isReadOnly: true } }, "ready"],
       ["some readers down", { readerRunningCount: 1 }, "ready"],
       [
         "all readers down",
@@ -215,6 +222,18 @@ describe("readiness in words", () => {
       assert.equal(await sentence("/ready", change), words);
     });
   }
+
+  it("a full disk is told to who asks for every word", async () => {
+    const space = { text: "ENOSPC: no space left on device, write", isReadOnly: false };
+    const verbose = async (isReadOnly: boolean): Promise<string> =>
+      sentence("/ready?verbose", { space: { ...space, isReadOnly } });
+    assert.match(
+      await verbose(false),
+      /^\[!\]disk no room for the next segment of the log: ENOSPC/m,
+    );
+    assert.match(await verbose(true), /^\[!\]disk read-only: ENOSPC/m);
+    assert.match(await sentence("/ready?verbose", {}), /^\[\+\]disk ok$/m);
+  });
 
   it("live fails only for what a restart cures", async () => {
     const harmless: Partial<NodeView> = {

@@ -5,6 +5,7 @@ import { describe, it } from "node:test";
 import { HearthError, type Scheduler, SILENT_LOGGER } from "../../src/base/index.ts";
 import { ConsistencyWatch } from "../../src/cli/server/consistency.ts";
 import { handOver } from "../../src/cli/server/hand-over.ts";
+import { followSpace } from "../../src/cli/server/space-watch.ts";
 import type { ReadIndexDone } from "../../src/replica/index.ts";
 import type { ClusterView, MemberView } from "../../src/service/index.ts";
 
@@ -182,5 +183,51 @@ describe("being consistent", () => {
     watch.start();
     assert.deepEqual([watch.isConsistent, replica.asked.length], [true, 0]);
     watch.stop();
+  });
+});
+
+describe("a leader without room for the next segment of its log", () => {
+  interface Situation {
+    readonly voters?: number;
+    readonly areOthersThere?: boolean;
+    readonly isServing?: boolean;
+  }
+
+  /** How often the leadership was to move on within half a minute, of which the disk is full for 25 s. */
+  async function movesOf({ voters = 3, areOthersThere = true, isServing = true }: Situation) {
+    const time = new ManualTime();
+    const atMs: number[] = [];
+    const replica = { isServing, space: null as { text: string; isReadOnly: boolean } | null };
+    const end = followSpace({
+      replica,
+      control: {
+        view: () => viewOf(voters, "a", areOthersThere),
+        transferLeadership: () => {
+          atMs.push(time.nowMs);
+          return Promise.reject(new HearthError("unavailable", "it is full, too"));
+        },
+      },
+      scheduler: time,
+      logger: SILENT_LOGGER,
+    });
+    time.pass(1_000);
+    assert.deepEqual(atMs, []);
+    replica.space = { text: "ENOSPC", isReadOnly: false };
+    time.pass(25_000);
+    replica.space = null;
+    time.pass(4_000);
+    end();
+    assert.equal(time.waitsMs, 0);
+    return atMs;
+  }
+
+  it("gives way at once, and again after a while when it leads again", async () => {
+    assert.deepEqual(await movesOf({}), [1_250, 11_250, 21_250]);
+  });
+
+  it("stays where nobody could take over, and a follower has nothing to give", async () => {
+    assert.deepEqual(await movesOf({ voters: 1 }), []);
+    assert.deepEqual(await movesOf({ areOthersThere: false }), []);
+    assert.deepEqual(await movesOf({ isServing: false }), []);
   });
 });

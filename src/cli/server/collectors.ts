@@ -39,6 +39,7 @@ export function collectReplica(
     metrics.set("hearth_raft_proposals_pending", status.pendingProposals);
     metrics.set("hearth_raft_uncommitted_bytes", status.uncommittedBytes);
     metrics.set("hearth_log_oldest_pending_write_seconds", status.pendingWriteMs / 1_000);
+    metrics.set("hearth_log_out_of_space", status.space === null ? 0 : 1);
     metrics.set("hearth_raft_snapshot_index", status.snapshotIndex);
     increases.take("hearth_raft_leader_changes_total", replica.stats.leaderChanges);
     for (const [kind, total] of Object.entries(replica.stats.elections.totals)) {

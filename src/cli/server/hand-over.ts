@@ -46,28 +46,38 @@ export async function handOver(options: HandOverOptions, modules: HandOverModule
 const NOBODY = "nobody could take the leadership";
 
 /** What became of the leadership, in words. */
-async function moveOn(
+function moveOn(
   members: readonly MemberView[],
   timeoutMs: number,
-  modules: HandOverModules,
+  { control, logger, onDoing }: HandOverModules,
+): Promise<string> {
+  const onMoving = (): void => onDoing("handing over the leadership");
+  const limitMs = Math.min(TRANSFER_MAX_MS, timeoutMs / 4);
+  return moveLeadership(members, limitMs, { control, logger, onMoving });
+}
+
+export interface MoveModules extends Pick<HandOverModules, "control" | "logger"> {
+  /** There is a successor. */
+  readonly onMoving?: () => void;
+}
+
+/** From this node to the voter that is nearest. Never rejects: what became of it is said in words, and in the log. */
+export async function moveLeadership(
+  members: readonly MemberView[],
+  timeoutMs: number,
+  { control, logger, onMoving }: MoveModules,
 ): Promise<string> {
   const hasSuccessor = members.some(
     ({ isSelf, suffrage, isConnected }) => !isSelf && suffrage === "voter" && isConnected,
   );
-  if (hasSuccessor) return transfer(timeoutMs, modules);
   // Where all members stop at once there is nobody whose word could be waited for.
-  modules.logger.warn("leadership was not handed over", { reason: "no other voter is connected" });
-  return NOBODY;
-}
-
-async function transfer(
-  timeoutMs: number,
-  { control, logger, onDoing }: HandOverModules,
-): Promise<string> {
-  onDoing("handing over the leadership");
+  if (!hasSuccessor) {
+    logger.warn("leadership was not handed over", { reason: "no other voter is connected" });
+    return NOBODY;
+  }
+  onMoving?.();
   try {
-    const limitMs = Math.min(TRANSFER_MAX_MS, timeoutMs / 4);
-    await control.transferLeadership({ serverId: null, timeoutMs: limitMs });
+    await control.transferLeadership({ serverId: null, timeoutMs });
     const { leader } = control.view();
     logger.info("leadership was handed over", { leader: leader?.id ?? "" });
     return `leadership moved to ${leader?.id ?? "another member"}`;

@@ -175,6 +175,7 @@ export class NodeState {
       applyPendingMs: sinceOrZero(this.#applyPendingSinceMs, nowMs),
       applyPendingIndex: this.#applyPendingIndex,
       logWritePendingMs: replica?.pendingWriteMs ?? 0,
+      space: replica?.space ?? null,
       readerCount: this.#config.readers.threadCount,
       readerRunningCount: this.#servingCount,
       // The pool ends the process itself when restarts go on failing.

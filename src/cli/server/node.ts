@@ -29,7 +29,6 @@ import type { FileTree } from "../../files/index.ts";
 import { acquireDirectoryLock, DurableLog, LOG_DEFAULTS, NODE_FILES } from "../../log/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import { QUERY_ENGINE_DEFAULTS } from "../../read/index.ts";
-import type { Member } from "../../raft/index.ts";
 import { REPLICA_DEFAULTS, Replica } from "../../replica/index.ts";
 import { type ListeningAddress, ReaderPool } from "../../server/index.ts";
 import { BlockListing } from "../../service/index.ts";
@@ -63,6 +62,7 @@ import { Peers } from "./peers.ts";
 import { ReaderMetricsPoller } from "./reader-metrics.ts";
 import { NodeSnapshots, snapshotSchedule } from "./snapshots.ts";
 import { serverOptions } from "./server-options.ts";
+import { followSpace } from "./space-watch.ts";
 import { assertNotDiverged, NodeStateChecks } from "./state-checks.ts";
 import { StepLog } from "./steps.ts";
 
@@ -322,16 +322,16 @@ export class HearthNode {
       "snapshots",
     );
     const { nodeId, founders } = identity;
-    // Directories from before founders were noted were founded by their node alone.
-    const bootstrap: readonly Member[] = founders ?? [peers.self];
     const options = {
       ...REPLICA_DEFAULTS,
       ...snapshotSchedule(this.#config),
       nodeId,
-      bootstrap,
+      // Directories from before founders were noted were founded by their node alone.
+      bootstrap: founders ?? [peers.self],
     };
     const random = new Prng(randomBytes(4).readUInt32LE());
     const shared = this.state.sharedState;
+    const logger = this.#logger.child("replica");
     const replica = new Replica(options, {
       log,
       stateMachine: timedState(stateMachine, snapshots.images, metrics),
@@ -340,7 +340,7 @@ export class HearthNode {
       clock: SYSTEM_CLOCK,
       scheduler: SYSTEM_SCHEDULER,
       random: () => random.nextU32(),
-      logger: this.#logger.child("replica"),
+      logger,
       publish: (progress) => {
         shared.publish(progress);
         this.#parts.logTime?.observe(progress);
@@ -353,7 +353,10 @@ export class HearthNode {
       },
       onFatal,
     });
-    this.#parts.demand = followDemand(shared, replica, SYSTEM_SCHEDULER);
+    this.#parts.follows = [
+      followDemand(shared, replica, SYSTEM_SCHEDULER),
+      followSpace({ replica, control: peers.control, scheduler: SYSTEM_SCHEDULER, logger }),
+    ];
     this.#parts.replica = replica;
     peers.attach(replica);
     this.state.attachReplica(replica, wasMember(log, nodeId));
@@ -478,8 +481,8 @@ export class HearthNode {
 
   /** Once: a log cannot be closed twice. */
   #stopReplica(): Promise<void> {
-    const { replica, log, demand } = this.#parts;
-    demand?.();
+    const { replica, log, follows = [] } = this.#parts;
+    for (const end of follows) end();
     this.#parts.consistency?.stop();
     this.#parts.checks?.stop();
     this.#replicaStopped ??= replica?.stop() ?? log?.close() ?? Promise.resolve();

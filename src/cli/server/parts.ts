@@ -33,8 +33,8 @@ export interface Parts {
   replica?: Replica;
   compaction?: NodeCompaction;
   duties?: NodeDuties;
-  /** Stops following the demand of readers. */
-  demand?: () => void;
+  /** End what follows the replica. */
+  follows?: readonly (() => void)[];
   grpc?: NodeGrpc;
   pool?: ReaderPool;
   poller?: ReaderMetricsPoller;

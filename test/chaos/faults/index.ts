@@ -1,6 +1,7 @@
 /** All faults by name. */
 
 import { DISK_STALL } from "./disk.ts";
+import { DISK_FULL } from "./disk-full.ts";
 import { HOSTILE } from "./hostile.ts";
 import { INSTALL } from "./install.ts";
 import { KILL_ALL, KILL_LEADER, KILL_MINORITY } from "./kill.ts";
@@ -19,6 +20,7 @@ export const FAULTS: readonly Fault[] = [
   PAUSE,
   NET,
   DISK_STALL,
+  DISK_FULL,
   LEADER_CHANGE,
   MEMBERSHIP,
   INSTALL,

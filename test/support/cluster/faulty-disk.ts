@@ -12,6 +12,7 @@ export class FaultyDisk implements FileTree {
   readonly #real: FileTree;
   #isStalled = false;
   #isFailing = false;
+  #isFull = false;
   /** What waits for the disk to move again, in order. */
   #waiting: (() => void)[] = [];
 
@@ -37,9 +38,19 @@ export class FaultyDisk implements FileTree {
     this.#isFailing = true;
   }
 
+  /** Files that are there may be written; none becomes longer, until there is room again. */
+  fill(isFull: boolean): void {
+    this.#isFull = isFull;
+  }
+
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
     await this.#move();
-    return new FaultyFile(await this.#real.open(path, mode), this);
+    const file = await this.#real.open(path, mode);
+    return new FaultyFile(file, this, await file.sizeBytes());
   }
 
   async createDirectory(path: string): Promise<void> {
@@ -91,17 +102,19 @@ export class FaultyDisk implements FileTree {
 class FaultyFile implements DiskFile {
   readonly #real: DiskFile;
   readonly #disk: FaultyDisk;
+  #sizeBytes: number;
 
-  constructor(real: DiskFile, disk: FaultyDisk) {
+  constructor(real: DiskFile, disk: FaultyDisk, sizeBytes: number) {
     this.#real = real;
     this.#disk = disk;
+    this.#sizeBytes = sizeBytes;
   }
 
   write(bytes: Uint8Array, range: ByteRange, position: number, done: WriteDone): void {
     this.#disk.whenMoving(() => {
-      const { failure } = this.#disk;
-      if (failure === null) this.#real.write(bytes, range, position, done);
-      else setImmediate(() => done(failure, 0));
+      const failure = this.#disk.failure ?? this.#noRoom(position + range.end - range.start);
+      if (failure !== null) setImmediate(() => done(failure, 0));
+      else this.#real.write(bytes, range, position, done);
     });
   }
 
@@ -115,5 +128,14 @@ class FaultyFile implements DiskFile {
 
   close(): Promise<void> {
     return this.#real.close();
+  }
+
+  #noRoom(endBytes: number): Error | null {
+    if (endBytes > this.#sizeBytes && this.#disk.isFull) {
+      const text = "ENOSPC: no space left on device, write";
+      return Object.assign(new Error(text), { code: "ENOSPC", errno: -28 });
+    }
+    this.#sizeBytes = Math.max(this.#sizeBytes, endBytes);
+    return null;
   }
 }

@@ -1,6 +1,6 @@
 /**
  * `hearth server` over a disk that breaks on a signal: SIGUSR2 stalls it and lets it go on, SIGHUP makes every further
- * write fail. Everything else is the program's own.
+ * write fail, SIGWINCH fills it and makes room again. Everything else is the program's own.
  */
 
 import { run } from "../../../src/cli/commands/run/server.ts";
@@ -11,6 +11,7 @@ import { FaultyDisk } from "./faulty-disk.ts";
 const disk = new FaultyDisk(NODE_FILES);
 process.on("SIGUSR2", () => disk.stall(!disk.isStalled));
 process.on("SIGHUP", () => disk.fail());
+process.on("SIGWINCH", () => disk.fill(!disk.isFull));
 const [, , command = "", ...serverArguments] = process.argv;
 if (command !== "server") throw new Error(`Expected "server", not "${command}"`);
 const code = await run(
