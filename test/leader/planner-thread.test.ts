@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { packBytes, SILENT_LOGGER } from "../../src/base/index.ts";
 import { INDEX_DATABASE_DEFAULTS, IndexDatabase } from "../../src/db/index.ts";
 import type { PlannerRequest, PlannerResult } from "../../src/leader/compaction/messages.ts";
+import { ThreadPlanner } from "../../src/leader/compaction/planner.ts";
 import { runTask } from "../../src/leader/compaction/planner-thread.ts";
 import {
   COMMAND,
@@ -68,4 +69,19 @@ test("a plan takes as many polls as it can hold the reports of, and the others w
 test("one poll is always taken", async () => {
   const result = await planOf([pollWith("a", LIMITS.jobsPerCommandMax), pollWith("b", 1)]);
   assert.equal(result.kind === "planned" && result.answers.areEmpty.length, 1);
+});
+
+test("a planner that was closed makes no thread for a round that goes on", async () => {
+  const planner = new ThreadPlanner();
+  const request: PlannerRequest = {
+    kind: "plan",
+    database: { ...INDEX_DATABASE_DEFAULTS, directory: "nowhere", generation: 0 },
+    polls: packBytes([pollWith("a", 1)]),
+    nowMs: WINDOW_MS,
+    term: 1,
+    minIndex: 1,
+    strays: undefined,
+  };
+  await planner.close();
+  await assert.rejects(planner.plan(request), { code: "unavailable", reason: "stopping" });
 });

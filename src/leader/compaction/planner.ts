@@ -1,5 +1,6 @@
 /** Main's side of the planner: one thread that makes one plan at a time, started by the first plan. */
 
+import { HearthError } from "../../base/index.ts";
 import { TaskThreads } from "../../tasks/index.ts";
 import type { PlannerRequest, PlannerResult } from "./messages.ts";
 
@@ -19,14 +20,19 @@ export interface Planner {
 
 export class ThreadPlanner implements Planner {
   #threads: TaskThreads | null = null;
+  #isClosed = false;
 
-  /** Errors: what the thread failed with; the next plan has another thread. */
-  plan(request: PlannerRequest): Promise<PlannerResult> {
+  /** Errors: what the thread failed with, then the next plan has another thread; `unavailable` behind `close`. */
+  async plan(request: PlannerRequest): Promise<PlannerResult> {
+    // A round that waits for the index asks again later: nobody would close the database of a thread made then.
+    if (this.#isClosed)
+      throw new HearthError("unavailable", "The server is stopping", { reason: "stopping" });
     this.#threads ??= new TaskThreads({ threadsMax: 1, waitingMax: 2, idleMs: IDLE_MS });
     return this.#threads.run<PlannerResult>(ENTRY, request, []);
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     const threads = this.#threads;
     this.#threads = null;
     if (threads === null) return;
