@@ -18,6 +18,7 @@ import {
   trustedGeneration,
 } from "./generations.ts";
 import type { TableName } from "./tables.ts";
+import { explainWriteError } from "./write-error.ts";
 
 export interface IndexDatabaseOptions {
   /** Directory of the environment; created when missing. */
@@ -239,7 +240,11 @@ export class IndexDatabase {
   /** Runs `body` as one write transaction: all of it or, when it throws, nothing. Writer only. */
   write<T>(body: () => T): T {
     this.#assertCanWrite();
-    return this.#environment.root.transactionSync(body);
+    try {
+      return this.#environment.root.transactionSync(body);
+    } catch (error) {
+      throw explainWriteError(error, this.directory);
+    }
   }
 
   /**
@@ -268,7 +273,11 @@ export class IndexDatabase {
     const open = this.#openWrite;
     assert(open !== null, "No write transaction is open");
     this.#openWrite = null;
-    open.commit();
+    try {
+      open.commit();
+    } catch (error) {
+      throw explainWriteError(error, this.directory);
+    }
   }
 
   abortWrite(): void {
