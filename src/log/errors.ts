@@ -77,9 +77,13 @@ export function promisesLost(where: string, what: string): HearthError {
 }
 
 /** The directory cannot be read or written; nothing has been promised yet. */
-export function unusable(directory: string, cause: unknown): HearthError {
+export function unusable(
+  directory: string,
+  cause: unknown,
+  what: "log directory" | "data directory" = "log directory",
+): HearthError {
   const text = cause instanceof Error ? cause.message : String(cause);
-  return new HearthError("unavailable", `Cannot use the log directory "${directory}": ${text}`, {
+  return new HearthError("unavailable", `Cannot use the ${what} "${directory}": ${text}`, {
     reason: "log_directory_unusable" satisfies LogErrorReason,
     next: "Check that it exists, that this user may write to it, and that the disk has room",
     cause,

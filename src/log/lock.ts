@@ -16,7 +16,7 @@ import { link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/p
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HearthError } from "../base/index.ts";
-import type { LogErrorReason } from "./errors.ts";
+import { type LogErrorReason, unusable } from "./errors.ts";
 
 interface LockRecord {
   readonly pid: number;
@@ -39,9 +39,18 @@ const DYING_POLL_MS = 20;
 /**
  * Takes the directory for this process, creating it when missing. To be done before anything else opens it.
  *
- * Errors: HearthError failed_precondition, reason log_locked, naming the process that holds it.
+ * Errors: HearthError failed_precondition, reason log_locked, naming the process that holds it; unavailable, reason
+ * log_directory_unusable, when nothing can be written there.
  */
 export async function acquireDirectoryLock(directory: string): Promise<DirectoryLock> {
+  try {
+    return await acquire(directory);
+  } catch (error) {
+    throw error instanceof HearthError ? error : unusable(directory, error, "data directory");
+  }
+}
+
+async function acquire(directory: string): Promise<DirectoryLock> {
   await mkdir(directory, { recursive: true });
   const own = await ownRecord();
   const deadline = Date.now() + DYING_WAIT_MS;
@@ -103,7 +112,13 @@ async function tryClaim(directory: string, generation: number, own: string): Pro
 
 async function writeTemporary(directory: string, text: string): Promise<string> {
   const path = join(directory, `lock-claim.${process.pid}.${randomBytes(6).toString("hex")}`);
-  await writeFile(path, text, { flag: "wx" });
+  try {
+    await writeFile(path, text, { flag: "wx" });
+  } catch (error) {
+    // On a full disk the name is there without the text, and a node that is started again and again would leave many.
+    await rm(path, { force: true });
+    throw error;
+  }
   return path;
 }
 

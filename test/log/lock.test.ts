@@ -20,6 +20,17 @@ test("a held directory is refused, a released one is free again", async () => {
   await (await acquireDirectoryLock(directory)).release();
 });
 
+test("a directory that cannot be used is named", async () => {
+  const file = join(root, "a-file");
+  writeFileSync(file, "");
+  const directory = join(file, "raft");
+  await assert.rejects(acquireDirectoryLock(directory), {
+    code: "unavailable",
+    reason: "log_directory_unusable",
+    message: new RegExp(`^Cannot use the data directory "${directory}": ENOTDIR`),
+  });
+});
+
 test("a lock of a dead process, of another boot or without sense is taken over", async () => {
   const child = spawn(process.execPath, ["-e", ""]);
   await new Promise((resolve) => child.once("exit", resolve));
