@@ -440,9 +440,12 @@ export class Nemesis {
     });
   }
 
+  /** A process that stands still meets it when it goes on; behind the stop it is wanted no more. */
   #onProcess(machine: Machine, task: () => void): void {
     const { loop } = this.#cluster;
     const life = machine.process?.life ?? null;
-    loop.at(loop.nowUs, { kind: EVENT.control, place: machine.place, life }, task);
+    loop.at(loop.nowUs, { kind: EVENT.control, place: machine.place, life }, () => {
+      if (!this.#isStopped) task();
+    });
   }
 }
