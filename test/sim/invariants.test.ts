@@ -240,6 +240,31 @@ describe("commit and apply", () => {
     finds("durable-quorum", () => forge.check(a));
   });
 
+  it("holds a commit to the configuration in force, not to one that came behind it in that turn", () => {
+    const forge = new Forge([A, B, C]);
+    forge.invariants.founded(membershipOf([A, B, C]));
+    const [a, , c] = forge.members as [ForgedMember, ForgedMember, ForgedMember];
+    const joint = { index: 2, membership: membershipOf([A, B], [A, B, C]) };
+    for (const member of [a, c]) member.append(1, 1).durable();
+    forge.check(a.set({ role: "leader" }));
+    a.append(1, 2).set({ commitIndex: 1, membership: joint });
+    forge.check(a);
+    // The same two do not decide what comes behind the change.
+    a.durable().set({ commitIndex: 2 });
+    c.append(1, 2).durable();
+    finds("durable-quorum", () => forge.check(a));
+  });
+
+  it("finds a commit under a change that was there before it", () => {
+    const forge = new Forge([A, B, C]);
+    forge.invariants.founded(membershipOf([A, B, C]));
+    const [a, , c] = forge.members as [ForgedMember, ForgedMember, ForgedMember];
+    const joint = { index: 2, membership: membershipOf([A, B], [A, B, C]) };
+    for (const member of [a, c]) member.append(1, 1).durable();
+    forge.check(a.append(1, 2).set({ role: "leader", membership: joint }));
+    finds("durable-quorum", () => forge.check(a.set({ commitIndex: 1 })));
+  });
+
   it("finds an earlier term's entry that is committed by counting", () => {
     const forge = new Forge().fill([1]);
     const a = at(forge.members, 0).set({ role: "leader", term: 2, commitIndex: 1 });

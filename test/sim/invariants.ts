@@ -46,11 +46,12 @@ export interface Seen {
   term: number;
   commitIndex: number;
   appliedIndex: number;
+  lastIndex: number;
   wasLeader: boolean;
 }
 
 export function createSeen(): Seen {
-  return { term: 0, commitIndex: 0, appliedIndex: 0, wasLeader: false };
+  return { term: 0, commitIndex: 0, appliedIndex: 0, lastIndex: 0, wasLeader: false };
 }
 
 interface StoredEntry extends ShadowEntry {
@@ -96,6 +97,7 @@ export class Invariants {
     this.#checkOrder(member);
     this.#checkLeader(member);
     this.#checkCommit(member, holders);
+    member.seen.lastIndex = member.core.lastIndex;
   }
 
   /** 8 and 9: pointers in order, nothing goes back. */
@@ -185,11 +187,11 @@ export class Invariants {
     seen.commitIndex = commitIndex;
   }
 
-  #checkDurableQuorum({ nodeId, core }: MemberView, all: () => readonly Holder[]): void {
+  #checkDurableQuorum({ nodeId, core, seen }: MemberView, all: () => readonly Holder[]): void {
     const { commitIndex } = core;
     const entry = this.#committed[commitIndex];
     if (entry === undefined) return;
-    const { membership } = core.status().membership;
+    const { index, membership } = core.status().membership;
     const holders = all()
       .map(({ holder }) => holder)
       .filter(({ shadow }) => {
@@ -197,7 +199,13 @@ export class Invariants {
         return shadow.baseIndex >= commitIndex || shadow.holds(commitIndex, entry);
       })
       .map(({ nodeId: id }) => id);
-    check(hasQuorum(membership, new Set(holders)), "durable-quorum", () => {
+    const ids = new Set(holders);
+    // A change that came behind the commit, in the same turn, has not decided it: the one that it begins from has.
+    const isDecidedBefore = index > Math.max(commitIndex, seen.lastIndex);
+    const hasDecided =
+      hasQuorum(membership, ids) ||
+      (isDecidedBefore && hasQuorum(this.#committedMembership(commitIndex) ?? membership, ids));
+    check(hasDecided, "durable-quorum", () => {
       return `${nodeId} commits ${commitIndex}, durable on ${holders.join(" ")} of ${membership.voters.join(" ")}`;
     });
     check(entry.term === core.term, "commit-own-term", () => {
@@ -462,6 +470,17 @@ export class Invariants {
    */
   isQuorumEverywhere(ids: ReadonlySet<NodeId>): boolean {
     return this.possibleMemberships().every((membership) => hasQuorum(membership, ids));
+  }
+
+  /** The newest committed configuration up to an index. */
+  #committedMembership(throughIndex: number): Membership | null {
+    const indexes = [...this.#memberships.keys()].filter((index) => index <= throughIndex);
+    for (const index of indexes.sort((a, b) => b - a)) {
+      const term = this.#committed[index]?.term;
+      const decided = this.#memberships.get(index)?.find((known) => known.term === term);
+      if (decided !== undefined) return decided.membership;
+    }
+    return this.#first;
   }
 
   possibleMemberships(): Membership[] {
