@@ -24,7 +24,7 @@ export interface HandOverModules {
 }
 
 /** An election takes a round trip or two; a target that does not win within this time will not. */
-const TRANSFER_MAX_MS = 3_000;
+export const TRANSFER_MAX_MS = 3_000;
 
 /** Never rejects: a stop goes on without a successor. */
 export async function handOver(options: HandOverOptions, modules: HandOverModules): Promise<void> {

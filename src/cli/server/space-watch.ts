@@ -5,14 +5,12 @@
 import type { Logger, Scheduler } from "../../base/index.ts";
 import type { Replica } from "../../replica/index.ts";
 import type { ClusterControl } from "../../service/index.ts";
-import { moveLeadership } from "./hand-over.ts";
+import { moveLeadership, TRANSFER_MAX_MS } from "./hand-over.ts";
 
 /** A segment lasts longer than that under any load. */
 const LOOK_MS = 250;
 /** All disks may be full: the leadership must not go round faster than clients can follow. */
 const AGAIN_MS = 10_000;
-/** An election takes a round trip or two. */
-const TRANSFER_MAX_MS = 3_000;
 
 export interface SpaceWatchModules {
   readonly replica: Pick<Replica, "space" | "isServing">;
