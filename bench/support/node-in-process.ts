@@ -163,11 +163,20 @@ export class SegmentSource {
 
   /** The next wire block; its id was never used before. Owned. */
   nextBlock(): Uint8Array {
-    const serial = this.#serial++;
-    const block = (this.#templates[serial % this.#templates.length] as Uint8Array).slice();
-    // The id stands at the beginning of the head: see BLOCK_PRELUDE. Its last four bytes are the serial number.
-    new DataView(block.buffer).setUint32(BLOCK_ID_OFFSET + 12, serial);
+    const block = (this.#templates[this.#serial % this.#templates.length] as Uint8Array).slice();
+    this.renew(block, 0);
     return block;
+  }
+
+  /** Gives the block that begins at bytes[offset] an id that was never used before. */
+  renew(bytes: Uint8Array, offset: number): void {
+    const serial = this.#serial++;
+    // The id stands at the beginning of the head: see BLOCK_PRELUDE. Its last four bytes are the serial number.
+    const at = offset + BLOCK_ID_OFFSET + 12;
+    bytes[at] = serial >>> 24;
+    bytes[at + 1] = serial >>> 16;
+    bytes[at + 2] = serial >>> 8;
+    bytes[at + 3] = serial;
   }
 
   /**
@@ -175,8 +184,7 @@ export class SegmentSource {
    * would cost more than what is measured.
    */
   nextEntry(): Uint8Array {
-    const serial = this.#serial++;
-    const slot = serial % ENTRY_SLOTS;
+    const slot = this.#serial % ENTRY_SLOTS;
     let entry = this.#entries[slot];
     if (entry === undefined) {
       const sink = new ByteSink();
@@ -184,11 +192,7 @@ export class SegmentSource {
       entry = new Uint8Array(sink.view());
       this.#entries[slot] = entry;
     }
-    const at = ENTRY_BLOCK_OFFSET + BLOCK_ID_OFFSET + 12;
-    entry[at] = serial >>> 24;
-    entry[at + 1] = serial >>> 16;
-    entry[at + 2] = serial >>> 8;
-    entry[at + 3] = serial;
+    this.renew(entry, ENTRY_BLOCK_OFFSET);
     return entry;
   }
 }

@@ -123,6 +123,11 @@ function payloadLength(data: Uint8Array, position: number, short: number): numbe
   return short === 126 ? view.getUint16(position + 2) : view.getUint32(position + 6);
 }
 
+/** Makes the next frame when it is sent. Frames made ahead, by the thousand, would be collected in the time that is measured. */
+export interface FrameSource {
+  next(): Uint8Array;
+}
+
 export interface LoadResult {
   readonly requests: number;
   readonly elapsedMs: number;
@@ -132,11 +137,12 @@ export interface LoadResult {
 /**
  * Closed-loop load: keeps `depth` requests in flight on each connection for `durationMs`, in groups written at once.
  *
- * `frames` are prebuilt single-message frames, sent in turn; `isLast` says whether an answer message ends a request.
+ * `frames` are prebuilt single-message frames, sent in turn, or a source of them whose frames stay as they are until as
+ * many more as `depth` were asked for; `isLast` says whether an answer message ends a request.
  */
 export async function runClosedLoop(options: {
   readonly sockets: readonly RawWebSocket[];
-  readonly frames: readonly Uint8Array[];
+  readonly frames: readonly Uint8Array[] | FrameSource;
   readonly depth: number;
   readonly durationMs: number;
   readonly isLast?: (buffer: Uint8Array, start: number, end: number) => boolean;
@@ -151,7 +157,7 @@ export async function runClosedLoop(options: {
           let inFlight = 0;
           let answered = 0;
           // Of its own: an id may be in flight only once per connection.
-          let next = 0;
+          const source = sourceOf(frames);
           const refill = (): void => {
             answered = 0;
             if (performance.now() - startedAt >= durationMs) {
@@ -160,7 +166,7 @@ export async function runClosedLoop(options: {
             }
             const parts: Uint8Array[] = [];
             while (inFlight < depth) {
-              parts.push(frames[next++ % frames.length] as Uint8Array);
+              parts.push(source.next());
               inFlight++;
             }
             if (parts.length > 0)
@@ -180,6 +186,12 @@ export async function runClosedLoop(options: {
   );
   const elapsedMs = performance.now() - startedAt;
   return { requests, elapsedMs, perSec: (requests / elapsedMs) * 1000 };
+}
+
+function sourceOf(frames: readonly Uint8Array[] | FrameSource): FrameSource {
+  if ("next" in frames) return frames;
+  let position = 0;
+  return { next: () => frames[position++ % frames.length] as Uint8Array };
 }
 
 /** Latencies in us of `count` requests, one at a time. */

@@ -59,10 +59,15 @@ export async function startServedNode(
 
 /** A request as a WebSocket frame. Raw load sends one request per id at a time, so ids may repeat over time. */
 export function requestFrame(opcode: number, requestId: number, payload: Uint8Array): Uint8Array {
+  return buildFrame(requestPayload(opcode, requestId, payload));
+}
+
+/** Without the frame of WebSocket. */
+export function requestPayload(opcode: number, requestId: number, payload: Uint8Array): Uint8Array {
   const sink = new ByteSink(FRAME_HEADER_BYTES + payload.length + 8);
   appendFrameHeader(sink, { ...createFrameHeader(), opcode, requestId });
   sink.append(payload);
-  return buildFrame(sink.view());
+  return sink.view();
 }
 
 /** Connects and says Hello; without a dictionary every answer carries all that it needs. */

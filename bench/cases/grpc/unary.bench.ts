@@ -1,7 +1,6 @@
 /** Unary calls over gRPC: against bare servers with answers of the same size, and against the binary protocol. */
 
 import { join } from "node:path";
-import { OP } from "../../../src/protocol/index.ts";
 import { GrpcClient } from "../../../test/support/grpc/client.ts";
 import { encodeMessage } from "../../../test/support/grpc/schema.ts";
 import type {
@@ -12,6 +11,7 @@ import type {
   Subject,
 } from "../../harness/index.ts";
 import { AddBlockCalls } from "../../support/add-block-calls.ts";
+import { AddBlockFrames } from "../../support/add-block-frames.ts";
 import { makeBlock, serviceNames } from "../../support/block-fixture.ts";
 import type { EchoKind } from "../../support/grpc-echo-server.ts";
 import { SegmentSource } from "../../support/node-in-process.ts";
@@ -21,7 +21,6 @@ import { type RawWebSocket, runClosedLoop } from "../../support/raw-websocket.ts
 import {
   isLastFrame,
   openSession,
-  requestFrame,
   type ServedNode,
   startServedNode,
 } from "../../support/served-node.ts";
@@ -169,8 +168,6 @@ async function prepareLibrary(): Promise<PreparedCase> {
 }
 
 const WRITES_IN_FLIGHT = 64;
-/** More than a sample can write. */
-const FRAMES_PER_SAMPLE = 40_000;
 const WRITES_TO_WARM_UP = 15_000;
 
 async function prepareAddBlock(context: BenchContext): Promise<PreparedCase> {
@@ -179,15 +176,11 @@ async function prepareAddBlock(context: BenchContext): Promise<PreparedCase> {
   const blocks = new AddBlockCalls(source);
   const next = (): Buffer => blocks.next();
   const connections = await openAll(grpcPort(node), 1);
-  const sockets = [await openSession(node.port)];
+  const socket = await openSession(node.port);
+  const frames = new AddBlockFrames(source);
   const limit: Subject = {
     name: "AddBlock over WebSocket",
-    async sample(targetMs) {
-      const frames = Array.from({ length: FRAMES_PER_SAMPLE }, (_, i) =>
-        requestFrame(OP.add_block, i + 2, source.nextBlock()),
-      );
-      return writeOverWebSocket(node, sockets, frames, targetMs);
-    },
+    sample: (targetMs) => writeOverWebSocket(node, socket, frames, targetMs),
   };
   context.progress("warming both up");
   const until = { calls: WRITES_TO_WARM_UP };
@@ -198,7 +191,7 @@ async function prepareAddBlock(context: BenchContext): Promise<PreparedCase> {
     limit,
     close: async () => {
       for (const connection of connections) connection.close();
-      for (const socket of sockets) socket.close();
+      socket.close();
       await node.close();
     },
   };
@@ -206,20 +199,19 @@ async function prepareAddBlock(context: BenchContext): Promise<PreparedCase> {
 
 async function writeOverWebSocket(
   node: ServedNode,
-  sockets: readonly RawWebSocket[],
-  frames: readonly Uint8Array[],
+  socket: RawWebSocket,
+  frames: AddBlockFrames,
   durationMs: number,
 ): Promise<Sample> {
   const cpuUs = processCpuUs(node.server.pid);
   const result = await runClosedLoop({
-    sockets,
+    sockets: [socket],
     frames,
     depth: WRITES_IN_FLIGHT,
     durationMs,
     isLast: isLastFrame,
   });
   const cpuMs = (processCpuUs(node.server.pid) - cpuUs) / 1000;
-  if (result.requests > frames.length) throw new Error("A sample ran out of blocks");
   return { operations: result.requests, wallMs: result.elapsedMs, cpuMs };
 }
 
