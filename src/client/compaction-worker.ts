@@ -59,7 +59,7 @@ export class CompactionWorker {
   #refreshMs = REFRESH_DEFAULT_MS;
   #requestId = Date.now();
   /** Wake whoever waits for a change: jobs that ended, slots that became free, new jobs. */
-  readonly #wakers: (() => void)[] = [];
+  readonly #wakers = new Set<() => void>();
   #failure: unknown = null;
 
   constructor(options: CompactionJobsOptions, modules: WorkerModules) {
@@ -254,11 +254,13 @@ export class CompactionWorker {
   /** Resolves at the next change, or after `timeoutMs`. */
   #change(timeoutMs = Number.POSITIVE_INFINITY): Promise<void> {
     return new Promise((resolve) => {
-      const timer = timeoutMs === Number.POSITIVE_INFINITY ? null : setTimeout(resolve, timeoutMs);
-      this.#wakers.push(() => {
+      const wake = (): void => {
         if (timer !== null) clearTimeout(timer);
+        this.#wakers.delete(wake);
         resolve();
-      });
+      };
+      const timer = timeoutMs === Number.POSITIVE_INFINITY ? null : setTimeout(wake, timeoutMs);
+      this.#wakers.add(wake);
     });
   }
 
@@ -276,7 +278,7 @@ export class CompactionWorker {
   }
 
   #wake(): void {
-    for (const wake of this.#wakers.splice(0)) wake();
+    for (const wake of [...this.#wakers]) wake();
   }
 }
 
