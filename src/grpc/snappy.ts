@@ -42,6 +42,8 @@ export function snappyUnpack(stream: Uint8Array, maxBytes: number): Buffer {
   const bytes = Buffer.from(stream.buffer, stream.byteOffset, stream.length);
   const parts: Buffer[] = [];
   let total = 0;
+  // A writer that was given nothing has written nothing, not even the header.
+  if (bytes.length === 0) return bytes;
   if (!bytes.subarray(0, STREAM_HEADER.length).equals(STREAM_HEADER)) throw bad("no header");
   for (let at = 0; at < bytes.length; ) {
     if (at + 4 > bytes.length) throw bad("a chunk that is cut off");

@@ -117,14 +117,19 @@ export function statusDetails(status: Status): string {
   return sink.u8.toString("base64", 0, sink.length);
 }
 
-const PLAIN_TEXT = /^[\x20-\x24\x26-\x7e]*$/;
+const PLAIN_TEXT = /^(?! )[\x20-\x24\x26-\x7e]*(?<! )$/;
 
-/** Text as a header carries it: UTF-8, what is not printable ASCII in percent. */
+/**
+ * Text as a header carries it: UTF-8, what is not printable ASCII in percent. Spaces at its ends, too: a value of HTTP/2 has
+ * none, and receivers drop the whole header that has one.
+ */
 export function encodeStatusText(text: string): string {
   if (PLAIN_TEXT.test(text)) return text;
   let encoded = "";
-  for (const byte of Buffer.from(text)) {
-    const isPlain = byte >= 0x20 && byte <= 0x7e && byte !== 0x25;
+  const bytes = Buffer.from(text);
+  for (const [i, byte] of bytes.entries()) {
+    const isEnd = i === 0 || i === bytes.length - 1;
+    const isPlain = byte > (isEnd ? 0x20 : 0x1f) && byte <= 0x7e && byte !== 0x25;
     encoded += isPlain
       ? String.fromCharCode(byte)
       : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;

@@ -17,12 +17,16 @@ export function refused(
     case "failed":
       return new HearthError("unavailable", `This node has failed: ${detail}`, common);
     case "not_leader":
-      return new HearthError("unavailable", `This node does not lead: ${detail}`, {
-        ...common,
-        leader,
-        // A new leader is elected within a few election timeouts.
-        retryAfterMs: 100,
-      });
+      return new HearthError(
+        "unavailable",
+        `This node does not lead: ${detail || whoLeads(leader)}`,
+        {
+          ...common,
+          leader,
+          // A new leader is elected within a few election timeouts.
+          retryAfterMs: 100,
+        },
+      );
     case "transferring":
       return new HearthError("unavailable", "This node is handing over its leadership", {
         ...common,
@@ -56,6 +60,10 @@ export function refused(
         retryAfterMs: 1000,
       });
   }
+}
+
+function whoLeads(leader: LeaderHint | undefined): string {
+  return leader === undefined ? "it knows of no leader" : `${leader.id} does`;
 }
 
 export function noSnapshots(): HearthError {

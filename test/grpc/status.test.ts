@@ -112,6 +112,9 @@ describe("status", () => {
     assert.equal(encodeStatusText("plain text, 100 ok"), "plain text, 100 ok");
     assert.equal(encodeStatusText("100 %"), "100 %25");
     assert.equal(encodeStatusText("é\n"), "%C3%A9%0A");
+    assert.equal(encodeStatusText(" a b "), "%20a b%20");
+    assert.equal(encodeStatusText("no detail: "), "no detail:%20");
+    assert.equal(encodeStatusText(""), "");
   });
 });
 

@@ -3,7 +3,7 @@
  * bounds the wait for a read index, names leaders by the address that clients use, raises the term where a raw command
  * demands one, and times every proposal.
  */
-import { HearthError } from "../../base/index.ts";
+import { formatDuration, HearthError } from "../../base/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import type { NodeId } from "../../raft/index.ts";
 import type { Replica, ReplicaStatus } from "../../replica/index.ts";
@@ -21,8 +21,14 @@ export interface ProposerOptions {
   readonly readTimeoutMs: number;
 }
 
+/** What proposals and reads need of the replica. */
+export type ProposerReplica = Pick<
+  Replica,
+  "leader" | "term" | "propose" | "readIndex" | "campaign" | "status"
+>;
+
 export interface ProposerModules {
-  readonly replica: Replica;
+  readonly replica: ProposerReplica;
   readonly metrics: MetricRegistry;
   readonly forwarder: Pick<WriteForwarder, "forward">;
   readonly book: AddressBook;
@@ -40,7 +46,7 @@ export interface ProposalSampler {
 export class ReplicaProposer implements Proposer {
   readonly #options: ProposerOptions;
   readonly #modules: ProposerModules;
-  readonly #replica: Replica;
+  readonly #replica: ProposerReplica;
   #sampler: ProposalSampler | null = null;
 
   constructor(options: ProposerOptions, modules: ProposerModules) {
@@ -99,6 +105,7 @@ export class ReplicaProposer implements Proposer {
     });
   }
 
+  /** `done` is called once, within the time limit; much sooner where there is no leader to wait for. */
   readIndex(done: (result: ReadIndexResult) => void): void {
     const { metrics, book } = this.#modules;
     const startedAtMs = performance.now();
@@ -111,10 +118,17 @@ export class ReplicaProposer implements Proposer {
       metrics.observe("pyroscope_metastore_raft_read_index_wait_duration_seconds", seconds);
       done(result.ok ? result : { ok: false, error: book.translate(result.error, "websocket") });
     };
-    const timer = setTimeout(() => {
+    const look = (): void => {
+      const waitedMs = performance.now() - startedAtMs;
+      const leftMs = this.#options.readTimeoutMs - waitedMs;
+      if (leftMs > 0 && (waitedMs < LEADERLESS_MS || this.#replica.leader !== "")) {
+        timer = setTimeout(look, Math.min(leftMs, LOOK_MS));
+        return;
+      }
       metrics.add("hearth_raft_read_wait_timeouts_total");
-      finish({ ok: false, error: this.#noGrant() });
-    }, this.#options.readTimeoutMs);
+      finish({ ok: false, error: this.#noGrant(waitedMs) });
+    };
+    let timer = setTimeout(look, Math.min(this.#options.readTimeoutMs, LEADERLESS_MS));
     this.#replica.readIndex(finish);
   }
 
@@ -135,14 +149,22 @@ export class ReplicaProposer implements Proposer {
     return error.leader !== null || leader === null ? error : error.with({ leader });
   }
 
-  #noGrant(): HearthError {
+  #noGrant(waitedMs: number): HearthError {
     const { leader } = this.#replica.status();
-    const seconds = this.#options.readTimeoutMs / 1_000;
     const who = leader === null ? "there is no leader" : `${leader.id} leads and does not answer`;
-    return new HearthError("unavailable", `No read index within ${seconds} s: ${who}`, {
+    const message = `No read index within ${formatDuration(waitedMs)}: ${who}`;
+    return new HearthError("unavailable", message, {
       reason: leader === null ? "no_leader" : "leader_silent",
       leader: leader ?? undefined,
       retryAfterMs: 100,
     });
   }
 }
+
+/**
+ * How long a read waits where no leader is known. An election takes less; a member that is cut off must not use up the
+ * time that its callers have for another one; and at twenty attempts in their 20 s callers outlast an election that fails.
+ */
+const LEADERLESS_MS = 1_000;
+/** How often a read that waits looks whether there is still a leader. */
+const LOOK_MS = 250;

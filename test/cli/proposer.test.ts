@@ -1,0 +1,83 @@
+/** What readers are told while the members have no leader. */
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type ProposerReplica, ReplicaProposer } from "../../src/cli/server/proposer.ts";
+import { METRIC_CATALOG, MetricRegistry } from "../../src/metrics/index.ts";
+import type { ReadIndexDone, ReplicaStatus } from "../../src/replica/index.ts";
+import { AddressBook, type ReadIndexResult } from "../../src/service/index.ts";
+
+/** Longer than any test: what is answered at all was not answered because this was over. */
+const FOR_EVER_MS = 3_600_000;
+
+interface Bench {
+  readonly replica: { leader: string };
+  readonly asked: ReadIndexDone[];
+  read(): Promise<ReadIndexResult>;
+}
+
+function bench(readTimeoutMs: number): Bench {
+  const asked: ReadIndexDone[] = [];
+  const replica = {
+    leader: "",
+    term: 7,
+    propose: () => assert.fail("nothing is proposed"),
+    campaign: () => assert.fail("nobody campaigns"),
+    readIndex: (done: ReadIndexDone) => void asked.push(done),
+    status: () => {
+      const leader = replica.leader === "" ? null : { id: replica.leader, address: "peer:9099" };
+      return { leader } as ReplicaStatus;
+    },
+  };
+  const self = { serverId: "node-0", addresses: { peer: "", http: "", websocket: "" } };
+  const book = new AddressBook({ self: () => self as never, peers: () => [] });
+  const forwarder = { forward: () => assert.fail("nothing is forwarded") };
+  const proposer = new ReplicaProposer(
+    { readTimeoutMs },
+    {
+      replica: replica as ProposerReplica,
+      metrics: new MetricRegistry({ hasDefaultMetrics: false }, { specs: METRIC_CATALOG }),
+      forwarder,
+      book,
+      nodeId: "0123456789abcdef",
+    },
+  );
+  return { replica, asked, read: () => new Promise((resolve) => proposer.readIndex(resolve)) };
+}
+
+describe("a read index", () => {
+  it("is refused soon where there is no leader, and whoever asked can ask another member", async () => {
+    const { read } = bench(FOR_EVER_MS);
+    const result = await read();
+    assert.ok(!result.ok);
+    assert.equal(result.error.code, "unavailable");
+    assert.equal(result.error.reason, "no_leader");
+    assert.equal(result.error.leader, null);
+  });
+
+  it("is refused soon when the leader is lost while it waits", async () => {
+    const { read, replica } = bench(FOR_EVER_MS);
+    replica.leader = "node-1";
+    const waiting = read();
+    replica.leader = "";
+    const result = await waiting;
+    assert.ok(!result.ok);
+    assert.equal(result.error.reason, "no_leader");
+  });
+
+  it("waits for a leader that is there, until its time is up", async () => {
+    const { read, replica } = bench(20);
+    replica.leader = "node-1";
+    const result = await read();
+    assert.ok(!result.ok);
+    assert.equal(result.error.reason, "leader_silent");
+    assert.equal(result.error.leader?.id, "node-1");
+  });
+
+  it("comes once, with what the replica says", async () => {
+    const { read, asked } = bench(FOR_EVER_MS);
+    const waiting = read();
+    for (const done of asked) done({ ok: true, index: 12, term: 7 });
+    assert.deepEqual(await waiting, { ok: true, index: 12, term: 7 });
+  });
+});
