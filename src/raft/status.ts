@@ -3,7 +3,6 @@
 import { currentMembership } from "./raft-log.ts";
 import type { CoreState } from "./state.ts";
 import type { PeerStatus, RaftStatus } from "./types.ts";
-import { stalledTicks } from "./work.ts";
 
 export function statusOf(state: CoreState, applicableIndex: number): RaftStatus {
   const { options, log, leading } = state;
@@ -21,7 +20,7 @@ export function statusOf(state: CoreState, applicableIndex: number): RaftStatus 
     applicableIndex,
     appliedIndex: state.appliedIndex,
     uncommittedBytes: leading?.uncommittedBytes ?? 0,
-    stalledTicks: stalledTicks(state),
+    stalledTicks: state.work.stalledTicks,
     abstains: state.abstains,
     membership: currentMembership(log),
     peers: peersOf(state),

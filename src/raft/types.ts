@@ -402,7 +402,7 @@ export interface RaftStatus {
   readonly applicableIndex: number;
   readonly appliedIndex: number;
   readonly uncommittedBytes: number;
-  /** Ticks since the oldest durable work that was not reported; 0: none. */
+  /** Ticks since the disk last reported, while it owes a report; 0: it owes none. */
   readonly stalledTicks: number;
   readonly abstains: boolean;
   readonly membership: MembershipAt;

@@ -14,7 +14,6 @@ export interface Piece {
   readonly messages: Message[];
   /** With this piece, the log as it is now is durable up to here: falls when a later piece truncates below it. */
   durableThrough: number;
-  waitedTicks: number;
 }
 
 export interface WorkState {
@@ -28,6 +27,8 @@ export interface WorkState {
   open: Piece | null;
   /** Handed out or waiting for `drain`, ascending by sequence. */
   readonly pending: Piece[];
+  /** Ticks that passed with something pending since the disk was last heard of. */
+  stalledTicks: number;
 }
 
 export function createWork(term: number): WorkState {
@@ -38,5 +39,6 @@ export function createWork(term: number): WorkState {
     hardStateSequence: 0,
     open: null,
     pending: [],
+    stalledTicks: 0,
   };
 }

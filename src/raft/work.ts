@@ -28,7 +28,6 @@ function openPiece(state: CoreState): Piece {
     batches: [],
     messages: [],
     durableThrough: state.log.lastIndex,
-    waitedTicks: 0,
   };
   work.nextSequence += 1;
   work.open = piece;
@@ -166,6 +165,8 @@ export function reportDurable(state: CoreState, sequence: number, term: number):
     }
     if (piece === last) break;
   }
+  // A long queue is no hanging disk: what is behind it waits for its turn.
+  work.stalledTicks = 0;
   assert(log.durableIndex <= log.lastIndex, `Durable ${log.durableIndex} > ${log.lastIndex}`);
   return true;
 }
@@ -177,14 +178,10 @@ function isStillMeant(state: CoreState, { kind, term }: Message): boolean {
 
 /** One tick passes for everything that is not durable yet. */
 export function ageWork({ work }: CoreState): void {
-  for (const piece of work.pending) piece.waitedTicks += 1;
+  if (work.pending.length > 0) work.stalledTicks += 1;
 }
 
-export function stalledTicks({ work }: CoreState): number {
-  return work.pending[0]?.waitedTicks ?? 0;
-}
-
-/** The disk has not answered for longer than an election timeout (DESIGN.md 5). */
-export function isStalled(state: CoreState): boolean {
-  return stalledTicks(state) > state.options.electionTicks;
+/** The disk owes something and has not answered for longer than an election timeout (DESIGN.md 5). */
+export function isStalled({ work, options }: CoreState): boolean {
+  return work.stalledTicks > options.electionTicks;
 }

@@ -164,9 +164,11 @@ function project(value: object): object {
   }
   // Sequence numbers count from the start of the process; what matters is which are still to be reported.
   if ("nextSequence" in value) {
-    const { durableTerm, open, pending, hardStateSequence } = value as MemberState["core"]["work"];
+    const { durableTerm, open, pending, hardStateSequence, stalledTicks } =
+      value as MemberState["core"]["work"];
     const held = pending.findIndex(({ sequence }) => sequence === hardStateSequence);
-    return { durableTerm, open, held, pending: pending.map(({ sequence, ...piece }) => piece) };
+    const pieces = pending.map(({ sequence, ...piece }) => piece);
+    return { durableTerm, open, held, stalledTicks, pending: pieces };
   }
   if ("afterDurable" in value) {
     const { hardState, truncateFrom, batches, term } = value as MemberState["works"][number];

@@ -113,6 +113,26 @@ test("a leader whose disk hangs longer than an election timeout follows and send
   assert.deepEqual(cluster.network, []);
 });
 
+test("a leader whose disk is behind but writes goes on leading, whatever the age of a piece", () => {
+  const cluster = new Cluster();
+  cluster.elect("a");
+  const node = cluster.node("a");
+  node.isDiskHeld = true;
+  for (let i = 0; i < 8; i++) cluster.propose("a", `x${i}`);
+  for (let i = 0; i < 40; i++) {
+    cluster.tick("a");
+    if (i % 9 === 8) cluster.sync("a", 1);
+    cluster.settle();
+    assert.equal(node.core.isLeader, true, `tick ${i}`);
+  }
+  assert.ok(node.work.length > 0, "the newest pieces waited all the time");
+  for (let i = 0; i < 11; i++) {
+    cluster.tick("a");
+    cluster.settle();
+  }
+  assert.equal(node.core.isLeader, false);
+});
+
 test("answers that wait for a hanging disk are merged", () => {
   const lone = new Lone();
   lone.step(append({ batches: batchesFrom(2, 2) }));
