@@ -14,7 +14,6 @@ import {
   decodePollReply,
   decodeQueryProto,
   decodeTenantProto,
-  encodePollRequest,
   putNodeInfo,
   putPollReply,
   putReadIndex,
@@ -24,7 +23,7 @@ import {
 import {
   type EdgeServices,
   type MemberCall,
-  pollCompactionJobs,
+  pollInParts,
   type SingleReply,
 } from "../service/index.ts";
 import type { MethodKind } from "./status.ts";
@@ -100,7 +99,7 @@ function compactionMethod({ services, nowMs }: MethodModules): Method {
       // Workers of the contract name neither themselves nor their polls, and wait for nothing.
       const poll = { worker: "", requestId: 0, capacity, waitMs: 0, reports };
       call.answersWith((payload, sink) => putPollReply(sink, decodePollReply(payload), nowMs()));
-      pollCompactionJobs(services.main, encodePollRequest(poll), call);
+      pollInParts(services.main, poll, call);
     },
   };
 }

@@ -80,6 +80,8 @@ export const LIMITS = {
   workerNameMaxBytes: 256,
   /** New blocks of one poll: the jobs of one worker, with a block per tenant each. */
   resultsPerPollMax: 4_096,
+  /** New blocks of one job, bytes: they stand in one log entry. */
+  resultMaxBytes: 16 * MIB,
   /** What a worker says about a failed job, bytes; it is kept with the job. */
   jobReasonMaxBytes: 512,
   /** JSON text of the compaction policy, bytes: room for settings of about a thousand tenants. */

@@ -26,15 +26,15 @@ export function pollCompactionJobs(main: MainLink, payload: Uint8Array, reply: S
   const giveUp = main.pollCompaction(owned, isIdle ? waitMs : 0, (result) => {
     if (reply.isSettled) {
       // A worker with a name repeats its poll, and is then told the same.
-      if (result.ok && worker === "") release(main, decodePollReply(result.reply));
+      if (result.ok && worker === "") releaseJobs(main, decodePollReply(result.reply));
     } else if (result.ok) reply.end(result.reply);
     else reply.fail(result.error);
   });
   reply.onSettled = giveUp;
 }
 
-/** Where that fails, too, the leases end by themselves. */
-function release(main: MainLink, { jobs, assignments }: PollReply): void {
+/** Gives the jobs of an answer back. Where that fails, too, the leases end by themselves. */
+export function releaseJobs(main: MainLink, { jobs, assignments }: PollReply): void {
   if (jobs.length === 0) return;
   const names = new Set(jobs.map(({ name }) => name));
   const reports = assignments

@@ -30,6 +30,7 @@ export type {
   Suffrage,
 } from "./cluster/types.ts";
 export { pollCompactionJobs } from "./compaction-polls.ts";
+export { pollInParts } from "./poll-parts.ts";
 export type { Edge, EdgeMetrics, EdgeServices } from "./edge.ts";
 export { canSharePort } from "./share-port.ts";
 export { CompactionControl, type CompactionControlOptions } from "./compaction-control.ts";

@@ -73,6 +73,21 @@ describe("a server over gRPC", { timeout: 240_000 }, () => {
     assert.deepEqual(answer, { compaction_jobs: [], assignments: [] });
   });
 
+  it("answers a worker whatever its results are", async () => {
+    const block = decodeMessage("metastore.v1.BlockMeta", encodeBlockMetaProto(blockOf()));
+    const compacted = { source_blocks: { shard: 3 }, new_blocks: [{ ...block, id: "no ulid" }] };
+    // More blocks than one plan takes.
+    const many = { source_blocks: { shard: 3 }, new_blocks: Array(3_000).fill(block) };
+    const updates = [compacted, many, many].map((result, i) => ({
+      name: `job-${i}`,
+      token: "1",
+      status: "COMPACTION_STATUS_SUCCESS",
+      compacted_blocks: result,
+    }));
+    const answer = await client.call(POLL, { status_updates: updates });
+    assert.deepEqual(answer, { compaction_jobs: [], assignments: [] });
+  });
+
   it("describes the node", async () => {
     const { node } = (await client.call(`${RAFT}NodeInfo`)) as { node: Message };
     assert.equal(node.server_id, "node-0");

@@ -5,12 +5,14 @@
  * over a limit; the values it returns are owned.
  */
 
-import { HearthError, tryDecodeUlid, ULID_BYTES } from "../../base/index.ts";
+import { HearthError, isHearthError, tryDecodeUlid, ULID_BYTES } from "../../base/index.ts";
+import { validateBlock } from "../block/block-validator.ts";
 import type { BlockIdsRequest, QueryRequest } from "../client/messages.ts";
-import type { JobReport } from "../client/compaction-polls.ts";
+import { type JobReport, REPORT_STATUS } from "../client/compaction-polls.ts";
 import type { CompactedBlocks, SourceBlocks } from "../command/types.ts";
 import { ByteSink } from "../bytes/sink.ts";
 import { LIMITS, TIME_MAX_MS } from "../limits.ts";
+import { refusalError } from "../refusals.ts";
 import { BlockTranscoder } from "./block-from-proto.ts";
 import { ProtoReader, tagOf, tooLong, WIRE } from "./wire.ts";
 
@@ -162,19 +164,50 @@ function readStatusUpdate({ bytes: message, start, end }: Range): JobReport {
     else if (reader.tag === tagOf(3, varint)) status = statusOf(reader.int32());
     else reader.skip();
   }
+  const report: JobReport = { name, token, status, reason: "", compacted: null };
+  // A result counts with a success alone.
+  if (status !== REPORT_STATUS.success) return report;
   const compacted = singleMessage(message, start, end, tagOf(4, bytes));
-  return {
-    name,
-    token,
-    status,
-    reason: "",
-    compacted: compacted === null ? null : readCompacted(compacted),
-  };
+  return compacted === null ? report : withResult(report, compacted);
+}
+
+/**
+ * A result that no index could take is a failure of its job. Refused with the poll, it would come again with every poll of
+ * its worker, and keep it from everything else for ever.
+ */
+function withResult(report: JobReport, message: Range): JobReport {
+  try {
+    return { ...report, compacted: checkedResult(readCompacted(message)) };
+  } catch (error) {
+    if (!isHearthError(error) || error.reason === "bad_protobuf") throw error;
+    const reason = error.message.slice(0, REASON_MAX_LENGTH);
+    return { ...report, status: REPORT_STATUS.failed, reason };
+  }
+}
+
+/** Characters of a reason, so that it has at most `jobReasonMaxBytes` whatever they are. */
+const REASON_MAX_LENGTH = Math.floor(LIMITS.jobReasonMaxBytes / 3);
+
+/** Errors: HearthError invalid_argument. */
+function checkedResult(compacted: CompactedBlocks): CompactedBlocks {
+  const { source, newBlocks } = compacted;
+  const id = new Uint8Array(ULID_BYTES);
+  for (const text of source?.blocks ?? []) if (!tryDecodeUlid(text, id, 0)) throw badId(text);
+  let bytes = 0;
+  for (const block of newBlocks) {
+    const failure = validateBlock(block);
+    if (failure !== null) throw refusalError(failure);
+    bytes += block.length;
+  }
+  if (bytes > LIMITS.resultMaxBytes)
+    throw tooLong(`a result of ${bytes} bytes, limit is ${LIMITS.resultMaxBytes}`);
+  return compacted;
 }
 
 /** Numbers that do not exist count as unspecified. */
 function statusOf(number: number): number {
-  return number === 1 || number === 2 ? number : 0;
+  const { inProgress, success, unspecified } = REPORT_STATUS;
+  return number === inProgress || number === success ? number : unspecified;
 }
 
 function readCompacted({ bytes: message, start, end }: Range): CompactedBlocks {
@@ -264,6 +297,6 @@ function clampedCount(reader: ProtoReader): number {
 
 function badId(id: string): HearthError {
   const shown = JSON.stringify(id.slice(0, 64));
-  const message = `Cannot look up block ${shown}: it is no upper-case ULID of 26 characters`;
+  const message = `Cannot find block ${shown}: it is no upper-case ULID of 26 characters`;
   return new HearthError("invalid_argument", message, { reason: "bad_block_id" });
 }
