@@ -71,6 +71,7 @@ export class MemberLoop {
   /** A snapshot that the state has, whose piece of work was not reported yet. */
   #installed: { readonly sequence: number; readonly meta: SnapshotMeta } | null = null;
   #hasStopped = false;
+  #ending: Promise<void> = Promise.resolve();
 
   constructor(options: ReplicaOptions, modules: LoopModules, found: Found) {
     const { log, stateMachine, scheduler, stats } = modules;
@@ -140,7 +141,12 @@ export class MemberLoop {
     this.#hasStopped = true;
     this.#ticker.stop();
     this.applier.stop();
-    void this.#snapshots?.stop();
+    if (this.#snapshots !== null) this.#ending = this.#snapshots.stop();
+  }
+
+  /** After `stop`: resolves when work on snapshots has ended, too. */
+  get ended(): Promise<void> {
+    return this.#ending;
   }
 
   /** Leads, and has applied an entry of its own term: the first moment at which its state is known to be complete. */

@@ -14,7 +14,7 @@ export interface MemberModules {
   readonly log: DurableLog;
   readonly stateMachine: StateMachine;
   readonly transport: PeerTransport;
-  /** Null: this member takes and receives no snapshots, and its log is never cut. */
+  /** Closed by the replica, too. Null: this member takes and receives no snapshots, and its log is never cut. */
   readonly snapshots: SnapshotStore | null;
   readonly clock: Clock;
   readonly scheduler: Scheduler;

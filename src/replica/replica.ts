@@ -203,15 +203,21 @@ export class Replica {
       : { text: spareError.message, isReadOnly: spaceError !== null };
   }
 
-  /** Refuses what comes, finishes what was accepted, and closes the log. */
+  /**
+   * Refuses what comes, finishes what was accepted, gives up snapshots that are under way, and closes the log. When it
+   * resolves this member changes nothing on the disk any more.
+   */
   async stop(): Promise<void> {
     if (this.#phase !== PHASE.failed) this.#phase = PHASE.stopping;
     this.#onProgress?.();
+    // A start that installs a snapshot first is not waited for.
+    if (this.#loop === null) await this.#modules.snapshots?.close();
     await this.#starting?.catch(() => {});
     // Ends: what cannot be committed is given up a few election timeouts after the leadership is lost.
     while (!this.#hasFailed() && (this.#loop?.pendingProposals ?? 0) > 0) await this.#progress();
     if (!this.#hasFailed()) this.#loop?.failAll(stopping(), stopping());
     this.#loop?.stop();
+    await this.#loop?.ended;
     await this.#modules.log.close();
     if (!this.#hasFailed()) this.#phase = PHASE.stopped;
     this.#loop?.announce();
@@ -260,8 +266,14 @@ export class Replica {
     const { log, logger, stateMachine, snapshots } = this.#modules;
     const { bootstrap } = this.#options;
     const progress = this.#install;
-    const found = await findStart({ log, stateMachine, snapshots, progress }, bootstrap);
-    if (this.#phase !== PHASE.replaying) return;
+    const found = await findStart({ log, stateMachine, snapshots, progress }, bootstrap).catch(
+      (error: unknown) => {
+        // Cut short by `stop`, which is no failure.
+        if (this.#phase === PHASE.replaying) throw error;
+        return null;
+      },
+    );
+    if (found === null || this.#phase !== PHASE.replaying) return;
     const loop = new MemberLoop(
       this.#options,
       {

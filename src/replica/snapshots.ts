@@ -77,6 +77,9 @@ export class Snapshots {
   #served: Waiter[] = [];
   #storing: Promise<void> = Promise.resolve();
   #storingCount = 0;
+  /** Work on a file of the own state, and on an image that comes into the state. Neither rejects. */
+  #taking: Promise<void> = Promise.resolve();
+  #installing: Promise<unknown> = Promise.resolve();
   #hasStopped = false;
 
   constructor(options: ReplicaOptions, modules: SnapshotModules) {
@@ -138,7 +141,7 @@ export class Snapshots {
       source.index === head.index && source.term === head.term,
       `The image is of ${source.index}, the applied index is ${head.index}`,
     );
-    void this.#take(head, source);
+    this.#taking = this.#take(head, source);
   }
 
   /** Puts the bytes into a chunk and sends it; a chunk of a snapshot that is gone is dropped. */
@@ -151,7 +154,7 @@ export class Snapshots {
         if (bytes === null) this.#noteGone(chunk.meta);
         else if (core.term === chunk.term) this.#modules.send({ ...chunk, bytes });
       })
-      .catch((error: unknown) => this.#modules.onFailed(toHearthError(error)));
+      .catch((error: unknown) => this.#failed(error));
   }
 
   /** Older ones go when there are newer ones; but without the newest its peer would wait for the log to grow. */
@@ -167,14 +170,20 @@ export class Snapshots {
     this.#storingCount += 1;
     this.#storing = this.#storing
       .then(() => (this.#hasStopped ? undefined : this.#store(work)))
-      .catch((error: unknown) => this.#modules.onFailed(toHearthError(error)))
+      .catch((error: unknown) => this.#failed(error))
       .finally(() => {
         this.#storingCount -= 1;
       });
   }
 
   /** Resolves when the state is the snapshot. Rejects when it cannot be: final. */
-  async install(meta: SnapshotMeta): Promise<void> {
+  install(meta: SnapshotMeta): Promise<void> {
+    const installed = this.#install(meta);
+    this.#installing = installed.catch(() => {});
+    return installed;
+  }
+
+  async #install(meta: SnapshotMeta): Promise<void> {
     const { stats, installer } = this.#modules;
     try {
       await installSnapshot(installer, meta);
@@ -186,10 +195,11 @@ export class Snapshots {
     this.#schedule.installed();
   }
 
+  /** Resolves when nothing is written any more: whoever comes next finds files and state as they are. */
   async stop(): Promise<void> {
     this.#hasStopped = true;
     this.#rejectAll(refused("shutting_down", ""));
-    await this.#storing;
+    await Promise.all([this.#modules.store.close(), this.#storing, this.#taking, this.#installing]);
   }
 
   async #store(work: ChunkWork): Promise<void> {
@@ -212,6 +222,7 @@ export class Snapshots {
       const isComplete = nextChunk === meta.chunkCount;
       return { nextChunk, isDamaged: isComplete && !(await store.completeReceived(meta)) };
     } catch (error) {
+      if (this.#hasStopped) throw error;
       const { reason, message } = toHearthError(error);
       this.#modules.stats.snapshotFailures.receive += 1;
       if (!NOT_KEPT.has(reason)) throw error;
@@ -234,14 +245,17 @@ export class Snapshots {
     const { index, term } = source;
     const head = this.#heads?.find((each) => each.index === index && each.term === term);
     this.#heads = null;
-    if (head !== undefined && !this.#hasStopped) return this.#take(head, source);
+    if (head !== undefined && !this.#hasStopped) {
+      this.#taking = this.#take(head, source);
+      return;
+    }
     source.close();
     this.#onTakeFailed(new Error(`The image is of log index ${index}, which is too old by now`));
     this.#endTaking();
   }
 
   async #take(head: SnapshotHead, source: SnapshotSource): Promise<void> {
-    const { store, stats, clock, scheduler, onFailed } = this.#modules;
+    const { store, stats, clock, scheduler } = this.#modules;
     const startedAtMs = scheduler.monotonicMs();
     let meta: SnapshotMeta | null = null;
     try {
@@ -255,7 +269,7 @@ export class Snapshots {
       this.#endTaking();
     }
     if (meta === null || this.#hasStopped) return;
-    await this.#onTaken(meta).catch((error: unknown) => onFailed(toHearthError(error)));
+    await this.#onTaken(meta).catch((error: unknown) => this.#failed(error));
   }
 
   /** Whoever waits for one that failed has been told. */
@@ -302,10 +316,15 @@ export class Snapshots {
     for (const { reject } of this.#served) reject(failure);
     this.#served = [];
     if (this.#hasStopped) return;
-    const { logger, stats, onFailed } = this.#modules;
+    const { logger, stats } = this.#modules;
     stats.snapshotFailures.take += 1;
     logger.error("snapshot failed", { reason: failure.reason, detail: failure.message });
-    if (failure.reason === WRITE_FAILED) onFailed(failure);
+    if (failure.reason === WRITE_FAILED) this.#failed(failure);
+  }
+
+  /** Of what a stop has cut short nobody is to hear. */
+  #failed(error: unknown): void {
+    if (!this.#hasStopped) this.#modules.onFailed(toHearthError(error));
   }
 
   #rejectAll(error: HearthError): void {

@@ -4,7 +4,7 @@
  */
 
 import { join } from "node:path";
-import { chunkLength, type HearthError } from "../base/index.ts";
+import { chunkLength, type HearthError, isHearthError } from "../base/index.ts";
 import {
   isFull,
   isMissing,
@@ -14,7 +14,7 @@ import {
   writeAll,
 } from "../files/index.ts";
 import type { SnapshotMeta } from "../raft/index.ts";
-import { diskFull, readFailed, versionUnsupported, writeFailed } from "./errors.ts";
+import { closed, diskFull, readFailed, versionUnsupported, writeFailed } from "./errors.ts";
 import { decodeHashRecords, digestOf, equalBytes, HASH_RECORD_BYTES, hashChunk } from "./hashes.ts";
 import { decodeHead, nameOf } from "./meta.ts";
 import { SNAPSHOT_LIMITS } from "./options.ts";
@@ -48,6 +48,7 @@ export class SnapshotDirectory {
   readonly root: string;
   readonly files: FileTree;
   #failure: HearthError | null = null;
+  #isClosed = false;
 
   constructor(root: string, files: FileTree) {
     this.root = root;
@@ -60,6 +61,16 @@ export class SnapshotDirectory {
 
   assertAlive(): void {
     if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** What takes long ends at its next chunk (`assertOpen`). Short moves go on, so that no half of one is left. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** Errors: `snapshot_closed`. Asked before every chunk of what may be gigabytes. */
+  assertOpen(): void {
+    if (this.#isClosed) throw closed(this.root);
   }
 
   /**
@@ -84,7 +95,7 @@ export class SnapshotDirectory {
     try {
       return await operation();
     } catch (error) {
-      throw readFailed(path, error);
+      throw isHearthError(error) ? error : readFailed(path, error);
     }
   }
 
@@ -209,6 +220,7 @@ export class SnapshotDirectory {
       withFile(this.files, path, "read", async (file) => {
         const buffer = new Uint8Array(Math.min(snapshot.meta.chunkBytes, snapshot.meta.sizeBytes));
         for (let chunk = 0; chunk < snapshot.meta.chunkCount; chunk++) {
+          this.assertOpen();
           if ((await readChunk(file, snapshot, chunk, buffer)) === null) return damagedChunk(chunk);
         }
         return null;

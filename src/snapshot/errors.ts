@@ -4,6 +4,7 @@
  * - `snapshot_write_failed`: final. The store answers everything after it with the same error, since what is on the
  *   disk is no longer known; the process ends and the next start judges the files.
  * - `snapshot_disk_full`: what was being written is gone again; everything else goes on.
+ * - `snapshot_closed`: its owner stops, and nothing that takes long goes on.
  * - the rest: this one call failed.
  */
 
@@ -13,6 +14,7 @@ import { HearthError } from "../base/index.ts";
 export type SnapshotErrorReason =
   | "snapshot_write_failed"
   | "snapshot_disk_full"
+  | "snapshot_closed"
   | "snapshot_read_failed"
   | "snapshot_damaged"
   | "snapshot_gone"
@@ -40,6 +42,12 @@ export function diskFull(path: string, cause: unknown): HearthError {
     reason: "snapshot_disk_full" satisfies SnapshotErrorReason,
     next: "Free space on the disk of the snapshot directory; the log is kept until a snapshot fits",
     cause,
+  });
+}
+
+export function closed(directory: string): HearthError {
+  return new HearthError("cancelled", `The snapshots in ${directory} are closed: the node stops`, {
+    reason: "snapshot_closed" satisfies SnapshotErrorReason,
   });
 }
 

@@ -55,6 +55,7 @@ export class SnapshotReader implements SnapshotSource {
   async next(): Promise<Uint8Array | null> {
     const { meta } = this.#snapshot;
     if (this.#isClosed) throw gone(meta.id);
+    this.#directory.assertOpen();
     if (this.#chunk === meta.chunkCount) return null;
     const chunk = this.#chunk++;
     const path = this.#directory.path(nameOf(meta), FILES.data);

@@ -35,7 +35,8 @@ export class SnapshotFiles implements SnapshotStore {
   #snapshots: Snapshot[] = [];
   /** Readers of a snapshot by its id: it is not removed under them. */
   readonly #pins = new Map<string, number>();
-  #isTaking = false;
+  /** What is being written of the own state. */
+  #taking: { readonly source: SnapshotSource; readonly ended: Promise<unknown> } | null = null;
   #waitingChunks = 0;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -77,20 +78,17 @@ export class SnapshotFiles implements SnapshotStore {
     );
     try {
       this.#directory.assertAlive();
-      if (this.#isTaking) throw busy(this.#directory.root);
-      this.#isTaking = true;
+      this.#directory.assertOpen();
+      if (this.#taking !== null) throw busy(this.#directory.root);
+      const id = this.#newId();
+      const taken = takeSnapshot(this.#directory, this.#options, { ...head, id }, source);
+      this.#taking = { source, ended: taken.catch(() => {}) };
       try {
-        const id = this.#newId();
-        const snapshot = await takeSnapshot(
-          this.#directory,
-          this.#options,
-          { ...head, id },
-          source,
-        );
+        const snapshot = await taken;
         this.#add(snapshot);
         return snapshot.meta;
       } finally {
-        this.#isTaking = false;
+        this.#taking = null;
       }
     } finally {
       source.close();
@@ -166,8 +164,10 @@ export class SnapshotFiles implements SnapshotStore {
     });
   }
 
-  /** Resolves when everything that was asked for is done. Files are open only while they are used. */
   async close(): Promise<void> {
+    this.#directory.close();
+    this.#taking?.source.close();
+    await this.#taking?.ended;
     await this.#last;
   }
 
@@ -256,6 +256,7 @@ export class SnapshotFiles implements SnapshotStore {
   #serially<T>(task: () => Promise<T>): Promise<T> {
     const result = this.#last.then(() => {
       this.#directory.assertAlive();
+      this.#directory.assertOpen();
       return task();
     });
     this.#last = result.catch(() => {});

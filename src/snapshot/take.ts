@@ -13,8 +13,8 @@ import type { SnapshotHead, SnapshotSource } from "./types.ts";
 /**
  * Writes, syncs, reads back, verifies, names. The memory it takes is one chunk and 32 B per chunk.
  *
- * Errors: those of the disk; `snapshot_damaged` when what is read back differs; what the source rejects with. The
- *   unfinished files are gone then, unless the disk failed for good.
+ * Errors: those of the disk; `snapshot_damaged` when what is read back differs; `snapshot_closed` within a chunk of the
+ *   directory's being closed; what the source rejects with. The unfinished files are gone then, unless the disk failed for good.
  */
 export async function takeSnapshot(
   directory: SnapshotDirectory,
@@ -57,6 +57,7 @@ async function writeData(
   const file = await directory.change(path, () => files.open(path, "durable"));
   try {
     for await (const chunk of chunksOf(source, chunkBytes)) {
+      directory.assertOpen();
       if (hashes.length === SNAPSHOT_LIMITS.chunkCountMax) throw tooLarge(path, sizeBytes);
       hashes.push(hashChunk(chunk));
       await directory.change(path, () => writeAll(file, chunk, sizeBytes));

@@ -8,7 +8,7 @@ export interface SnapshotSource {
   readonly term: number;
   /** The next piece, of any size above 0; null at the end. The piece is the caller's until it asks again. */
   next(): Promise<Uint8Array | null>;
-  /** Closing twice is harmless. */
+  /** Closing twice is harmless. Also while a piece is waited for: `next` settles soon then. */
   close(): void;
 }
 
@@ -39,4 +39,9 @@ export interface SnapshotStore {
   open(meta: SnapshotMeta): SnapshotSource;
   /** Keeps the newest `count` complete ones and drops partial ones that nobody is receiving. */
   retain(count: number): Promise<void>;
+  /**
+   * Gives up what takes long, and resolves when this store changes nothing on the disk any more: within about a chunk,
+   * or a removal. What is under way, and what is asked for later, rejects with `snapshot_closed`. Repeating it is harmless.
+   */
+  close(): Promise<void>;
 }

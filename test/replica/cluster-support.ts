@@ -22,7 +22,6 @@ import {
   Replica,
   type ReplicaOptions,
   type SnapshotSource,
-  type SnapshotStore,
 } from "../../src/replica/index.ts";
 import { SNAPSHOT_DEFAULTS, SnapshotFiles } from "../../src/snapshot/index.ts";
 import { entriesBody } from "../log/support/log-harness.ts";
@@ -107,7 +106,6 @@ export class TestMember {
   isTimeHeld = false;
   replica!: Replica;
   log!: DurableLog;
-  readonly #fileWork = new Set<Promise<unknown>>();
   #snapshotIds = 0;
 
   constructor(member: Member) {
@@ -135,7 +133,7 @@ export class TestMember {
         log: this.log,
         stateMachine: this.state,
         transport: cluster.network.transport(this.id),
-        snapshots: this.#watched(files),
+        snapshots: files,
         clock: SYSTEM_CLOCK,
         scheduler: { ...SYSTEM_SCHEDULER, after: (delayMs, task) => this.#after(delayMs, task) },
         random: () => random.nextU32(),
@@ -147,10 +145,9 @@ export class TestMember {
     await this.replica.start();
   }
 
-  /** A snapshot that was being taken goes on behind the stop: its files may be taken away when this resolves. */
-  async stop(): Promise<void> {
-    await this.replica.stop();
-    while (this.#fileWork.size > 0) await Promise.allSettled(this.#fileWork);
+  /** Its files may be taken away when this resolves. */
+  stop(): Promise<void> {
+    return this.replica.stop();
   }
 
   propose(count = 1, payloadBytes = 64): Promise<ProposeResult> {
@@ -166,28 +163,6 @@ export class TestMember {
 
   get isLeader(): boolean {
     return this.replica.status().role === "leader";
-  }
-
-  #watched(files: SnapshotFiles): SnapshotStore {
-    const watch = <T>(work: Promise<T>): Promise<T> => {
-      const settled: Promise<unknown> = work.then(
-        () => this.#fileWork.delete(settled),
-        () => this.#fileWork.delete(settled),
-      );
-      this.#fileWork.add(settled);
-      return work;
-    };
-    return {
-      get latest() {
-        return files.latest;
-      },
-      take: (head, source) => watch(files.take(head, source)),
-      readChunk: (id, chunk) => watch(files.readChunk(id, chunk)),
-      storeChunk: (meta, chunk, bytes) => watch(files.storeChunk(meta, chunk, bytes)),
-      completeReceived: (meta) => watch(files.completeReceived(meta)),
-      retain: (count) => watch(files.retain(count)),
-      open: (meta) => files.open(meta),
-    };
   }
 
   #after(delayMs: number, task: () => void): () => void {

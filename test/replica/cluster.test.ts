@@ -1,8 +1,11 @@
 /** Three members over an in-memory network: what a driver adds to the core, end to end. The simulator goes further. */
 
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { CHANGE } from "../../src/raft/index.ts";
+import type { SnapshotSource } from "../../src/replica/index.ts";
 import { untilTrue } from "../support/until.ts";
 import { SnapshotState, TestCluster } from "./cluster-support.ts";
 import { reasonOf } from "./support.ts";
@@ -165,5 +168,38 @@ test("a member is removed through a joint configuration and the rest goes on", a
     const isOut = membership?.membership.voters.includes(gone.id) === false;
     return isOut && (commitIndex ?? 0) >= membership.index;
   });
+  await cluster.close();
+});
+
+/** An image without an end, a piece at every turn. */
+class EndlessState extends SnapshotState {
+  hasEnded = false;
+
+  override openSnapshot(): SnapshotSource {
+    const next = (): Promise<Uint8Array | null> =>
+      new Promise((resolve) => setImmediate(resolve, this.hasEnded ? null : new Uint8Array(400)));
+    return { ...super.openSnapshot(), next };
+  }
+}
+
+test("when a stop resolves, the directory is free: a snapshot that was being written is gone", async (t) => {
+  const cluster = await TestCluster.start();
+  const leader = await cluster.leader();
+  await cluster.kill(leader);
+  const state = new EndlessState();
+  leader.state = state;
+  t.after(() => {
+    state.hasEnded = true;
+  });
+  await leader.start(cluster);
+  const taken = assert.rejects(leader.replica.takeSnapshot(), { reason: "shutting_down" });
+  const files = join(leader.directory, "snapshots");
+  await untilTrue(() => readdirSync(files).some((name) => name.endsWith(".take.partial")));
+  await cluster.kill(leader);
+  await taken;
+  assert.deepEqual(readdirSync(files), []);
+  leader.state = new SnapshotState();
+  await leader.start(cluster);
+  assert.ok((await leader.replica.takeSnapshot()).index > 0);
   await cluster.close();
 });

@@ -12,6 +12,7 @@ import {
   type SnapshotHead,
   type SnapshotSource,
   type SnapshotStore,
+  type StateMachine,
 } from "../../src/replica/index.ts";
 import { InstallProgress } from "../../src/replica/install.ts";
 import { Snapshots } from "../../src/replica/snapshots.ts";
@@ -48,12 +49,14 @@ class FakeStore implements SnapshotStore {
   storeChunk = async (_meta: SnapshotMeta, chunk: number): Promise<number> => chunk + 1;
   completeReceived = async (): Promise<boolean> => true;
   retain = async (): Promise<void> => {};
-  open(): SnapshotSource {
-    throw new Error("not asked for here");
+  close = async (): Promise<void> => {};
+  open({ index, term }: SnapshotMeta): SnapshotSource {
+    return { index, term, next: async () => null, close: () => {} };
   }
 }
 
 class ImageState extends FakeState {
+  install: NonNullable<StateMachine["install"]> = async () => {};
   closed = 0;
   /** Given later, once this is called. */
   open: ((source: SnapshotSource) => void) | null = null;
@@ -342,6 +345,46 @@ test("who asks for a snapshot is told what became of one that began after the qu
   await bench.snapshots.stop();
   await turns();
   assert.equal(answer, "shutting_down");
+});
+
+test("a stop waits for the file that is being written, and nothing comes of that", async () => {
+  for (const isTaken of [true, false]) {
+    const bench = new Bench();
+    let end = (): void => {};
+    bench.store.take = ({ index }) =>
+      new Promise((resolve, reject) => {
+        end = () => (isTaken ? resolve(metaAt(index)) : reject(failure("snapshot_write_failed")));
+      });
+    await bench.takeAt(50);
+    let hasStopped = false;
+    const stopped = bench.snapshots.stop().then(() => (hasStopped = true));
+    await turns();
+    assert.equal(hasStopped, false);
+    end();
+    await stopped;
+    assert.deepEqual([bench.told, bench.cuts, bench.failed], [[], [], []]);
+  }
+});
+
+test("a stop waits for an image on its way into the state, and for chunks on theirs to the disk", async () => {
+  const bench = new Bench();
+  const ends: (() => void)[] = [];
+  bench.state.install = () => new Promise((_, reject) => ends.push(() => reject(new Error("x"))));
+  bench.store.storeChunk = () =>
+    new Promise((_, reject) => ends.push(() => reject(failure("snapshot_closed"))));
+  bench.snapshots.install(metaAt(50)).catch(() => {});
+  bench.snapshots.store({ meta: metaAt(60), chunk: 0, bytes: new Uint8Array(3) });
+  await turns();
+  assert.equal(ends.length, 2);
+  let hasStopped = false;
+  const stopped = bench.snapshots.stop().then(() => (hasStopped = true));
+  for (const end of ends) {
+    await turns();
+    assert.equal(hasStopped, false);
+    end();
+  }
+  await stopped;
+  assert.deepEqual([bench.told, bench.failed], [[], []]);
 });
 
 test("time takes a snapshot when enough entries have come, after one to two intervals", async () => {

@@ -68,6 +68,7 @@ export class StateSnapshots {
       // Its thread is about to let go of the database.
       await this.#taking.ended;
     }
+    if (this.#hasStopped) throw imageCancelled();
     const { db, mapSizeBytes, threads } = this.#modules;
     const database = { directory: db.directory, mapSizeBytes, generation: db.generation };
     const { growthRatio, growthMinBytes } = this.#options;
