@@ -253,11 +253,12 @@ function callOf(request: AdminRequest): CallOptions {
 
 function filterOf(request: AdminRequest): { level?: number; tenant?: string; limit?: number } {
   const tenant = request.query.get("tenant");
-  const limit = readCount(request, "limit", 0);
+  // Also 0 goes on: what is too little is said where the bounds are.
+  const limit = request.query.has("limit") ? readCount(request, "limit", 0) : null;
   return {
     ...(request.query.has("level") ? { level: readCount(request, "level", 0) } : {}),
     ...(tenant === null ? {} : { tenant }),
-    ...(limit === 0 ? {} : { limit }),
+    ...(limit === null ? {} : { limit }),
   };
 }
 
@@ -266,5 +267,5 @@ function levelsOf(body: JsonObject): number[] {
   const isLevel = (level: unknown): level is number =>
     typeof level === "number" && Number.isInteger(level) && level >= 0;
   if (Array.isArray(levels) && levels.every(isLevel)) return levels;
-  throw invalidArgument("bad_field", "levels must be a list of levels");
+  throw invalidArgument("bad_field", "levels must be a list of levels, such as [0, 1]");
 }

@@ -102,8 +102,15 @@ function nextOf(error: unknown): string | null {
 
 function failureObject(error: unknown): object {
   const { code, requestId, leader } = describe(error);
+  return { error: { code, message: wholeMessage(error), next: nextOf(error), leader, requestId } };
+}
+
+/** Programs get the reason of each endpoint too. */
+function wholeMessage(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return { error: { code, message, next: nextOf(error), leader, requestId } };
+  if (!(error instanceof UnreachableError)) return message;
+  const reasons = error.attempts.map(({ endpoint, reason }) => `${endpoint}: ${reason}`);
+  return [message, ...reasons].join("; ");
 }
 
 function describe(error: unknown): Pick<HearthError, "code" | "requestId" | "leader"> {

@@ -96,8 +96,9 @@ function readEndpoints(
 
 /** `host:port` is short for `http://host:port`; a trailing slash says nothing. */
 function normalizeEndpoint(written: string): string {
-  const address = /^https?:\/\//.test(written) ? written : `http://${written}`;
-  if (!URL.canParse(address)) {
+  const scheme = /^([a-z][a-z\d+.-]*):\/\//i.exec(written)?.[1]?.toLowerCase();
+  const address = scheme === undefined ? `http://${written}` : written;
+  if (!URL.canParse(address) || !["http", "https", undefined].includes(scheme)) {
     throw new UsageError(`--endpoint: "${written}" is not an address. Write http://host:4040`);
   }
   return address.replace(/\/+$/, "");

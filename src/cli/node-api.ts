@@ -36,6 +36,15 @@ export interface NodeApiOptions {
 
 /** Answers of a node never come near this; what does is not a node. */
 const ANSWER_MAX_BYTES = 1024 * 1024 * 1024;
+/** How long a node that kept silent may take to say what it is doing. */
+const READY_TIMEOUT_MS = 1_000;
+
+interface Attempt {
+  readonly endpoint: string;
+  readonly reason: string;
+  /** It was there and took too long: the command could succeed, so the next step is another one. */
+  readonly isSlow: boolean;
+}
 
 export class NodeApi {
   readonly #options: NodeApiOptions;
@@ -68,22 +77,66 @@ export class NodeApi {
 
   /** The first answer of any status. Errors: UnreachableError when no node answers. */
   async ask(request: NodeRequest): Promise<NodeAnswer> {
-    const attempts: { endpoint: string; reason: string }[] = [];
+    const attempts: Attempt[] = [];
     for (const endpoint of this.#options.endpoints) {
       try {
         return await send(endpoint, request, this.#options);
       } catch (error) {
         this.#options.signal.throwIfAborted();
-        attempts.push({
-          endpoint,
-          reason: describeFailure(error, endpoint, this.#options.timeoutMs),
-        });
+        attempts.push(await this.#attemptOf(error, endpoint, request));
       }
     }
-    const within = formatDurationSetting(this.#options.timeoutMs);
-    const next = "Name a node that runs: --endpoint http://host:4040, or start one: hearth server";
-    throw new UnreachableError(`no node answered within ${within}`, attempts, next);
+    throw unreachable(attempts, this.#options.timeoutMs);
   }
+
+  async #attemptOf(error: unknown, endpoint: string, request: NodeRequest): Promise<Attempt> {
+    if (!isTimeout(error))
+      return { endpoint, reason: describeFailure(error, endpoint), isSlow: false };
+    const waited = `no answer within ${formatDurationSetting(this.#options.timeoutMs)}`;
+    // Probes are answered by a node that can do nothing else: their silence needs no second one.
+    const isProbe = /^\/(?:ready|livez)/.test(request.path);
+    const word = isProbe ? null : await this.#readiness(endpoint);
+    if (word === null) return { endpoint, reason: `${waited}${HANGS}`, isSlow: false };
+    return { endpoint, reason: `${waited}; /ready there says: ${word}`, isSlow: true };
+  }
+
+  /** What a node that gave no answer says of itself, in one line; null: nothing, or it is no node. */
+  async #readiness(endpoint: string): Promise<string | null> {
+    const { signal, timeoutMs } = this.#options;
+    const limits = { ...this.#options, timeoutMs: Math.min(timeoutMs, READY_TIMEOUT_MS) };
+    try {
+      const { body } = await send(endpoint, { method: "GET", path: "/ready" }, limits);
+      return READY_TEXT.test(body) ? (body.split("\n")[0] ?? null) : null;
+    } catch {
+      signal.throwIfAborted();
+      return null;
+    }
+  }
+}
+
+/** How every answer of `/ready` and `/livez` begins, whatever its status. */
+export const READY_TEXT = /^(?:not )?(?:ready|live)\b/;
+
+const HANGS = ", nor from /ready: it hangs, or it is no node";
+
+function unreachable(attempts: readonly Attempt[], timeoutMs: number): UnreachableError {
+  if (attempts.some(({ isSlow }) => isSlow)) {
+    return new UnreachableError(
+      `no node answered within ${formatDurationSetting(timeoutMs)}`,
+      attempts,
+      "hearth status says what is wrong, also without a leader; or wait longer: --timeout",
+    );
+  }
+  return new UnreachableError(
+    "no node answered",
+    attempts,
+    "Name a node that runs: --endpoint http://host:4040, or start one: hearth server",
+  );
+}
+
+function isTimeout(error: unknown): boolean {
+  const { name } = error as Error;
+  return name === "TimeoutError" || name === "AbortError";
 }
 
 function send(
@@ -160,6 +213,8 @@ function isLeader(value: unknown): value is LeaderHint {
   return typeof value === "object" && value !== null && "id" in value && "address" in value;
 }
 
+const NOT_HTTP = "it does not speak HTTP there; the port is 4040 unless a node was told otherwise";
+
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused: nothing listens there",
   ECONNRESET: "connection reset by the other side",
@@ -174,15 +229,14 @@ const REASONS: Readonly<Record<string, string>> = {
   EPROTO: "it does not speak TLS there; try http://",
 };
 
-function describeFailure(error: unknown, endpoint: string, timeoutMs: number): string {
-  const { code, name, message } = error as NodeJS.ErrnoException;
-  if (name === "TimeoutError" || name === "AbortError") {
-    return `no answer within ${formatDurationSetting(timeoutMs)} (is it restoring? see /ready there)`;
-  }
+function describeFailure(error: unknown, endpoint: string): string {
+  const { code, message } = error as NodeJS.ErrnoException;
   // Several addresses of one name were tried: the first reason stands for all.
   if (error instanceof AggregateError && error.errors.length > 0) {
-    return describeFailure(error.errors[0], endpoint, timeoutMs);
+    return describeFailure(error.errors[0], endpoint);
   }
+  // The parser of node:http: HPE_INVALID_CONSTANT and its like.
+  if (code?.startsWith("HPE_") === true) return NOT_HTTP;
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
     return `its certificate is not for ${new URL(endpoint).hostname}`;
   }

@@ -163,7 +163,7 @@ function pauseOf(value: unknown, what: string): PauseWish {
   const isLevel = (level: unknown): level is number =>
     typeof level === "number" && Number.isInteger(level) && level >= 0 && level <= LEVEL_MAX;
   if (!Array.isArray(levels) || !levels.every(isLevel))
-    throw refuse(`"${what}.levels" must be a list of levels`);
+    throw refuse(`"${what}.levels" must be a list of levels, whole numbers from 0 to ${LEVEL_MAX}`);
   return { levels, tenants: textsOf(wish, "tenants", NAMES_MAX, LIMITS.tenantMaxBytes) };
 }
 

@@ -25,6 +25,10 @@ describe("finding a command", () => {
       '--endpoint: "http://[bad" is not an address. Write http://host:4040',
     ],
     [
+      "tenant list --endpoint ftp://a:4040",
+      '--endpoint: "ftp://a:4040" is not an address. Write http://host:4040',
+    ],
+    [
       "tenant list extra",
       '"extra" is one argument too many',
       "hearth tenant list --help shows examples",
@@ -40,6 +44,11 @@ describe("finding a command", () => {
       "query blocks {} --tenant a --from yesterday",
       '--from: "yesterday" is not a time',
       "Write 2026-11-22T10:24:55Z, Unix milliseconds, or now-1h",
+    ],
+    [
+      "query blocks {} --tenant a --to now-2h",
+      "--from (2026-11-22T09:24:55.000Z) is after --to (2026-11-22T08:24:55.000Z)",
+      "Without --from it is an hour ago, without --to now",
     ],
     ["health --format xml", '--format: "xml" is not one of text, json, nagios, prometheus'],
     ["bench load --blocks 0", '--blocks: "0" is not a whole number from 1 to 1,000,000,000'],

@@ -1,6 +1,7 @@
 /** What a command makes of the nodes it asks: healthy, not ready, silent, or no node at all. */
 
 import assert from "node:assert/strict";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { describe, it } from "node:test";
 import { findFreePorts } from "../support/ports.ts";
 import { hearth, withNode } from "./support.ts";
@@ -31,6 +32,22 @@ describe("health and status", () => {
         const [code, out] = await ask("--json");
         assert.equal(code, 4);
         assert.equal(JSON.parse(out).isHealthy, false);
+      },
+    );
+  });
+
+  it("health takes no other program for a node", async () => {
+    await withNode(
+      () => ({ body: "<h1>Welcome</h1>" }),
+      async ({ endpoint }) => {
+        const said = await hearth(["health", "--endpoint", endpoint]);
+        assert.deepEqual([said.code, said.out], [3, ""]);
+        assert.match(said.talk, /what answers there is no node of Hearth/);
+        const nagios = await hearth(["health", "--format", "nagios", "--endpoint", endpoint]);
+        assert.deepEqual(
+          [nagios.code, nagios.out],
+          [2, "HEARTH CRITICAL - what answers there is no node of Hearth"],
+        );
       },
     );
   });
@@ -166,12 +183,13 @@ describe("nodes that do not answer", () => {
     const said = await hearth(argv);
     assert.equal(said.code, 3);
     const [first, refused, unknown, next] = said.talk.split("\n");
-    assert.equal(first, "hearth: no node answered within 5s");
+    assert.equal(first, "hearth: no node answered");
     assert.match(refused ?? "", /connection refused: nothing listens there$/);
     assert.match(unknown ?? "", /unknown host name|name server does not answer|no answer within/);
     assert.match(next ?? "", /^ {2}next {3}Name a node that runs/);
     const { error } = JSON.parse((await hearth([...argv, "--json"])).talk);
     assert.equal(error.code, "unavailable");
+    assert.match(error.message, /^no node answered; http:\S+ connection refused: .*; http:\S+ /);
   });
 
   it("the first that answers is asked; HEARTH_ENDPOINTS names them too", async () => {
@@ -200,21 +218,60 @@ describe("nodes that do not answer", () => {
     );
   });
 
-  it("a node that takes too long is given up after the timeout", async () => {
-    const { createServer } = await import("node:net");
-    const silent = createServer(() => {});
-    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
-    const { port } = silent.address() as { port: number };
-    const said = await hearth([
-      "tenant",
-      "list",
-      "--timeout",
-      "50ms",
-      "--endpoint",
-      `http://127.0.0.1:${port}`,
-    ]);
-    silent.close();
+  it("what hangs is given up after the timeout", async () => {
+    const endpoint = await withServer(() => {});
+    const said = await hearth(["tenant", "list", "--timeout", "50ms", "--endpoint", endpoint.url]);
+    await endpoint.close();
     assert.equal(said.code, 3);
-    assert.match(said.talk, /no answer within 50ms \(is it restoring\? see \/ready there\)/);
+    assert.match(said.talk, /no answer within 50ms, nor from \/ready: it hangs, or it is no node/);
+    assert.match(said.talk, /next {3}Name a node that runs/);
+  });
+
+  it("a node that is there and takes too long says itself what keeps it", async () => {
+    await withNode(
+      (request) =>
+        request.url === "/ready"
+          ? { status: 503, body: "not ready: no leader for 12 s: reached 1 of 3 voters\n" }
+          : null,
+      async ({ endpoint }) => {
+        // Long enough that a busy machine answers the second question in time.
+        const said = await hearth(["tenant", "list", "--timeout", "1s", "--endpoint", endpoint]);
+        assert.equal(said.code, 3);
+        assert.deepEqual(said.talk.split("\n"), [
+          "hearth: no node answered within 1s",
+          `  ${endpoint}  no answer within 1s; /ready there says: not ready: no leader for 12 s: reached 1 of 3 voters`,
+          "  next   hearth status says what is wrong, also without a leader; or wait longer: --timeout",
+        ]);
+      },
+    );
+  });
+
+  it("what speaks no HTTP is told so", async () => {
+    const endpoint = await withServer((socket) => void socket.end("220 ready\r\n\r\n"));
+    const said = await hearth(["tenant", "list", "--endpoint", endpoint.url]);
+    await endpoint.close();
+    assert.equal(said.code, 3);
+    assert.match(said.talk, /it does not speak HTTP there/);
   });
 });
+
+/** Something that listens, and is no node. */
+async function withServer(
+  onSocket: (socket: Socket) => void,
+): Promise<{ url: string; close: () => Promise<void> }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    onSocket(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+  };
+}

@@ -74,9 +74,9 @@ export interface FakeNode {
   close(): Promise<void>;
 }
 
-/** An HTTP server that answers as told, and remembers what it was asked. */
+/** An HTTP server that answers as told, with null never, and remembers what it was asked. */
 export async function fakeNode(
-  answer: (request: Received) => { readonly status?: number; readonly body: unknown },
+  answer: (request: Received) => { readonly status?: number; readonly body: unknown } | null,
 ): Promise<FakeNode> {
   const received: Received[] = [];
   const server: Server = createServer((incoming, outgoing) => {
@@ -89,7 +89,9 @@ export async function fakeNode(
         body: Buffer.concat(parts).toString(),
       };
       received.push(request);
-      const { status, body } = answer(request);
+      const said = answer(request);
+      if (said === null) return;
+      const { status, body } = said;
       outgoing.writeHead(status ?? 200).end(typeof body === "string" ? body : JSON.stringify(body));
     });
   });

@@ -1,7 +1,7 @@
 /** `hearth health`: the readiness of one node, in the form a script or a monitoring system wants. */
 import { type CommandContext, EXIT, type ExitCode, UsageError } from "../../command.ts";
 import { UnreachableError } from "../../failure.ts";
-import { NodeApi } from "../../node-api.ts";
+import { NodeApi, type NodeAnswer, READY_TEXT } from "../../node-api.ts";
 
 /** Plugins of monitoring systems have exit codes of their own: anything above 3 would read as "unknown". */
 const NAGIOS_CRITICAL: ExitCode = 2;
@@ -15,7 +15,7 @@ export async function run(context: CommandContext): Promise<ExitCode> {
   }
   const path = flags.has("live") ? "/livez" : "/ready";
   try {
-    const answer = await NodeApi.of(context).ask({ method: "GET", path });
+    const answer = refuseStrangers(await NodeApi.of(context).ask({ method: "GET", path }));
     const isGood = answer.status === 200;
     print(context, format, { endpoint: answer.endpoint, isGood, text: answer.body.trim() });
     if (isGood) return EXIT.done;
@@ -31,6 +31,14 @@ export async function run(context: CommandContext): Promise<ExitCode> {
     });
     return format === "nagios" ? NAGIOS_CRITICAL : EXIT.unreachable;
   }
+}
+
+/** A page of some proxy with status 200 is no health. */
+function refuseStrangers(answer: NodeAnswer): NodeAnswer {
+  if (READY_TEXT.test(answer.body)) return answer;
+  const attempt = { endpoint: answer.endpoint, reason: "what answers there is no node of Hearth" };
+  const next = "Name the HTTP port of a node: --endpoint http://host:4040";
+  throw new UnreachableError("no node answered", [attempt], next);
 }
 
 interface HealthAnswer {

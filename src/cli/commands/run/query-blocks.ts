@@ -18,7 +18,7 @@ export async function run(context: CommandContext): Promise<ExitCode> {
   }
   if (blocks.length === 0) {
     if (!globals.isQuiet)
-      terminal.talk("no blocks match; a wider --from and --to, or {} as the selector, may");
+      terminal.talk("no blocks match; try a wider --from and --to, or {} as the selector");
     return EXIT.done;
   }
   const lines = labelNames(context).length > 0 ? labelTable(blocks) : blockTable(blocks);

@@ -2,7 +2,7 @@
 import { type CommandContext, UsageError } from "../../command.ts";
 import { parseTime } from "../../times.ts";
 
-/** JSON text of QueryMetadataRequest. Errors: UsageError for a missing tenant or a time that is none. */
+/** JSON text of QueryMetadataRequest. Errors: UsageError for a missing tenant, a time that is none, an empty range. */
 export function queryBody(context: CommandContext): string {
   const { flags, operands } = context;
   const tenants = flags.list("tenant");
@@ -10,10 +10,19 @@ export function queryBody(context: CommandContext): string {
     throw new UsageError("--tenant is missing", "hearth tenant list shows who has data");
   }
   const nowMs = context.nowMs();
+  const startMs = Math.round(parseTime("from", flags.text("from") ?? "now-1h", nowMs));
+  const endMs = Math.round(parseTime("to", flags.text("to") ?? "now", nowMs));
+  if (startMs > endMs) {
+    const [from, to] = [startMs, endMs].map((atMs) => new Date(atMs).toISOString());
+    throw new UsageError(
+      `--from (${from}) is after --to (${to})`,
+      "Without --from it is an hour ago, without --to now",
+    );
+  }
   return JSON.stringify({
     tenantId: tenants,
-    startTime: String(Math.round(parseTime("from", flags.text("from") ?? "now-1h", nowMs))),
-    endTime: String(Math.round(parseTime("to", flags.text("to") ?? "now", nowMs))),
+    startTime: String(startMs),
+    endTime: String(endMs),
     query: operands[0] ?? "",
     labels: labelNames(context),
   });
