@@ -21,7 +21,7 @@ export const CLUSTER: readonly MetricSpec[] = [
   {
     kind: "counter",
     name: "pyroscope_metastore_dns_failures_total",
-    help: "Of these, the ones that failed.",
+    help: "Look-ups of names to find the peers that form a cluster, those that failed.",
   },
   {
     kind: "gauge",

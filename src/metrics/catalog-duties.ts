@@ -64,7 +64,7 @@ export const DUTIES: readonly MetricSpec[] = [
   {
     kind: "counter",
     name: "hearth_retention_removed_blocks_total",
-    help: "Blocks in these shards.",
+    help: "Blocks in the shards that retention took out of the index of this node since the start.",
   },
   {
     kind: "counter",
@@ -96,7 +96,7 @@ export const DUTIES: readonly MetricSpec[] = [
   {
     kind: "counter",
     name: "hearth_tenant_deleted_bytes_total",
-    help: "Their bytes.",
+    help: "Bytes of the objects of deleted tenants that this node has deleted from the bucket.",
   },
   {
     kind: "counter",
@@ -111,7 +111,7 @@ export const DUTIES: readonly MetricSpec[] = [
   {
     kind: "gauge",
     name: "hearth_dlq_oldest_age_seconds",
-    help: "How long the oldest of them has been in the bucket.",
+    help: "How long the oldest dead letter that the newest sweep of this node left has been in the bucket.",
   },
   {
     kind: "gauge",

@@ -50,7 +50,7 @@ export const REFERENCE: readonly MetricSpec[] = [
   {
     kind: "histogram",
     name: "pyroscope_metastore_fsm_restore_snapshot_duration_seconds",
-    help: "The same: a restore has one step here.",
+    help: "Time to install one snapshot of a peer, as pyroscope_metastore_boltdb_restore_snapshot_duration_seconds: a restore has one step here.",
     buckets: STATE_SECONDS_BUCKETS,
   },
   {

@@ -10,7 +10,7 @@ export const SNAPSHOTS: readonly MetricSpec[] = [
   {
     kind: "gauge",
     name: "hearth_snapshot_last_duration_seconds",
-    help: "How long it took, reading back included.",
+    help: "How long the newest snapshot that this process took needed, reading back included.",
   },
   {
     kind: "gauge",

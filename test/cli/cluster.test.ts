@@ -26,9 +26,9 @@ describe("status of a cluster", () => {
           "hearth-0  follower  ready  1.4.0    4,812,090    0        -  1.2 GiB",
           "hearth-1  leader    ready  1.4.0    4,812,090    -    12 ms  1.2 GiB",
           "hearth-2  follower  ready  1.4.0    4,811,970  120    24 ms  1.2 GiB",
-          "index   1,204,551 blocks, 12,045,510 datasets, 1.1 GiB on disk",
+          "index       1,204,551 blocks, 12,045,510 datasets, 1.1 GiB on disk",
           "compaction  14 jobs running, 0 failed, oldest waiting block 41 s",
-          "asked   hearth-0: http 10.0.3.5:4040, websocket 10.0.3.5:4041 (uws)",
+          "asked       hearth-0: http 10.0.3.5:4040, websocket 10.0.3.5:4041 (uws)",
         ].join("\n"),
       );
     });
@@ -53,9 +53,9 @@ describe("status of a cluster", () => {
           "hearth-1  leader    ready  1.4.0     4,812,090    -    12 ms  1.2 GiB",
           "hearth-2  ?         down   1.4.0    4,811,970*    ?  4m 10s*  1.2 GiB",
           "* last known",
-          "index   1,204,551 blocks, 12,045,510 datasets, 1.1 GiB on disk",
+          "index       1,204,551 blocks, 12,045,510 datasets, 1.1 GiB on disk",
           "compaction  14 jobs running, 0 failed, oldest waiting block 41 s",
-          "asked   hearth-0: http 10.0.3.5:4040, websocket 10.0.3.5:4041 (uws)",
+          "asked       hearth-0: http 10.0.3.5:4040, websocket 10.0.3.5:4041 (uws)",
         ].join("\n"),
       );
     });

@@ -114,7 +114,7 @@ describe("retention", () => {
     const shown = await hearth("retention", "show");
     assert.match(
       shown.out,
-      /^data is kept for 744h\na pass every 15m, grace 6h, 32 shards per pass\n/,
+      /^data is kept for 31d\na pass every 15m, grace 6h, 32 shards per pass\n/,
     );
     assert.match(shown.out, /\nacme +48h\n/);
     const forecast = JSON.parse((await hearth("retention", "forecast", "--json")).out) as {

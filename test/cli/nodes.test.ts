@@ -108,8 +108,8 @@ describe("health and status", () => {
             "leader  hearth-0  term 7, for 1m",
             "NODE      ROLE    STATE  VERSION    APPLIED  LAG  CONTACT     DISK",
             "hearth-0  leader  ready  1.4.0    4,812,090    -        -  1.3 GiB",
-            "index   1,204,551 blocks, 12,045,510 datasets, 1.2 GiB on disk",
-            "asked   hearth-0: http 0.0.0.0:4040, websocket 0.0.0.0:4041 (uws)",
+            "index       1,204,551 blocks, 12,045,510 datasets, 1.2 GiB on disk",
+            "asked       hearth-0: http 0.0.0.0:4040, websocket 0.0.0.0:4041 (uws)",
           ].join("\n"),
         );
       },
@@ -144,7 +144,7 @@ describe("health and status", () => {
             "leader  none known",
             "NODE      ROLE  STATE     VERSION  APPLIED  LAG  CONTACT  DISK",
             "hearth-0  ?     starting  1.4.0          ?    ?        -     ?",
-            "asked   hearth-0: http 0.0.0.0:4040, websocket not listening yet",
+            "asked       hearth-0: http 0.0.0.0:4040, websocket not listening yet",
           ].join("\n"),
         );
       },

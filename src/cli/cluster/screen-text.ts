@@ -1,6 +1,7 @@
 /** The picture of a cluster as lines for a terminal (ux, 2). */
 import type { NodeStatus } from "../../admin/index.ts";
 import { formatBytes, formatCount, formatDuration } from "../../base/index.ts";
+import { countOf } from "../compaction/answers.ts";
 import { type Cell, type Column, formatTable } from "../table.ts";
 import type { ClusterScreen, MemberRow } from "./screen.ts";
 
@@ -110,8 +111,8 @@ export function contactCell({ lastContactMs, isSelf, isUp }: MemberRow): Cell {
 function indexLines({ index }: NodeStatus): string[] {
   if (index === null) return [];
   const { blocks, datasets, databaseBytes } = index;
-  const counts = `${formatCount(blocks)} blocks, ${formatCount(datasets)} datasets`;
-  return [`index   ${counts}, ${formatBytes(databaseBytes)} on disk`];
+  const counts = `${countOf(blocks, "block")}, ${countOf(datasets, "dataset")}`;
+  return [`index       ${counts}, ${formatBytes(databaseBytes)} on disk`];
 }
 
 function compactionLines({ compaction }: NodeStatus): string[] {
@@ -125,9 +126,9 @@ function compactionLines({ compaction }: NodeStatus): string[] {
       : `oldest waiting block ${formatDuration(Math.round(oldestWaitingMs / 1_000) * 1_000)}`;
   const isPaused = pausedLevels + pausedTenants > 0;
   const paused = isPaused
-    ? `, PAUSED: ${pausedLevels} levels, ${pausedTenants} tenants (hearth compaction status)`
+    ? `, PAUSED: ${countOf(pausedLevels, "level")}, ${countOf(pausedTenants, "tenant")} (hearth compaction status)`
     : "";
-  const running = `${formatCount(jobsRunning)} jobs running, ${formatCount(jobsFailed)} failed`;
+  const running = `${countOf(jobsRunning, "job")} running, ${formatCount(jobsFailed)} failed`;
   return [`compaction  ${running}, ${oldest}${paused}`];
 }
 
@@ -135,5 +136,5 @@ function addressLine(asked: NodeStatus): string {
   const { websocketAddress, listener, nodeId, httpAddress } = asked;
   const socket = websocketAddress === null ? "not listening yet" : websocketAddress;
   const kind = listener === null ? "" : ` (${listener})`;
-  return `asked   ${nodeId}: http ${httpAddress}, websocket ${socket}${kind}`;
+  return `asked       ${nodeId}: http ${httpAddress}, websocket ${socket}${kind}`;
 }

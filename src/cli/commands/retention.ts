@@ -23,11 +23,11 @@ export const RETENTION_COMMANDS: readonly CommandSpec[] = [
     flags: [
       {
         name: "ahead",
-        value: "duration",
+        value: "DURATION",
         whenAbsent: "24h",
         help: "How far to look ahead",
       },
-      { name: "limit", value: "count", whenAbsent: "100", help: "Most shards that are listed" },
+      { name: "limit", value: "COUNT", whenAbsent: "100", help: "Most shards that are listed" },
     ],
     usesNode: true,
     schema: "hearth/retention-forecast/v1",

@@ -20,7 +20,7 @@ export const TENANT_COMMANDS: readonly CommandSpec[] = [
       { name: "wait", help: "Until the deletion is verified, with progress" },
       {
         name: "wait-max",
-        value: "duration",
+        value: "DURATION",
         whenAbsent: "30m",
         help: "Longest wait; the deletion goes on after it",
       },

@@ -92,6 +92,48 @@ export function tenantLines(
   ];
 }
 
+export interface SettingChange {
+  readonly name: string;
+  /** Null: there was none, or there is none any more. */
+  readonly before: string | null;
+  readonly after: string | null;
+}
+
+/** What differs between two policies, the settings of tenants behind the general ones. Pauses are no settings. */
+export function policyChanges(before: CompactionPolicy, after: CompactionPolicy): SettingChange[] {
+  const tenants = new Set([...Object.keys(before.tenants), ...Object.keys(after.tenants)]);
+  return [
+    ...changesOf("", policyLines(before), policyLines(after)),
+    ...[...tenants]
+      .sort()
+      .flatMap((tenant) =>
+        changesOf(`${tenant}: `, tenantLines(before, tenant), tenantLines(after, tenant)),
+      ),
+  ];
+}
+
+interface SettingLine {
+  readonly name: string;
+  readonly value: string;
+}
+
+function changesOf(
+  prefix: string,
+  before: readonly SettingLine[],
+  after: readonly SettingLine[],
+): SettingChange[] {
+  const names = new Set([...before, ...after].map(({ name }) => name));
+  const valueIn = (lines: readonly SettingLine[], name: string): string | null =>
+    lines.find((line) => line.name === name)?.value ?? null;
+  return [...names]
+    .map((name) => ({
+      name: `${prefix}${name}`,
+      before: valueIn(before, name),
+      after: valueIn(after, name),
+    }))
+    .filter((change) => change.before !== change.after);
+}
+
 function levelLines(
   prefix: string,
   maxBlocks: number,

@@ -9,12 +9,18 @@ export function bannerLines(config: Config, state: NodeState, grpc: string): str
     state.websocketAddress === null ? "-" : `ws://${reachable(state.websocketAddress)}`;
   const isDefaultPort = http.endsWith(":4040");
   const endpoint = isDefaultPort ? "" : ` --endpoint ${http}`;
+  const listeners = [
+    ["http", http, "status, metrics, API"],
+    ["websocket", websocket, "binary protocol for clients"],
+    ["grpc", reachable(grpc), "for other components of Pyroscope"],
+  ] as const;
+  const width = Math.max(...listeners.map(([, address]) => address.length));
   return [
     "",
     "  Hearth is running",
-    `  http       ${http}    status, metrics, API`,
-    `  websocket  ${websocket}    binary protocol for clients`,
-    `  grpc       ${reachable(grpc)}    for other components of Pyroscope`,
+    ...listeners.map(
+      ([name, address, purpose]) => `  ${name.padEnd(9)}  ${address.padEnd(width)}  ${purpose}`,
+    ),
     `  index      ${config.node.dataDirectory}`,
     `  log        ${config.node.logDirectory}`,
     "",

@@ -32,6 +32,7 @@ import type { MetricRegistry } from "../../metrics/index.ts";
 import type { Replica } from "../../replica/index.ts";
 import type { StateMachine } from "../../state/index.ts";
 import { type ObjectStore, openObjectStore } from "../../storage/index.ts";
+import { atLeader } from "./at-leader.ts";
 import {
   collectActivities,
   collectDeletions,
@@ -133,7 +134,7 @@ export class NodeDuties {
       problems: () => refusalsOf(limits),
       status: () => activity.status(),
       forecast: (atMs, countMax, signal) => cleaner.forecast(atMs, countMax, signal),
-      run: () => activity.runNow(),
+      run: () => atLeader(replica, () => activity.runNow()),
     };
   }
 
@@ -149,7 +150,7 @@ export class NodeDuties {
     return {
       status: () => activity.status(),
       view: () => recovery.status(),
-      sweep: () => activity.runNow(),
+      sweep: () => atLeader(replica, () => activity.runNow()),
     };
   }
 

@@ -1,6 +1,6 @@
 /** The placement on a node, put together: its manager, the thread behind it, its metrics, and the limits of tenants. */
 import type { PlacementControl } from "../../admin/index.ts";
-import { isHearthError, type Logger, SYSTEM_CLOCK, SYSTEM_SCHEDULER } from "../../base/index.ts";
+import { type Logger, SYSTEM_CLOCK, SYSTEM_SCHEDULER } from "../../base/index.ts";
 import type { Config, RuntimeLimits, TenantLimits } from "../../config/index.ts";
 import {
   type LimitTable,
@@ -15,6 +15,7 @@ import {
 import type { MetricRegistry } from "../../metrics/index.ts";
 import type { Replica } from "../../replica/index.ts";
 import type { ObjectStore } from "../../storage/index.ts";
+import { atLeader } from "./at-leader.ts";
 import { collectPlacement } from "./collect-placement.ts";
 
 export interface NodePlacementModules {
@@ -55,21 +56,11 @@ export class NodePlacement implements PlacementControl {
     change: PinChange | null,
     signal: AbortSignal,
   ): Promise<PlacementPreview> {
-    return this.#atLeader(() => this.manager.preview(filter, change, signal));
+    return atLeader(this.#replica, () => this.manager.preview(filter, change, signal));
   }
 
   changePins(change: PinChange, signal: AbortSignal): Promise<boolean> {
-    return this.#atLeader(() => this.manager.changePins(change, signal));
-  }
-
-  /** Says who leads, when this member does not. */
-  async #atLeader<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isHearthError(error) || error.reason !== "not_leader") throw error;
-      throw error.with({ leader: this.#replica.status().leader ?? undefined });
-    }
+    return atLeader(this.#replica, () => this.manager.changePins(change, signal));
   }
 
   /** The manager was stopped before. */

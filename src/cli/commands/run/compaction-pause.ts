@@ -1,7 +1,10 @@
 /** `hearth compaction pause|resume`: levels and tenants for which no jobs are made or handed out. */
+import type { CompactionPolicy } from "../../../client/index.ts";
 import { type CommandContext, EXIT, type ExitCode, UsageError } from "../../command.ts";
 import { levelList, pauseSentence, type PolicyAnswer } from "../../compaction/answers.ts";
+import { policyChanges } from "../../compaction/policy-settings.ts";
 import { NodeApi } from "../../node-api.ts";
+import { formatTable } from "../../table.ts";
 
 export async function run(context: CommandContext): Promise<ExitCode> {
   const { spec, flags } = context;
@@ -12,7 +15,10 @@ export async function run(context: CommandContext): Promise<ExitCode> {
   const isNothing = levels.length + tenants.length === 0 && !all;
   if (isNothing) {
     const or = verb === "resume" ? ", or --all" : "";
-    throw new UsageError(`hearth compaction ${verb} needs --level or --tenant${or}`);
+    throw new UsageError(
+      `hearth compaction ${verb} needs --level or --tenant${or}`,
+      `hearth compaction ${verb} --help shows examples`,
+    );
   }
   const dryRun = flags.has("dry-run");
   const body = JSON.stringify({ levels, tenants, ...(verb === "resume" ? { all } : {}), dryRun });
@@ -35,6 +41,21 @@ export function reportPolicyChange(
   if (!changed) terminal.out(`${head}nothing to change: it is so already`);
   else if (dryRun) terminal.out("dry run: the policy would be changed");
   else terminal.out(`the policy is changed from log index ${logIndex} on`);
+  for (const line of changeTable(before, after)) terminal.out(line);
   terminal.out(pauseSentence(after) ?? "nothing is paused");
   return EXIT.done;
+}
+
+const CHANGE_COLUMNS = [
+  { title: "SETTING", align: "left" },
+  { title: "BEFORE", align: "right" },
+  { title: "AFTER", align: "right" },
+] as const;
+
+/** Of the first policy of a cluster every setting is new: `policy show` has them. */
+function changeTable(before: CompactionPolicy | null, after: CompactionPolicy): string[] {
+  const changes = before === null ? [] : policyChanges(before, after);
+  if (changes.length === 0) return [];
+  const rows = changes.map((change) => [change.name, change.before, change.after]);
+  return formatTable(CHANGE_COLUMNS, rows);
 }

@@ -12,6 +12,8 @@ import { NodeApi } from "../../node-api.ts";
 import { formatTable } from "../../table.ts";
 import { reportPolicyChange } from "./compaction-pause.ts";
 
+const EXAMPLES = "hearth compaction policy --help shows examples";
+
 export async function run(context: CommandContext): Promise<ExitCode> {
   const [verb = "show", ...operands] = context.operands;
   const tenant = context.flags.text("tenant");
@@ -20,10 +22,11 @@ export async function run(context: CommandContext): Promise<ExitCode> {
       if (operands.length > 0) throw new UsageError(`"${operands[0]}" is one argument too many`);
       return show(context, tenant);
     case "set":
-      if (operands.length === 0) throw new UsageError("set needs <setting>=<value>");
+      if (operands.length === 0) throw new UsageError("set needs <setting>=<value>", EXAMPLES);
       return change(context, setPatch(operands, tenant));
     case "unset":
-      if (operands.length === 0 && tenant === null) throw new UsageError("unset needs a setting");
+      if (operands.length === 0 && tenant === null)
+        throw new UsageError("unset needs a setting", EXAMPLES);
       // A tenant without settings named: all that it has of its own.
       return change(
         context,
@@ -32,7 +35,7 @@ export async function run(context: CommandContext): Promise<ExitCode> {
           : unsetPatch(operands, tenant),
       );
     default:
-      throw new UsageError(`"${verb}" is none of show, set, unset`);
+      throw new UsageError(`"${verb}" is none of show, set, unset`, EXAMPLES);
   }
 }
 

@@ -46,6 +46,11 @@ export async function run(context: CommandContext): Promise<ExitCode> {
   return report(context, action, await send(false));
 }
 
+/** After a change the rows are the jobs as they were before it. */
+const FORMER_COLUMNS = JOB_COLUMNS.map((column) =>
+  column.title === "STATUS" ? { ...column, title: "WAS" } : column,
+);
+
 const NOTHING = {
   dryRun: false,
   changed: false,
@@ -89,7 +94,7 @@ function report(
   else if (changed) terminal.out(`${WORDS[action].done} ${count} at log index ${logIndex}`);
   else terminal.out("nothing changed: the jobs have ended meanwhile");
   const rows = jobs.map((job) => jobRow(job, asOf));
-  for (const line of formatTable(JOB_COLUMNS, rows)) terminal.out(line);
+  for (const line of formatTable(dryRun ? JOB_COLUMNS : FORMER_COLUMNS, rows)) terminal.out(line);
   for (const name of missing) terminal.talk(`there is no job ${name}`);
   return EXIT.done;
 }

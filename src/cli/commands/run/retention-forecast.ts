@@ -1,6 +1,7 @@
 /** `hearth retention forecast`: what goes next, and what becomes due in the time ahead. */
 import { formatBytes, formatCount } from "../../../base/index.ts";
 import { type CommandContext, EXIT, type ExitCode } from "../../command.ts";
+import { countOf } from "../../compaction/answers.ts";
 import { NodeApi } from "../../node-api.ts";
 import { type Column, formatTable } from "../../table.ts";
 
@@ -76,5 +77,5 @@ export function forecastLines({ nextPass, ahead, shardsPerPassMax }: ForecastAns
 
 function sumText({ shards, blocks, bytes }: ForecastPart): string {
   if (shards === 0) return "nothing";
-  return `${formatCount(shards)} shards, ${formatCount(blocks)} blocks, ${formatBytes(bytes)}`;
+  return `${countOf(shards, "shard")}, ${countOf(blocks, "block")}, ${formatBytes(bytes)}`;
 }

@@ -64,6 +64,10 @@ function activityLines({ activity, askedNode }: RetentionAnswer): string[] {
   return lines;
 }
 
+/** Periods are thought of in days. */
 function periodText(ms: number): string {
-  return ms === 0 ? "for ever" : formatDurationSetting(ms);
+  if (ms === 0) return "for ever";
+  return ms % DAY_MS === 0 ? `${ms / DAY_MS}d` : formatDurationSetting(ms);
 }
+
+const DAY_MS = 86_400_000;

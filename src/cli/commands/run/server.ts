@@ -3,7 +3,9 @@ import { HearthError, type Logger } from "../../../base/index.ts";
 import type { FileTree } from "../../../files/index.ts";
 import { formatProblems, type LoadResult, loadConfig } from "../../../config/index.ts";
 import { type CommandContext, EXIT, type ExitCode, type Terminal } from "../../command.ts";
+import { reportFailure } from "../../failure.ts";
 import { programTitle, programVersion } from "../../program.ts";
+import type { LineLogger } from "../../server/logging.ts";
 
 /** What a server needs of its command line. */
 export type ServerContext = Pick<
@@ -22,8 +24,8 @@ export async function run(context: ServerContext, disk?: FileTree): Promise<Exit
     for (const line of formatProblems(loaded)) terminal.talk(line);
     return EXIT.misuse;
   }
-  const { LineLogger } = await import("../../server/logging.ts");
-  const logger = LineLogger.create(loaded.config.logger, {
+  const { LineLogger: Lines } = await import("../../server/logging.ts");
+  const logger = Lines.create(loaded.config.logger, {
     write: (line) => void process.stderr.write(line),
     nowMs: context.nowMs,
   });
@@ -59,7 +61,11 @@ function sayAccepted({ foreign, unused }: LoadResult, logger: Logger): void {
 /** Runs until a signal or a failure; the exit code says which. */
 async function serve(
   loaded: LoadResult,
-  { logger, terminal, disk }: { logger: Logger; terminal: Terminal; disk: FileTree | undefined },
+  {
+    logger,
+    terminal,
+    disk,
+  }: { logger: LineLogger; terminal: Terminal; disk: FileTree | undefined },
 ): Promise<ExitCode> {
   const [{ HearthNode }, { METRIC_CATALOG, MetricRegistry }, { bannerLines }, { NodeLimits }] =
     await Promise.all([
@@ -105,6 +111,11 @@ async function serve(
     stopped.then(() => true),
     delay(timeoutMs).then(() => false),
   ]);
+  // A person looks at the last line; the steps of the stop stand behind the reason.
+  if (terminal.isTalkTty && ending.startFailure !== null) {
+    logger.flush();
+    reportFailure(ending.startFailure, false, terminal);
+  }
   if (isInTime) return end.code;
   logger.error("stop took too long; ending anyway", { limitMs: timeoutMs });
   return end.code === EXIT.done ? EXIT.failed : end.code;
@@ -129,6 +140,7 @@ class Ending {
   readonly #logger: Logger;
   readonly #end: Promise<End>;
   #resolve: (end: End) => void = () => {};
+  #startFailure: Error | null = null;
   #signalledAtMs: number | null = null;
 
   constructor(logger: Logger) {
@@ -140,6 +152,10 @@ class Ending {
       process.on(signal, () => this.#signalled(signal));
     // A bug: what is in memory cannot be trusted any more, and the log brings everything back.
     process.on("uncaughtException", (error) => this.#bug(error));
+  }
+
+  get startFailure(): Error | null {
+    return this.#startFailure;
   }
 
   wait(): Promise<End> {
@@ -159,9 +175,10 @@ class Ending {
   failedStart(error: unknown): void {
     // Then it did not fail: it was given up, and the stop is under way.
     if (this.#signalledAtMs !== null) return;
-    const message = error instanceof Error ? error.message : String(error);
-    const next = error instanceof HearthError ? error.next : null;
-    this.#logger.error("start failed", { error: message, next });
+    const failure = error instanceof Error ? error : new Error(String(error));
+    const next = failure instanceof HearthError ? failure.next : null;
+    this.#logger.error("start failed", { error: failure.message, next });
+    this.#startFailure = failure;
     this.#resolve({ code: EXIT.failed, isOrderly: true });
   }
 
