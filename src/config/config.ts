@@ -10,6 +10,7 @@ import type { PlacementOptions } from "../leader/placement/options.ts";
 import { LOG_DEFAULTS } from "../log/options.ts";
 import type { StorageOptions } from "../storage/options.ts";
 import { globalLimitValues, type LimitValues } from "./limits.ts";
+import { type PlannerKeys, plannerKeys } from "./planner-keys.ts";
 import { runtimeFileNames } from "./runtime-file.ts";
 import type { UsedSettingName } from "./settings.ts";
 import { settingByName } from "./settings.ts";
@@ -117,7 +118,7 @@ export interface Config {
     readonly failuresMax: number;
     readonly leaseMs: number;
     readonly jobsMax: number;
-  };
+  } & PlannerKeys;
 }
 
 /** A reader hands over what it gathered, up to a megabyte, with one largest frame on top. */
@@ -201,7 +202,7 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
       logSegmentBytes: read.number("hearth.log-segment-size"),
       logGroupBytes: logGroupBytes(read.number("hearth.frame-max-bytes")),
     },
-    compaction: compactionConfig(read),
+    compaction: { ...compactionConfig(read), ...plannerKeys(values) },
     objects: objectStore(read),
     duties: dutyOptions(read),
     placement: buildPlacement(read),
@@ -289,7 +290,7 @@ function snapshotConfig(read: ValueReader): Config["snapshots"] {
   };
 }
 
-function compactionConfig(read: ValueReader): Config["compaction"] {
+function compactionConfig(read: ValueReader): Omit<Config["compaction"], keyof PlannerKeys> {
   return {
     failuresMax: read.number("metastore.compaction-max-failures"),
     leaseMs: read.number("metastore.compaction-job-lease-duration"),

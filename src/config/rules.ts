@@ -8,6 +8,7 @@ import { existsSync, statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { formatSizeSetting } from "../base/index.ts";
 import { logGroupBytes } from "./config.ts";
+import { PLANNER_SETTINGS, plannerProblem } from "./planner-keys.ts";
 import type { UsedSettingName } from "./settings.ts";
 import type { Setting, SettingValue, Severity } from "./types.ts";
 
@@ -174,6 +175,13 @@ export const RULES: readonly Rule[] = [
         : "metastore.raft.snapshots-import-dir: snapshots of the reference cannot be imported. " +
           "Leave it out to start with an empty index",
   },
+  ...PLANNER_SETTINGS.map(
+    ({ name }): Rule => ({
+      settings: [name],
+      severity: "error",
+      check: (view) => plannerProblem(name, view.get(name)),
+    }),
+  ),
   {
     settings: ["hearth.allow-raw-commands"],
     severity: "warning",

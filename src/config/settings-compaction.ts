@@ -1,5 +1,5 @@
 /**
- * What compaction begins with: the reference's flags. They count once, when the first policy of a cluster is proposed;
+ * What compaction begins with: the reference's flags; its keys without a flag are in planner-keys.ts. They count once, when the first policy of a cluster is proposed;
  * from then on the policy is data in the log (hearth compaction policy), so that members cannot differ by their flags.
  */
 import type { Setting } from "./types.ts";

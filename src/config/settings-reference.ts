@@ -294,11 +294,6 @@ export const UNUSED_SETTINGS: readonly Setting[] = [
     100_000,
     "Cache of the reference, replaced by hearth.cache-bytes",
   ),
-  planner("levels", "Levels of the compaction planner"),
-  planner("cleanupbatchsize", "Blocks per clean-up batch"),
-  planner("cleanupdelay", "Delay before compacted blocks are removed"),
-  planner("cleanupjobminlevel", "Lowest level that cleans up"),
-  planner("cleanupjobmaxlevel", "Highest level that cleans up"),
 ];
 
 function unused(
@@ -308,17 +303,4 @@ function unused(
   help: string,
 ): Setting {
   return { name, kind, default: value, help, isUsed: false, isAdvanced: true };
-}
-
-/** The planner of the reference has no flags, only keys directly below `metastore:`. */
-function planner(key: string, help: string): Setting {
-  return {
-    name: `metastore.${key}`,
-    kind: "tree",
-    default: null,
-    yaml: `metastore.${key}`,
-    help,
-    isUsed: false,
-    isAdvanced: true,
-  };
 }

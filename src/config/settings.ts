@@ -3,6 +3,7 @@ import { GRPC_SETTINGS } from "./settings-grpc.ts";
 import { COMPACTION_SETTINGS } from "./settings-compaction.ts";
 import { LIMIT_SETTINGS } from "./settings-limits.ts";
 import { OWN_SETTINGS } from "./settings-own.ts";
+import { PLANNER_SETTINGS } from "./planner-keys.ts";
 import { PLACEMENT_SETTINGS } from "./settings-placement.ts";
 import {
   METASTORE_SETTINGS,
@@ -18,6 +19,7 @@ export const SETTINGS: readonly Setting[] = [
   ...GRPC_SETTINGS,
   ...METASTORE_SETTINGS,
   ...COMPACTION_SETTINGS,
+  ...PLANNER_SETTINGS,
   ...STORAGE_SETTINGS,
   ...PLACEMENT_SETTINGS,
   ...LIMIT_SETTINGS,
@@ -32,6 +34,7 @@ export type UsedSettingName =
   | (typeof GRPC_SETTINGS)[number]["name"]
   | (typeof METASTORE_SETTINGS)[number]["name"]
   | (typeof COMPACTION_SETTINGS)[number]["name"]
+  | (typeof PLANNER_SETTINGS)[number]["name"]
   | (typeof STORAGE_SETTINGS)[number]["name"]
   | (typeof PLACEMENT_SETTINGS)[number]["name"]
   | (typeof LIMIT_SETTINGS)[number]["name"]

@@ -57,7 +57,7 @@ export function shownSettings(
   values: ReadonlyMap<string, SettingValue>,
   origins: ReadonlyMap<string, Origin>,
 ): ShownSetting[] {
-  return SETTINGS.filter((setting) => setting.kind !== "tree").map((setting) => {
+  return SETTINGS.filter((setting) => isShown(setting, values)).map((setting) => {
     const value = values.get(setting.name) ?? null;
     const origin = origins.get(setting.name) ?? { kind: "default" };
     return {
@@ -69,6 +69,13 @@ export function shownSettings(
   });
 }
 
+/** A tree has no default that would be its value: it is there or not. */
+function isShown(setting: Setting, values: ReadonlyMap<string, SettingValue>): boolean {
+  return setting.kind !== "tree" || (values.get(setting.name) ?? null) !== null;
+}
+
+const NO_VALUES: ReadonlyMap<string, SettingValue> = new Map();
+
 export type ConfigView = "all" | "diff" | "defaults";
 
 /** The YAML of `/api/v1/status/config`: all values, those that differ from the defaults, or the defaults. */
@@ -76,7 +83,7 @@ export function configYaml(values: ReadonlyMap<string, SettingValue>, view: Conf
   const root: Record<string, unknown> = {};
   for (const setting of SETTINGS) {
     const path = yamlPath(setting);
-    if (path === null || setting.kind === "tree") continue;
+    if (path === null || !isShown(setting, view === "defaults" ? NO_VALUES : values)) continue;
     const value = view === "defaults" ? setting.default : (values.get(setting.name) ?? null);
     if (view === "diff" && isSame(value, setting.default)) continue;
     place(root, path.split("."), yamlValue(setting, value));
@@ -122,6 +129,7 @@ function isSame(left: SettingValue, right: SettingValue): boolean {
 
 /** Numbers and booleans stay what they are; durations and sizes get their unit back. */
 function yamlValue(setting: Setting, value: SettingValue): unknown {
+  if (setting.kind === "tree") return JSON.parse(String(value));
   const isPlain =
     setting.kind === "integer" || setting.kind === "boolean" || setting.kind === "list";
   return isPlain ? value : formatValue(setting, value);

@@ -17,7 +17,7 @@ export const SETTING_KINDS = {
   choice: "choice",
   /** A flag given several times, a YAML list, comma-separated text in the environment. */
   list: "list",
-  /** Any YAML value; only for settings of the reference that we accept without using. */
+  /** Any YAML value, held as JSON text; a rule says what it may be. */
   tree: "tree",
 } as const;
 

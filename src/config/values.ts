@@ -26,11 +26,10 @@ export function parseAssignment(assignment: Assignment): ValueResult {
 function parseText(setting: Setting, raw: string, writtenAs: string): ValueResult {
   switch (setting.kind) {
     case "text":
+    case "tree":
       return { ok: true, value: raw };
     case "list":
       return { ok: true, value: [raw] };
-    case "tree":
-      return { ok: true, value: null };
     case "boolean":
       return parseBoolean(raw, writtenAs);
     case "choice":

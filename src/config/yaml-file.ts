@@ -132,7 +132,8 @@ class YamlWalker implements SourceResult {
       this.#text.tell(offset, words);
       return;
     }
-    const raw = setting.kind === "tree" ? "" : rawOf(value, setting.kind === "list");
+    const raw =
+      setting.kind === "tree" ? this.#text.json(value) : rawOf(value, setting.kind === "list");
     if (raw === null) {
       const wanted = setting.kind === "list" ? "a list" : "a single value";
       this.#text.tell(offset, `${path}: expected ${wanted}`);

@@ -50,6 +50,11 @@ export class YamlText {
     return isAlias(node) ? (node.resolve(this.#document) ?? null) : node;
   }
 
+  /** A node with everything in it as JSON text. */
+  json(node: unknown): string {
+    return JSON.stringify((node as Node).toJS(this.#document, { maxAliasCount: ALIAS_MAX_COUNT }));
+  }
+
   /** Line and column of an offset, from 1. */
   position(offset: number): { readonly line: number; readonly column: number } {
     const { line, col } = this.#lines.linePos(offset);

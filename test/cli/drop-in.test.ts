@@ -6,6 +6,8 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { COMPACTION_DEFAULTS } from "../../src/state/index.ts";
+import { GrpcClient } from "../support/grpc/client.ts";
 import { inRoot } from "../support/project.ts";
 import { findFreePorts } from "../support/ports.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
@@ -29,7 +31,8 @@ metastore:
   address: metastore:9095
   grpc_client_config: {tls_enabled: false}
   min_ready_duration: 0s
-  levels: [{maxblocks: 20, maxage: 36000000000}]
+  levels: [{maxblocks: 7, maxage: 9000000000}]
+  cleanupdelay: 5m
   raft: {trailing_logs: 20000}
 `;
 
@@ -69,6 +72,21 @@ describe("a node in the place of the reference", () => {
     assert.equal(lines.length, 1);
     for (const name of ["-memberlist.join", "distributor", "limits.max_query_length", "tracing"])
       assert.ok(lines[0]?.includes(name), name);
+  });
+
+  it("begins compaction with the levels that the file names", async () => {
+    const client = new GrpcClient(server.grpcAddress);
+    // The first poll turns it on.
+    await client.call("/metastore.v1.CompactionService/PollCompactionJobs", { job_capacity: 1 });
+    client.close();
+    const { policy } = JSON.parse((await get("/api/v1/compaction")).text) as {
+      policy: object;
+    };
+    assert.deepEqual(policy, {
+      ...COMPACTION_DEFAULTS,
+      levels: [{ maxBlocks: 7, maxAgeMs: 9_000 }],
+      cleanupDelayMs: 300_000,
+    });
   });
 
   it("answers the paths that tools ask", async () => {

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import {
   autoReaderThreads,
   configHash,
+  configYaml,
   environmentVariable,
   formatProblems,
   formatValue,
@@ -181,13 +182,70 @@ describe("file", () => {
     assert.equal(load({ yaml, environment }).config?.node.logDirectory, "${RAFT}");
   });
 
-  it("planner keys and foreign sections are accepted, known ones without a function are listed", () => {
+  it("keys of other components and known ones without a function are accepted and listed", () => {
     const yaml =
-      "metastore:\n  levels: [{maxblocks: 20, maxage: 1}]\n  cleanupdelay: 15m\n  grpc_client_config: {tls_enabled: true}\nstorage:\n  gcs: {bucket_name: b}\n";
+      "metastore:\n  snapshot_compact_on_restore: true\n  grpc_client_config: {tls_enabled: true}\nstorage:\n  gcs: {bucket_name: b}\n";
     const result = load({ yaml });
     assert.deepEqual(messages(result), []);
-    assert.deepEqual(result.unused, ["metastore.levels", "metastore.cleanupdelay"]);
+    assert.deepEqual(result.unused, ["metastore.snapshot-compact-on-restore"]);
     assert.deepEqual(result.foreign, ["metastore.grpc_client_config", "storage.gcs"]);
+  });
+});
+
+describe("keys of the planner", () => {
+  const keys =
+    "cleanupbatchsize: 4, cleanupdelay: 1m, cleanupjobminlevel: 1, cleanupjobmaxlevel: 2";
+
+  it("are what compaction begins with, in nanoseconds or with a unit", () => {
+    const levels = "[{maxblocks: 5, maxage: 2s}, {maxage: 1500000, maxblocks: 3}, {maxblocks: 1}]";
+    const yaml = `metastore:\n  {levels: ${levels}, ${keys}, compaction_max_failures: 7}\n`;
+    const result = load({ yaml });
+    assert.deepEqual(messages(result), []);
+    assert.deepEqual(result.unused, []);
+    assert.deepEqual(result.config?.compaction, {
+      failuresMax: 7,
+      leaseMs: 15_000,
+      jobsMax: 10_000,
+      levels: [
+        { maxBlocks: 5, maxAgeMs: 2_000 },
+        { maxBlocks: 3, maxAgeMs: 1.5 },
+        { maxBlocks: 1, maxAgeMs: 0 },
+      ],
+      cleanupBatchSize: 4,
+      cleanupDelayMs: 60_000,
+      cleanupMinLevel: 1,
+      cleanupMaxLevel: 2,
+    });
+    const shown = configYaml(result.values, "diff");
+    assert.match(shown, /levels:\n {4}- maxblocks: 5\n {6}maxage: 2s\n/);
+  });
+
+  it("leave what they do not name, and have no flag", () => {
+    const { config } = load({});
+    assert.deepEqual(config?.compaction, { failuresMax: 3, leaseMs: 15_000, jobsMax: 10_000 });
+    assert.match(messages(load({ argv: ["-metastore.levels=x"] }))[0] ?? "", /unknown flag/);
+    assert.doesNotMatch(configYaml(load({}).values, "all"), /levels|cleanupdelay/);
+  });
+
+  it("that mean nothing are errors with a place", () => {
+    const bad: readonly [string, RegExp][] = [
+      ["levels: 3", /^error test\.yaml:2:11 metastore\.levels: expected a list of 1 to 8 levels$/],
+      ["levels: []", /expected a list/],
+      ["levels: [1]", /metastore\.levels\[0\]: expected a map with maxblocks and maxage$/],
+      ["levels: [{maxage: 1}]", /levels\[0\]\.maxblocks: nothing is not a whole number from 1 to/],
+      ["levels: [{maxblocks: 0}]", /levels\[0\]\.maxblocks: 0 is not/],
+      ["levels: [{maxblocks: 1, maxage: 5q}]", /levels\[0\]\.maxage: "5q" is not a duration/],
+      ["levels: [{maxblocks: 1, maxage: -1}]", /levels\[0\]\.maxage: -1 is not a duration/],
+      ["levels: [{maxblocks: 1, max_age: 1}]", /levels\[0\]\.max_age: unknown key$/],
+      ["cleanupbatchsize: 1.5", /cleanupbatchsize: 1\.5 is not a whole number from 0 to 16$/],
+      ["cleanupdelay: {}", /cleanupdelay: \{\} is not a duration/],
+      ["cleanupjobmaxlevel: 99", /cleanupjobmaxlevel: 99 is not/],
+    ];
+    for (const [line, words] of bad) {
+      const result = load({ yaml: `metastore:\n  ${line}\n` });
+      assert.match(messages(result)[0] ?? "", words, line);
+      assert.equal(result.config, null);
+    }
   });
 });
 

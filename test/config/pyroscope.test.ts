@@ -123,6 +123,8 @@ describe("a file that all components share", () => {
     assert.equal(values.get("retention-period"), 31 * 86_400_000);
     assert.equal(values.get("adaptive-placement.unit-size-bytes"), 131_072);
     assert.equal(config?.snapshots.intervalMs, 180_000);
+    assert.deepEqual(config?.compaction.levels?.[1], { maxBlocks: 10, maxAgeMs: 720_000 });
+    assert.equal(config?.compaction.cleanupDelayMs, 900_000);
     assert.deepEqual(config?.limits.files, ["/etc/pyroscope/overrides/overrides.yaml"]);
   });
 
