@@ -43,6 +43,8 @@ export interface ServerOptions {
   readonly pingIntervalMs: number;
   /** Bytes of writes that may wait for main, per thread; above it writes answer resource_exhausted. */
   readonly pendingWriteMaxBytes: number;
+  /** Writes that may wait for main, per thread, whatever their size; above it they are refused the same way. */
+  readonly pendingWritesMax: number;
   /** Reads that may wait for a grant or the applied index, per thread. */
   readonly waitingReadsMax: number;
   /** Entries that a follower may be behind a read before the read fails instead of waiting; 0: it always waits. */
@@ -88,6 +90,9 @@ export const SERVER_DEFAULTS: ServerOptions = {
   connectionsPerThreadMax: 2_000,
   pingIntervalMs: 30_000,
   pendingWriteMaxBytes: 64 * MIB,
+  // A write that waits costs a kilobyte of memory beside its bytes, and time of all behind it: these are answered within half a
+  // second by a thread's share of what a busy leader does.
+  pendingWritesMax: 8_192,
   waitingReadsMax: 65_536,
   readIndexMaxDistance: 0,
   allowRawCommands: false,

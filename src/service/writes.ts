@@ -36,6 +36,8 @@ import { answerGrouped, type SingleReply } from "./reply.ts";
 export interface WriteOptions {
   /** Bytes of entries that may wait for main, this thread. */
   readonly pendingWriteMaxBytes: number;
+  /** Writes that may wait for main, this thread. */
+  readonly pendingWritesMax: number;
   /** Size at which a batch leaves before the turn ends. */
   readonly writeBatchMaxBytes: number;
   /** How long the name of a tenant that is deleted from here stays closed; 0: until somebody opens it. */
@@ -64,6 +66,7 @@ export class WriteService {
   #isFlushScheduled = false;
   #pendingBytes = 0;
   #pendingBatches = 0;
+  #pendingWrites = 0;
   /** Counters for the metrics, since the start. */
   batchesSent = 0;
   entriesSent = 0;
@@ -155,14 +158,12 @@ export class WriteService {
 
   /** Makes sure that the write may wait, and that a large one does not push its batch over what the log takes. */
   #admit(bytes: number): void {
-    if (this.#batch.length + bytes > this.#options.writeBatchMaxBytes) this.flush();
-    if (this.pendingBytes + bytes <= this.#options.pendingWriteMaxBytes) return;
-    const limit = this.#options.pendingWriteMaxBytes;
-    const message = `Cannot take the write: ${this.pendingBytes} bytes wait already, limit is ${limit}`;
-    throw new HearthError("resource_exhausted", message, {
-      reason: "write_backlog",
-      retryAfterMs: 50,
-    });
+    const { writeBatchMaxBytes, pendingWriteMaxBytes, pendingWritesMax } = this.#options;
+    if (this.#batch.length + bytes > writeBatchMaxBytes) this.flush();
+    const count = this.#pendingWrites + this.#writes.length;
+    if (count >= pendingWritesMax) throw backlog(`${count} writes`, pendingWritesMax);
+    if (this.pendingBytes + bytes > pendingWriteMaxBytes)
+      throw backlog(`${this.pendingBytes} bytes`, pendingWriteMaxBytes);
   }
 
   /** Takes the entry out again. */
@@ -195,11 +196,13 @@ export class WriteService {
     const bytes = proposal.body.length;
     this.#pendingBytes += bytes;
     this.#pendingBatches++;
+    this.#pendingWrites += writes.length;
     this.batchesSent++;
     this.entriesSent += proposal.count;
     this.#main.propose(proposal, (result) => {
       this.#pendingBytes -= bytes;
       this.#pendingBatches--;
+      this.#pendingWrites -= writes.length;
       answerGrouped(writes, (write) => this.#answerWrite(write, result));
     });
   }
@@ -220,6 +223,12 @@ export class WriteService {
     encodeWriteReply(this.#answer, { logIndex, term: result.term });
     write.reply.end(this.#answer.view());
   }
+}
+
+function backlog(waiting: string, limit: number): HearthError {
+  const message = `Cannot take the write: ${waiting} wait already, limit is ${limit}`;
+  const reason = "write_backlog";
+  return new HearthError("resource_exhausted", message, { reason, retryAfterMs: 50 });
 }
 
 /** Errors: `invalid_argument`. Segments of many tenants are nobody's to delete. */

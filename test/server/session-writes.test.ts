@@ -140,6 +140,20 @@ describe("writes", () => {
     assert.deepEqual(bench.connection.take(), []);
   });
 
+  test("above the number of those that may wait they are refused, however small they are", async () => {
+    const bench = greeted({ pendingWritesMax: 3 });
+    for (const id of [1, 2, 3]) bench.session.message(add(id));
+    await nextTurn();
+    bench.session.message(add(4));
+    assertRefused(bench, "resource_exhausted", "write_backlog", 4);
+    bench.main.acknowledge();
+    assert.equal(bench.connection.take().length, 3);
+    for (const id of [5, 6, 7, 8]) bench.session.message(add(id));
+    const [refused] = bench.connection.take();
+    assert.equal(refused?.requestId, 8);
+    assert.equal(refused?.error?.reason, "write_backlog");
+  });
+
   test("a refusal of main reaches every write of the batch", async () => {
     const bench = greeted();
     bench.session.message(add(1));
