@@ -16,7 +16,7 @@ import { bracketed, listenHost } from "./listen-host.ts";
 import type { Peers } from "./peers.ts";
 
 export interface NodeGrpcModules {
-  readonly peers: Pick<Peers, "control">;
+  readonly peers: Pick<Peers, "control" | "self">;
   readonly replica: Pick<Replica, "status">;
   readonly version: string;
 }
@@ -57,7 +57,11 @@ export class NodeGrpc {
     this.edge = { entry: ENTRY, settings: options };
     const calls = new MemberCalls(
       { ...MEMBER_CALL_DEFAULTS, version: modules.version },
-      { control: modules.peers.control, status: () => modules.replica.status() },
+      {
+        control: modules.peers.control,
+        status: () => modules.replica.status(),
+        advertisedAddress: () => modules.peers.self.address,
+      },
     );
     this.members = calls;
   }

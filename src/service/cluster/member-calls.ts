@@ -26,6 +26,8 @@ export interface MemberCallModules {
   >;
   /** Null until the log is open. */
   readonly status: () => ReplicaStatus | null;
+  /** Where this node says that others reach it, member or not. */
+  readonly advertisedAddress: () => string;
 }
 
 type Change = Exclude<MemberCall, { readonly kind: "info" }>;
@@ -56,9 +58,10 @@ export class MemberCalls {
     const { promoteTimeoutMs, transferTimeoutMs } = this.#options;
     const { serverId, currentTerm } = call;
     const view = control.view();
-    // Without a term in the wish it is older than any.
-    if (currentTerm < view.term) throw staleTerm(currentTerm, view.term);
-    const guard = { serverId, currentTerm };
+    // Without a term in the wish it is older than any. Who knows no leader cannot judge: another node may do it.
+    if (view.leader !== null && currentTerm < view.term) throw staleTerm(currentTerm, view.term);
+    // 0 would be no guard at all.
+    const guard = { serverId, currentTerm: Math.max(1, currentTerm) };
     switch (call.kind) {
       case "add":
         await control.addMember({ ...guard, address: serverId });
@@ -76,8 +79,8 @@ export class MemberCalls {
         if (view.leader !== null && !isLeader(view, serverId))
           throw refused(`${serverId} does not lead, ${view.leader.id} does`);
         await control.transferLeadership({
+          ...guard,
           serverId: null,
-          currentTerm,
           timeoutMs: transferTimeoutMs,
         });
     }
@@ -86,10 +89,9 @@ export class MemberCalls {
   #info(): NodeInfoProto {
     const view = this.#modules.control.view();
     const status = this.#modules.status();
-    const self = view.members.find(({ isSelf }) => isSelf);
     return {
       serverId: view.askedNode,
-      advertisedAddress: self?.addresses.peer ?? "",
+      advertisedAddress: this.#modules.advertisedAddress(),
       state: stateOf(status),
       leaderId: view.leader?.id ?? "",
       commitIndex: status?.commitIndex ?? 0,
@@ -160,14 +162,15 @@ function unlessUnknown(error: unknown): void {
 /** What is neither about leadership nor about the term is `unknown` in the contract: tools try again or give up. */
 function contractError(error: unknown): HearthError {
   const failure = toHearthError(error);
-  if (failure.code === "unavailable" || failure.code === "invalid_argument") {
-    const isOfContract = failure.code === "unavailable" || CONTRACT_REASONS.has(failure.reason);
-    if (isOfContract) return failure;
-  }
+  if (failure.code === "unavailable" && failure.reason !== TRANSFER_FAILED) return failure;
+  if (failure.code === "invalid_argument" && FINAL_REASONS.has(failure.reason)) return failure;
   return new HearthError("unknown", failure.message, { reason: failure.reason, cause: failure });
 }
 
-const CONTRACT_REASONS: ReadonlySet<string> = new Set(["stale_term", "is_leader_already"]);
+/** What no repetition can change. */
+const FINAL_REASONS: ReadonlySet<string> = new Set(["stale_term", "is_leader_already"]);
+/** Leadership is where it was: nobody is to be asked instead. */
+const TRANSFER_FAILED = "transfer_failed";
 
 function staleTerm(asked: number, term: number): HearthError {
   return new HearthError("invalid_argument", `The request is of term ${asked}, this is ${term}`, {
