@@ -14,6 +14,8 @@ export interface Piece {
   readonly messages: Message[];
   /** With this piece, the log as it is now is durable up to here: falls when a later piece truncates below it. */
   durableThrough: number;
+  /** Ticks since it was opened. */
+  waitedTicks: number;
 }
 
 export interface WorkState {

@@ -28,6 +28,7 @@ function openPiece(state: CoreState): Piece {
     batches: [],
     messages: [],
     durableThrough: state.log.lastIndex,
+    waitedTicks: 0,
   };
   work.nextSequence += 1;
   work.open = piece;
@@ -179,9 +180,15 @@ function isStillMeant(state: CoreState, { kind, term }: Message): boolean {
 /** One tick passes for everything that is not durable yet. */
 export function ageWork({ work }: CoreState): void {
   if (work.pending.length > 0) work.stalledTicks += 1;
+  for (const piece of work.pending) piece.waitedTicks += 1;
 }
 
-/** The disk owes something and has not answered for longer than an election timeout (DESIGN.md 5). */
+/** Election timeouts that a piece may wait behind others: no healthy disk takes so long for all that may be uncommitted. */
+const QUEUED_TIMEOUTS_MAX = 10;
+
+/** The disk has not answered for longer than an election timeout, or is behind by many of them (DESIGN.md 5). */
 export function isStalled({ work, options }: CoreState): boolean {
-  return work.stalledTicks > options.electionTicks;
+  const { electionTicks } = options;
+  const oldestTicks = work.pending[0]?.waitedTicks ?? 0;
+  return work.stalledTicks > electionTicks || oldestTicks > QUEUED_TIMEOUTS_MAX * electionTicks;
 }

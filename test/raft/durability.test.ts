@@ -133,6 +133,24 @@ test("a leader whose disk is behind but writes goes on leading, whatever the age
   assert.equal(node.core.isLeader, false);
 });
 
+test("a leader whose disk writes, but is ten election timeouts behind, follows", () => {
+  const cluster = new Cluster();
+  cluster.elect("a");
+  const node = cluster.node("a");
+  node.isDiskHeld = true;
+  let ticks = 0;
+  while (node.core.isLeader && ticks < 400) {
+    // More comes in than the disk takes.
+    cluster.propose("a", `x${ticks}`);
+    cluster.propose("a", `y${ticks}`);
+    cluster.tick("a");
+    cluster.sync("a", 1);
+    cluster.settle();
+    ticks += 1;
+  }
+  assert.ok(ticks > 100 && ticks < 400, `followed after ${ticks} ticks`);
+});
+
 test("answers that wait for a hanging disk are merged", () => {
   const lone = new Lone();
   lone.step(append({ batches: batchesFrom(2, 2) }));
