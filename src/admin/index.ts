@@ -12,6 +12,7 @@ export {
   type HealthKind,
   healthRoutes,
 } from "./health.ts";
+export { healthRpcRoute } from "./health-rpc.ts";
 export {
   AdminHttpServer,
   type HttpRejection,

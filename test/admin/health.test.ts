@@ -4,6 +4,7 @@ import {
   Health,
   type HealthCheck,
   healthRoutes,
+  healthRpcRoute,
   nodeChecks,
   type NodeView,
 } from "../../src/admin/index.ts";
@@ -252,5 +253,47 @@ describe("readiness in words", () => {
       await sentence("/livez", { readerRunningCount: 0, readerFailedRestartCount: 5 }),
       "not live: all reader threads exited, 5 restarts failed",
     );
+  });
+});
+
+describe("the health service in the protocol of Connect", () => {
+  const PATH = "/grpc.health.v1.Health/Check";
+  const routeOf = (state: "ok" | "failed", reason = ""): ReturnType<typeof healthRpcRoute>[] => {
+    const phase: HealthCheck = { name: "phase", kind: "ready", check: () => ({ state, reason }) };
+    return [healthRpcRoute(new Health([phase, ...CHECKS]))];
+  };
+  const json = (body: string, type = "application/json"): Parameters<typeof ask>[2] => ({
+    body,
+    headers: { "content-type": type },
+  });
+
+  it("says whether the node runs, whoever leads", async () => {
+    const types = ["application/json", "application/json; charset=utf-8", "Application/JSON"];
+    for (const type of types) {
+      for (const body of ["", "{}", '{"service":"pyroscope.metastore"}']) {
+        const answer = await ask(routeOf("ok"), PATH, json(body, type));
+        assert.deepEqual([answer.status, answer.text], [200, '{"status":"SERVING"}']);
+        assert.equal(answer.headers["content-type"], "application/json");
+      }
+    }
+    const stopping = await ask(routeOf("failed", "stopping"), PATH, json("{}"));
+    assert.deepEqual([stopping.status, stopping.text], [200, '{"status":"NOT_SERVING"}']);
+  });
+
+  it("speaks protobuf, too", async () => {
+    const parts = { body: "", headers: { "content-type": "application/proto" } };
+    const answer = await ask(routeOf("ok"), PATH, parts);
+    assert.equal(answer.headers["content-type"], "application/proto");
+    assert.equal(Buffer.from(answer.text).toString("hex"), "0801");
+  });
+
+  it("refuses what it does not know", async () => {
+    const unknown = await ask(routeOf("ok"), PATH, json('{"service":"x"}'));
+    assert.deepEqual([unknown.status, unknown.json().code], [404, "not_found"]);
+    for (const body of ["[]", "{", '{"service":7}']) {
+      const bad = await ask(routeOf("ok"), PATH, json(body));
+      assert.deepEqual([bad.status, bad.json().code], [400, "invalid_argument"]);
+    }
+    assert.equal((await ask(routeOf("ok"), PATH, json("{}", "text/plain"))).status, 415);
   });
 });

@@ -10,6 +10,7 @@ import {
   dlqRoutes,
   Health,
   healthRoutes,
+  healthRpcRoute,
   landingRoute,
   metadataRoutes,
   metricsRoute,
@@ -197,6 +198,7 @@ function documentedRoutes(): Route[] {
     landingRoute({ routes: nothing, title: nothing, readiness: nothing }),
     metricsRoute({ expose: nothing }),
     ...healthRoutes(health),
+    healthRpcRoute(health),
     ...statusRoutes({
       status: nothing,
       buildInfo,

@@ -10,6 +10,7 @@ import {
   dlqRoutes,
   Health,
   healthRoutes,
+  healthRpcRoute,
   type HttpRequestRecord,
   indexRoutes,
   landingRoute,
@@ -118,6 +119,7 @@ export class AdminServer {
       }),
       metricsRoute(metrics),
       ...healthRoutes(this.#health),
+      healthRpcRoute(this.#health),
       ...statusRoutes({
         ...this.#statusModules(),
         buildInfo: buildInfo(version),
