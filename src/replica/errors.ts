@@ -1,6 +1,8 @@
 /** How the driver says no. `sent: "no"` is a promise that nothing was logged. */
 
-import { HearthError, type LeaderHint } from "../base/index.ts";
+import { HearthError, isHearthError, type LeaderHint, toHearthError } from "../base/index.ts";
+import type { SnapshotMeta } from "../raft/index.ts";
+import { snapshotName } from "../snapshot/index.ts";
 import type { RefusalReason } from "./types.ts";
 
 export function refused(
@@ -81,6 +83,10 @@ export function outcomeUnknown(cause: HearthError): HearthError {
   });
 }
 
+/** The log here begins behind every state that can be made here: somebody else must have it. */
+const NO_IMAGE_NEXT =
+  "Of a cluster that is well: take a new snapshot on its leader (hearth snapshot take), remove this member, empty its directories and let it join again. Alone: restore it from a backup (docs/operate/recovery.md)";
+
 /** What is on the disk does not add up: no start can go on from it. */
 export function mismatch(
   reason: "state_ahead_of_log" | "state_behind_log" | "state_of_other_log" | "log_without_members",
@@ -89,8 +95,7 @@ export function mismatch(
   const next: Record<typeof reason, string> = {
     state_ahead_of_log:
       "The log has lost entries that this node acknowledged. With peers: empty its directories and let it join again as a new member. Alone: put the log directory back that belongs to this index; only if the log is right, delete the index directory and start again",
-    state_behind_log:
-      "Restore this node from a backup: the log no longer holds what the index lacks",
+    state_behind_log: NO_IMAGE_NEXT,
     log_without_members:
       "A log from before members were logged: start it once as the only member, then add the others. Otherwise restore this node from a backup, or empty its directories and let it join again",
     state_of_other_log: "Delete the index directory and start again: it is rebuilt from the log",
@@ -107,10 +112,26 @@ export function applyFailed(index: number, cause: unknown): HearthError {
   });
 }
 
-export function installFailed(index: number, cause: unknown): HearthError {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  return new HearthError("internal", `Cannot install the snapshot of index ${index}: ${text}`, {
-    reason: "install_failed",
-    cause,
-  });
+/**
+ * The state is as it was. Only another image, or another version of the program, helps against damage of the content,
+ * which the hashes of the file cannot show.
+ */
+export function installFailed(meta: SnapshotMeta, cause: unknown): HearthError {
+  const { code, message, next } = toHearthError(cause);
+  const name = snapshotName(meta);
+  return new HearthError(
+    "internal",
+    `Cannot install snapshot ${name} of log index ${meta.index}: ${message}`,
+    {
+      reason: "install_failed",
+      next: code === "data_loss" ? NO_IMAGE_NEXT : (next ?? "Mend what it names and start again"),
+      cause,
+    },
+  );
+}
+
+/** What cannot be installed is wrong itself: not the disk, not the version of the program, and nobody has stopped it. */
+export function isDamagedImage(installError: unknown): boolean {
+  const { cause } = toHearthError(installError);
+  return isHearthError(cause) && cause.code === "data_loss";
 }

@@ -61,7 +61,7 @@ export async function installSnapshot(installer: Installer, meta: SnapshotMeta):
   try {
     await stateMachine.install(meta, progress.counted(source));
   } catch (cause) {
-    throw installFailed(meta.index, cause);
+    throw installFailed(meta, cause);
   } finally {
     progress.ended();
     source.close();

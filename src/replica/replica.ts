@@ -265,14 +265,14 @@ export class Replica {
   async #start(): Promise<void> {
     const { log, logger, stateMachine, snapshots } = this.#modules;
     const { bootstrap } = this.#options;
+    const { stats } = this;
     const progress = this.#install;
-    const found = await findStart({ log, stateMachine, snapshots, progress }, bootstrap).catch(
-      (error: unknown) => {
-        // Cut short by `stop`, which is no failure.
-        if (this.#phase === PHASE.replaying) throw error;
-        return null;
-      },
-    );
+    const start = { log, stateMachine, snapshots, progress, stats };
+    const found = await findStart(start, bootstrap).catch((error: unknown) => {
+      // Cut short by `stop`, which is no failure.
+      if (this.#phase === PHASE.replaying) throw error;
+      return null;
+    });
     if (found === null || this.#phase !== PHASE.replaying) return;
     const loop = new MemberLoop(
       this.#options,

@@ -1,5 +1,6 @@
 /** What a start finds: does the state belong to the log, and what does the core begin with. */
 
+import { type HearthError, toHearthError } from "../base/index.ts";
 import type { DurableLog } from "../log/index.ts";
 import {
   decodeMembershipBatch,
@@ -11,10 +12,10 @@ import {
   type TermSpan,
 } from "../raft/index.ts";
 import type { AppliedPosition } from "./applier.ts";
-import { mismatch } from "./errors.ts";
+import { isDamagedImage, mismatch } from "./errors.ts";
 import type { SnapshotStore } from "./ports.ts";
 import { type InstallProgress, installSnapshot } from "./install.ts";
-import type { StateMachine } from "./types.ts";
+import type { ReplicaStats, StateMachine } from "./types.ts";
 
 export interface StartModules {
   readonly log: DurableLog;
@@ -22,6 +23,7 @@ export interface StartModules {
   readonly snapshots: SnapshotStore | null;
   /** Of a snapshot that the start puts in the place of the state. */
   readonly progress: InstallProgress;
+  readonly stats: Pick<ReplicaStats, "snapshotFailures">;
 }
 
 export interface Found {
@@ -84,14 +86,33 @@ function termOf(
   return log.terms.findLast((span: TermSpan) => span.firstIndex <= index)?.term ?? -1;
 }
 
+/**
+ * From the newest snapshot that the log goes on behind, or from an older one when the content of that is damaged: with the
+ * log behind it, each leads to the same state. One that failed is set aside when another has done, so that nobody is
+ * offered it; without another it stays, since a later version of the program may read it.
+ */
 async function bringUpFromSnapshot(modules: StartModules): Promise<void> {
-  const { log, stateMachine, snapshots: store, progress } = modules;
-  const latest = store?.latest ?? null;
-  if (store === null || latest === null) return;
-  const isBehind = stateMachine.appliedIndex + 1 < log.firstIndex;
-  const isCovered = latest.index + 1 >= log.firstIndex && latest.index <= log.lastIndex;
-  if (!isBehind || !isCovered || termOf(log, latest.index) !== latest.term) return;
-  await installSnapshot({ stateMachine, store, progress }, latest);
+  const { log, stateMachine, snapshots: store, progress, stats } = modules;
+  if (store === null || stateMachine.appliedIndex + 1 >= log.firstIndex) return;
+  const failures: { readonly meta: SnapshotMeta; readonly error: HearthError }[] = [];
+  for (const meta of store.complete.toReversed()) {
+    if (!isCovered(log, meta)) continue;
+    try {
+      await installSnapshot({ stateMachine, store, progress }, meta);
+      for (const { meta: bad, error } of failures) await store.setAside(bad, error.message);
+      return;
+    } catch (error) {
+      stats.snapshotFailures.install += 1;
+      if (!isDamagedImage(error)) throw error;
+      failures.push({ meta, error: toHearthError(error) });
+    }
+  }
+  if (failures[0] !== undefined) throw failures[0].error;
+}
+
+/** The log goes on behind it, and is of the same history. */
+function isCovered(log: DurableLog, { index, term }: SnapshotMeta): boolean {
+  return index + 1 >= log.firstIndex && index <= log.lastIndex && termOf(log, index) === term;
 }
 
 function assertSameTerm({ log, stateMachine }: StartModules, appliedIndex: number): void {

@@ -66,7 +66,6 @@ export class SnapshotFiles implements SnapshotStore {
     return this.#snapshots.at(-1)?.meta ?? null;
   }
 
-  /** Complete ones, oldest first. */
   get complete(): readonly SnapshotMeta[] {
     return this.#snapshots.map(({ meta }) => meta);
   }
@@ -147,6 +146,11 @@ export class SnapshotFiles implements SnapshotStore {
   open(meta: SnapshotMeta): SnapshotSource {
     const snapshot = this.#snapshots.find((each) => equalMetas(each.meta, meta));
     return snapshot === undefined ? SnapshotReader.ofNothing(meta) : this.#readerOf(snapshot, 0);
+  }
+
+  async setAside(meta: SnapshotMeta, what: string): Promise<void> {
+    const snapshot = this.#snapshots.find((each) => equalMetas(each.meta, meta));
+    if (snapshot !== undefined) await this.#condemn(snapshot, what);
   }
 
   /** A snapshot that is being read stays until a later call. */

@@ -27,6 +27,8 @@ export interface SnapshotHead {
 export interface SnapshotStore {
   /** The newest complete, verified one. */
   readonly latest: SnapshotMeta | null;
+  /** Complete, verified ones, oldest first. */
+  readonly complete: readonly SnapshotMeta[];
   /** Writes, syncs, reads back and verifies; only then it has a name and is `latest`. Closes the source. */
   take(head: SnapshotHead, source: SnapshotSource): Promise<SnapshotMeta>;
   /** Bytes of one chunk, or null when the snapshot is gone. */
@@ -37,6 +39,8 @@ export interface SnapshotStore {
   completeReceived(meta: SnapshotMeta): Promise<boolean>;
   /** Chunks in order, each verified, for installing. */
   open(meta: SnapshotMeta): SnapshotSource;
+  /** Takes one out of use whose bytes are what they were and whose content is not: kept for people, with `what` in the log. */
+  setAside(meta: SnapshotMeta, what: string): Promise<void>;
   /** Keeps the newest `count` complete ones and drops partial ones that nobody is receiving. */
   retain(count: number): Promise<void>;
   /**

@@ -49,6 +49,8 @@ class FakeStore implements SnapshotStore {
   storeChunk = async (_meta: SnapshotMeta, chunk: number): Promise<number> => chunk + 1;
   completeReceived = async (): Promise<boolean> => true;
   retain = async (): Promise<void> => {};
+  complete: readonly SnapshotMeta[] = [];
+  setAside = async (): Promise<void> => {};
   close = async (): Promise<void> => {};
   open({ index, term }: SnapshotMeta): SnapshotSource {
     return { index, term, next: async () => null, close: () => {} };

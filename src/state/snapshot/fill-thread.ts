@@ -3,7 +3,9 @@
  * is there after an error is removed by whoever asked.
  */
 
+import { toHearthError } from "../../base/index.ts";
 import { IndexDatabase, TABLES } from "../../db/index.ts";
+import { Counters } from "../counters.ts";
 import { imageCancelled, imageDamaged, toPlainFailure } from "./errors.ts";
 import { ImageReader } from "./image-reader.ts";
 import { readHead } from "./image-writer.ts";
@@ -22,7 +24,7 @@ export async function runTask(request: FillRequest): Promise<Filled> {
       const reader = new ImageReader({ zstd, layout, onRows });
       await receive(request, reader);
       const head = reader.finish();
-      checkApplied(db, head);
+      checkState(db, head);
       return { head, rows: reader.rows };
     } finally {
       await db.close();
@@ -61,14 +63,30 @@ function putRow(db: IndexDatabase, table: number, key: Uint8Array, value: Uint8A
   else db.append(name, key, value);
 }
 
-/** The position that stands in front of the rows must be the one that is in them. */
-function checkApplied(
+/**
+ * The position that stands in front of the rows must be the one that is in them, and what a state begins with must be
+ * readable: main changes over to this content, and every start begins with it.
+ */
+function checkState(
   db: IndexDatabase,
   head: { index: number; term: number; layout: number },
 ): void {
   db.beginRead();
-  const { index, term } = readHead(db, head.layout);
-  db.endRead();
-  if (index === head.index && term === head.term) return;
-  throw imageDamaged(`it claims log index ${head.index} and holds the state at ${index}`);
+  try {
+    const { index, term } = readHead(db, head.layout);
+    if (index !== head.index || term !== head.term) {
+      throw imageDamaged(`it claims log index ${head.index} and holds the state at ${index}`);
+    }
+    loadCounters(db);
+  } finally {
+    db.endRead();
+  }
+}
+
+function loadCounters(db: IndexDatabase): void {
+  try {
+    new Counters().load(db);
+  } catch (cause) {
+    throw imageDamaged(`its counters: ${toHearthError(cause).message}`, cause);
+  }
 }

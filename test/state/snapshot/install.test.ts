@@ -5,7 +5,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { isHearthError } from "../../../src/base/index.ts";
-import { IndexDatabase } from "../../../src/db/index.ts";
+import { IndexDatabase, META_KEYS } from "../../../src/db/index.ts";
 import { verifyIndex } from "../../../src/state/index.ts";
 import { loadZstd } from "../../../src/state/snapshot/zstd.ts";
 import { dumpTables } from "../dump.ts";
@@ -127,6 +127,20 @@ test("an image that cannot be installed leaves the state as it was", () =>
     }
     await to.snapshots.install(position, sourceOf(image));
     assert.deepEqual(to.read(dumpTables), from.read(dumpTables));
+  }));
+
+test("an image whose counters no state could begin with is damaged, and never comes into force", () =>
+  withRigs(2, async (from, to) => {
+    apply(from, some(new RandomEntries(1), 20));
+    const { appliedIndex } = from.state;
+    from.db.write(() => from.db.put("meta", META_KEYS.counters, new Uint8Array(8)));
+    const image = imageOf(from.db, null);
+    await assert.rejects(to.snapshots.install({ index: appliedIndex, term: 1 }, sourceOf(image)), {
+      code: "data_loss",
+      reason: "image_damaged",
+    });
+    assert.equal(to.state.appliedIndex, 0);
+    assert.deepEqual(generationsOnDisk(to), ["lmdb"]);
   }));
 
 test("an image that is no longer wanted ends its transaction", () =>

@@ -167,6 +167,7 @@ class Ending {
     this.#logger.error("node cannot go on", {
       reason: error.reason,
       error: error.message,
+      next: error.next,
       exit: code,
     });
     this.#resolve({ code, isOrderly: false });
