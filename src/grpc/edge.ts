@@ -217,7 +217,7 @@ export class GrpcEdge implements Edge, CallOwner {
       });
       return;
     }
-    if (path === WATCH_PATH) this.#acceptWatch(stream, encoding);
+    if (path === WATCH_PATH) this.#acceptWatch(stream, headers, encoding);
     else this.#acceptCall(stream, path, headers, encoding);
   }
 
@@ -256,7 +256,8 @@ export class GrpcEdge implements Edge, CallOwner {
   }
 
   /** The only call that is no unary one. */
-  #acceptWatch(stream: ServerHttp2Stream, encoding: Encoding): void {
+  #acceptWatch(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, encoding: Encoding): void {
+    const timeoutMs = parseTimeout(headers["grpc-timeout"] as string | undefined);
     const reader = new MessageReader(KEPT_SINK_BYTES);
     stream.on("error", ignoreError);
     const fail = (error: HearthError): void => {
@@ -265,6 +266,7 @@ export class GrpcEdge implements Edge, CallOwner {
       const status = statusOf(error, "health", this.#around);
       refuse(stream, { ...ANSWER_HEADERS, ...statusTrailers(status) });
     };
+    if (timeoutMs !== null && Number.isNaN(timeoutMs)) return fail(badTimeout());
     stream.on("data", (piece: Buffer) => {
       const refusal = reader.add(piece);
       if (refusal !== null) fail(refusal);
@@ -272,7 +274,8 @@ export class GrpcEdge implements Edge, CallOwner {
     const begin = (message: Uint8Array | HearthError): void => {
       if (message instanceof HearthError) return fail(message);
       try {
-        if (!stream.destroyed && !stream.headersSent) this.#health.watch(message, stream);
+        if (!stream.destroyed && !stream.headersSent)
+          this.#health.watch(message, stream, timeoutMs);
       } catch (error) {
         fail(toHearthError(error));
       }

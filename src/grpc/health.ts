@@ -18,7 +18,7 @@ import { ANSWER_HEADERS } from "./call.ts";
 import { PREFIX_BYTES, writePrefix } from "./framing.ts";
 import { WATCHES_MAX } from "./limits.ts";
 import type { Method } from "./methods.ts";
-import { statusTrailers } from "./status.ts";
+import { statusTrailers, type Trailers } from "./status.ts";
 
 export const METASTORE_SERVICE = "pyroscope.metastore";
 
@@ -32,6 +32,8 @@ interface Watch {
   readonly stream: ServerHttp2Stream;
   readonly service: string;
   told: ServingStatus;
+  /** How it ends, if it ends now. */
+  trailers: Trailers;
 }
 
 export class HealthService {
@@ -72,19 +74,35 @@ export class HealthService {
     ];
   }
 
-  /** Keeps the stream of a Watch, whose request was read, and tells it the status now. Errors: `resource_exhausted`. */
-  watch(message: Uint8Array, stream: ServerHttp2Stream): void {
+  /**
+   * Keeps the stream of a Watch, whose request was read, and tells it the status now, and every other one for `timeoutMs`;
+   * null: for as long as the client likes. Errors: `resource_exhausted`.
+   */
+  watch(message: Uint8Array, stream: ServerHttp2Stream, timeoutMs: number | null): void {
     const service = decodeHealthProto(message);
     if (this.#watches.size >= WATCHES_MAX) {
       throw new HearthError("resource_exhausted", `${WATCHES_MAX} watches are open already`, {
         reason: "watches",
       });
     }
-    const watch: Watch = { stream, service, told: "unknown" };
+    const watch: Watch = { stream, service, told: "unknown", trailers: STOPPING_TRAILERS };
     this.#watches.add(watch);
-    stream.on("close", () => this.#watches.delete(watch));
+    const timer =
+      timeoutMs === null
+        ? undefined
+        : setTimeout(
+            () => {
+              watch.trailers = EXPIRED_TRAILERS;
+              stream.end();
+            },
+            Math.min(timeoutMs, TIMER_MAX_MS),
+          ).unref();
+    stream.on("close", () => {
+      clearTimeout(timer);
+      this.#watches.delete(watch);
+    });
     stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
-    stream.on("wantTrailers", () => stream.sendTrailers(STOPPING_TRAILERS));
+    stream.on("wantTrailers", () => stream.sendTrailers(watch.trailers));
     this.#tell(watch);
   }
 
@@ -95,7 +113,7 @@ export class HealthService {
 
   #tell(watch: Watch): void {
     const status = this.#statusOf(watch.service);
-    if (status === watch.told || watch.stream.destroyed) return;
+    if (status === watch.told || watch.stream.destroyed || watch.stream.writableEnded) return;
     watch.told = status;
     const sink = new ByteSink(64);
     sink.length = PREFIX_BYTES;
@@ -119,6 +137,11 @@ const STOPPING_TRAILERS = statusTrailers({
   message: "The server is stopping",
   leader: null,
 });
+
+const EXPIRED_TRAILERS = statusTrailers({ code: 4, message: "The time is up", leader: null });
+
+/** The runtime has no longer timers: 25 days. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
 
 function unknownService(service: string): HearthError {
   const message = `Service ${JSON.stringify(service.slice(0, 64))} is not known`;

@@ -109,7 +109,15 @@ export class GrpcListener {
     }
     this.openedCount++;
     this.#sessions.add(session);
-    session.on("close", () => this.#sessions.delete(session));
+    const timer = setTimeout(() => {
+      this.#modules.onRejected("no_http2");
+      session.destroy();
+    }, this.#options.handshakeTimeoutMs).unref();
+    session.once("remoteSettings", () => clearTimeout(timer));
+    session.on("close", () => {
+      clearTimeout(timer);
+      this.#sessions.delete(session);
+    });
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
   }
 

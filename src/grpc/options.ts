@@ -35,6 +35,8 @@ export interface GrpcOptions {
   /** Calls without an answer, per connection; more wait at the client. */
   readonly streamsMax: number;
   readonly connectionsPerThreadMax: number;
+  /** A connection on which nobody has begun to speak HTTP/2 by then is closed, ms. */
+  readonly handshakeTimeoutMs: number;
   /** A connection is pinged this often, ms, and given up when a ping has no answer in time. */
   readonly keepaliveTimeMs: number;
   readonly keepaliveTimeoutMs: number;
@@ -55,7 +57,8 @@ export const GRPC_DEFAULTS: GrpcOptions = {
   // Clients share one connection per node: 1,000 calls at once are promised.
   streamsMax: 4_096,
   connectionsPerThreadMax: 2_000,
-  // Of gRPC servers in general: 2 h, 20 s.
+  // Of gRPC servers in general: 2 min, 2 h, 20 s.
+  handshakeTimeoutMs: 120_000,
   keepaliveTimeMs: 2 * 60 * 60_000,
   keepaliveTimeoutMs: 20_000,
   tls: null,

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type ClientHttp2Session, constants } from "node:http2";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -239,6 +240,43 @@ describe("gRPC on sockets", { timeout: 240_000 }, () => {
 });
 
 describe("the end of a gRPC endpoint", { timeout: 240_000 }, () => {
+  it("a connection on which nobody speaks HTTP/2 is closed, and no other", () =>
+    withMoreTime(200, async (handshakeTimeoutMs) => {
+      const rig = await Rig.open({ handshakeTimeoutMs });
+      const [host = "", port = ""] = rig.address.split(":");
+      const sockets: Socket[] = [];
+      const open = async (bytes: Buffer): Promise<{ isClosed: boolean }> => {
+        const socket = connect(Number(port), host);
+        sockets.push(socket);
+        const state = { isClosed: false };
+        socket.on("error", () => {});
+        socket.on("close", () => {
+          state.isClosed = true;
+        });
+        socket.resume();
+        await new Promise((resolve) => socket.once("connect", resolve));
+        socket.write(bytes);
+        return state;
+      };
+      try {
+        // Settings without a single one of them, as clients send them that have none.
+        const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        const noSettings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+        const client = await open(Buffer.concat([preface, noSettings]));
+        // The others come later, so that the time of the client would be up before theirs.
+        await until("it is taken", () => rig.edge.connectionCount === 1);
+        const silent = await open(Buffer.alloc(0));
+        const slow = await open(preface.subarray(0, 10));
+        await until("the others are closed", () => silent.isClosed && slow.isClosed);
+        assert.equal(client.isClosed, false);
+        assert.equal(rig.edge.connectionCount, 1);
+        assert.deepEqual(rig.edge.metrics().rejected, { no_http2: 2 });
+      } finally {
+        for (const socket of sockets) socket.destroy();
+        rig.close();
+      }
+    }));
+
   it("is told by GOAWAY, and not before; until then calls are refused with the leader", async () => {
     const rig = await Rig.open();
     const session = await openRaw(rig.address);
@@ -299,6 +337,20 @@ describe("the end of a gRPC endpoint", { timeout: 240_000 }, () => {
     assert.deepEqual(seen, ["SERVICE_UNKNOWN", "SERVING", "NOT_SERVING"]);
     watch.cancel();
     client.close();
+    rig.close();
+  });
+
+  it("a watch ends when its time is up, and is refused when that cannot be read", async () => {
+    const rig = await Rig.open();
+    const session = await openRaw(rig.address);
+    const path = "/grpc.health.v1.Health/Watch";
+    const request = framed(new Uint8Array(0));
+    const answer = await callRaw(session, path, request, { "grpc-timeout": "30m" });
+    assert.equal(statusOf(answer), 4);
+    // The empty name is serving, which it was told before.
+    assert.deepEqual(answer.body, framed(Buffer.from([8, 1])));
+    assert.equal(statusOf(await callRaw(session, path, request, { "grpc-timeout": "soon" })), 3);
+    session.destroy();
     rig.close();
   });
 
