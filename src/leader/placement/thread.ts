@@ -1,6 +1,6 @@
 /** Main's side of the thread of the placement: started by the first request, one request at a time. */
 
-import { assert } from "../../base/index.ts";
+import { assert, HearthError } from "../../base/index.ts";
 import { TaskThreads } from "../../tasks/index.ts";
 import type { PlacementReply, PlacementRequest } from "./messages.ts";
 
@@ -18,20 +18,25 @@ export type ReplyOf<Kind extends PlacementReply["kind"]> = Extract<PlacementRepl
 
 /** An interface, so that tests run the engine where they stand. */
 export interface PlacementThread {
-  /** Errors: what the thread failed with; its state is then gone. */
+  /** Errors: what the thread failed with, its state is then gone; `unavailable`, reason stopping, behind `close`. */
   run(request: PlacementRequest): Promise<PlacementReply>;
   close(): Promise<void>;
 }
 
 export class OwnPlacementThread implements PlacementThread {
   #threads: TaskThreads | null = null;
+  #isClosed = false;
 
-  run(request: PlacementRequest): Promise<PlacementReply> {
+  async run(request: PlacementRequest): Promise<PlacementReply> {
+    // A cycle or a batch of samples that was under way asks again later: nobody would end a thread made then.
+    if (this.#isClosed)
+      throw new HearthError("unavailable", "The server is stopping", { reason: "stopping" });
     this.#threads ??= new TaskThreads({ threadsMax: 1, waitingMax: WAITING_MAX, idleMs: IDLE_MS });
     return this.#threads.run<PlacementReply>(ENTRY, request, []);
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     const threads = this.#threads;
     this.#threads = null;
     await threads?.close();
