@@ -89,7 +89,8 @@ export const SERVER_DEFAULTS: ServerOptions = {
   // Front ends, segment writers and workers number in the hundreds.
   connectionsPerThreadMax: 2_000,
   pingIntervalMs: 30_000,
-  pendingWriteMaxBytes: 64 * MIB,
+  // Two of the largest frames; the leader takes twice as much uncommitted from everybody.
+  pendingWriteMaxBytes: 32 * MIB,
   // A write that waits costs a kilobyte of memory beside its bytes, and time of all behind it: these are answered within half a
   // second by a thread's share of what a busy leader does.
   pendingWritesMax: 8_192,

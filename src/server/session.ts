@@ -318,13 +318,7 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
     if (this.#modules.isStopping()) {
       throw new HearthError("unavailable", "The server is stopping", { reason: "stopping" });
     }
-    if (this.#calls.size >= this.#limits.inFlightMax) {
-      const message = `${this.#calls.size} requests are in flight, limit is ${this.#limits.inFlightMax}`;
-      throw new HearthError("resource_exhausted", message, {
-        reason: "in_flight",
-        retryAfterMs: 10,
-      });
-    }
+    if (this.#calls.size >= this.#limits.inFlightMax) throw tooMany(this.#limits.inFlightMax);
   }
 
   #dispatch(opcode: number, frame: Uint8Array, call: Call): void {
@@ -400,6 +394,18 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
 }
 
 const EMPTY = new Uint8Array(0);
+
+/** Of a thread, whose sessions have one limit: a peer that sends on is refused often, and making an error costs most of it. */
+let inFlightRefusal: { readonly limit: number; readonly error: HearthError } | null = null;
+
+function tooMany(limit: number): HearthError {
+  if (inFlightRefusal?.limit !== limit) {
+    const message = `${limit} requests are in flight, which is the limit`;
+    const details = { reason: "in_flight", retryAfterMs: 10 };
+    inFlightRefusal = { limit, error: new HearthError("resource_exhausted", message, details) };
+  }
+  return inFlightRefusal.error;
+}
 
 function greetingError(hasGreeted: boolean): HearthError {
   const reason = hasGreeted ? "hello_repeated" : "hello_missing";

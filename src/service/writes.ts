@@ -62,6 +62,9 @@ export class WriteService {
   readonly #main: MainLink;
   readonly #batch = new ByteSink(64 * 1024);
   readonly #answer = new ByteSink(256);
+  /** Made once: refusals come by the ten thousand a second, and the stack of an error costs ten times the refusal. */
+  readonly #tooMany: HearthError;
+  readonly #tooLarge: HearthError;
   #writes: PendingWrite[] = [];
   #isFlushScheduled = false;
   #pendingBytes = 0;
@@ -74,6 +77,8 @@ export class WriteService {
   constructor(options: WriteOptions, modules: WriteModules) {
     this.#options = options;
     this.#main = modules.main;
+    this.#tooMany = backlog(`${options.pendingWritesMax} writes`);
+    this.#tooLarge = backlog(`${options.pendingWriteMaxBytes} bytes`);
   }
 
   /** Bytes taken that main has not answered. */
@@ -161,9 +166,8 @@ export class WriteService {
     const { writeBatchMaxBytes, pendingWriteMaxBytes, pendingWritesMax } = this.#options;
     if (this.#batch.length + bytes > writeBatchMaxBytes) this.flush();
     const count = this.#pendingWrites + this.#writes.length;
-    if (count >= pendingWritesMax) throw backlog(`${count} writes`, pendingWritesMax);
-    if (this.pendingBytes + bytes > pendingWriteMaxBytes)
-      throw backlog(`${this.pendingBytes} bytes`, pendingWriteMaxBytes);
+    if (count >= pendingWritesMax) throw this.#tooMany;
+    if (this.pendingBytes + bytes > pendingWriteMaxBytes) throw this.#tooLarge;
   }
 
   /** Takes the entry out again. */
@@ -225,8 +229,8 @@ export class WriteService {
   }
 }
 
-function backlog(waiting: string, limit: number): HearthError {
-  const message = `Cannot take the write: ${waiting} wait already, limit is ${limit}`;
+function backlog(limit: string): HearthError {
+  const message = `Cannot take the write: as much waits already as may, ${limit}`;
   const reason = "write_backlog";
   return new HearthError("resource_exhausted", message, { reason, retryAfterMs: 50 });
 }
