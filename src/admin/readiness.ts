@@ -68,6 +68,8 @@ export interface NodeView {
   readonly logWritePendingMs: number;
   /** What keeps the next segment of the log from being made; null: nothing. */
   readonly space: { readonly text: string; readonly isReadOnly: boolean } | null;
+  /** Why the disk of the index is nearly full; null: it is not. */
+  readonly indexSpaceProblem: string | null;
   readonly readerCount: number;
   readonly readerRunningCount: number;
   /** Restarts that failed in a row since a reader last ran. */
@@ -176,11 +178,15 @@ function checkLog({ logWritePendingMs, hasGivenUpLeadership, space }: NodeView):
   return failed(`a log write is pending for ${formatDuration(logWritePendingMs)}${why}${cost}`);
 }
 
-/** Reads go on. */
-function checkSpace({ space }: NodeView): CheckResult {
-  if (space === null) return CHECK_OK;
-  const what = space.isReadOnly ? "read-only" : "no room for the next segment of the log";
-  return { state: "warning", reason: `${what}: ${space.text}` };
+/** Reads go on; for how long, without room for the index, nobody knows. */
+function checkSpace({ space, indexSpaceProblem }: NodeView): CheckResult {
+  const problems: string[] = [];
+  if (space !== null) {
+    const what = space.isReadOnly ? "read-only" : "no room for the next segment of the log";
+    problems.push(`${what}: ${space.text}`);
+  }
+  if (indexSpaceProblem !== null) problems.push(`little room for the index: ${indexSpaceProblem}`);
+  return problems.length === 0 ? CHECK_OK : { state: "warning", reason: problems.join("; ") };
 }
 
 function checkReaders(view: NodeView): CheckResult {

@@ -79,6 +79,8 @@ export interface Config {
   };
   readonly storage: {
     readonly indexMapBytes: number;
+    /** Less room on its disk is little. */
+    readonly indexMinFreeBytes: number;
     readonly logSegmentBytes: number;
     /** Largest single write of the log. */
     readonly logGroupBytes: number;
@@ -199,6 +201,7 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
     },
     storage: {
       indexMapBytes: read.number("hearth.index-map-size"),
+      indexMinFreeBytes: read.number("hearth.index-min-free"),
       logSegmentBytes: read.number("hearth.log-segment-size"),
       logGroupBytes: logGroupBytes(read.number("hearth.frame-max-bytes")),
     },

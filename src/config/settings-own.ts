@@ -59,6 +59,14 @@ export const OWN_SETTINGS = [
     help: "Address space reserved for the index; not memory and not disk, only an upper bound of the index file",
   },
   {
+    name: "hearth.index-min-free",
+    kind: "size",
+    default: GIB,
+    min: 0,
+    max: 1024 * GIB,
+    help: "Free space on the disk of the index, of a small disk 5 % of it, below which the node warns and a leader hands over; 0: never",
+  },
+  {
     name: "hearth.state-check-interval",
     kind: "duration",
     default: 10 * 60_000,

@@ -245,6 +245,16 @@ const LOG_AND_STATE: readonly MetricSpec[] = [
   { kind: "gauge", name: "hearth_index_bytes", help: "Bytes of the index database's file." },
   {
     kind: "gauge",
+    name: "hearth_index_disk_free_bytes",
+    help: "Free bytes of the disk under the index; the node ends when a commit finds none.",
+  },
+  {
+    kind: "gauge",
+    name: "hearth_index_low_on_space",
+    help: "1 while that is below hearth.index-min-free, or below 5 % of the disk where that is less.",
+  },
+  {
+    kind: "gauge",
     name: "hearth_index_live_bytes",
     help: "Bytes of pages in use, per table.",
     labels: ["table"],

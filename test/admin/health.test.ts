@@ -104,6 +104,7 @@ const SERVING: NodeView = {
   applyPendingIndex: 0,
   logWritePendingMs: 0,
   space: null,
+  indexSpaceProblem: null,
   readerCount: 4,
   readerRunningCount: 4,
   readerFailedRestartCount: 0,
@@ -233,6 +234,14 @@ describe("readiness in words", () => {
       /^\[!\]disk no room for the next segment of the log: ENOSPC/m,
     );
     assert.match(await verbose(true), /^\[!\]disk read-only: ENOSPC/m);
+    const indexSpaceProblem = "812 MiB free on the disk of /data, below 1.0 GiB";
+    assert.match(
+      await sentence("/ready?verbose", {
+        indexSpaceProblem,
+        space: { ...space, isReadOnly: true },
+      }),
+      /^\[!\]disk read-only: ENOSPC.*; little room for the index: 812 MiB free on .*\n(.*\n)*ready$/m,
+    );
     assert.match(await sentence("/ready?verbose", {}), /^\[\+\]disk ok$/m);
   });
 

@@ -9,6 +9,7 @@ import type { Replica } from "../../replica/index.ts";
 import type { SnapshotFiles } from "../../snapshot/index.ts";
 import type { ClusterControl } from "../../service/index.ts";
 import type { StateChecks, StateMachine } from "../../state/index.ts";
+import type { IndexSpace } from "./index-space.ts";
 import { Increases } from "./increases.ts";
 
 export function collectReplica(
@@ -173,9 +174,15 @@ export function collectState(metrics: MetricRegistry, state: StateMachine): void
   });
 }
 
-export function collectDatabase(metrics: MetricRegistry, db: IndexDatabase): void {
+export function collectDatabase(
+  metrics: MetricRegistry,
+  db: IndexDatabase,
+  space: Pick<IndexSpace, "freeBytes" | "problem">,
+): void {
   metrics.onCollect(() => {
     metrics.set("hearth_index_bytes", db.fileSizeBytes());
+    metrics.set("hearth_index_low_on_space", space.problem === null ? 0 : 1);
+    if (space.freeBytes !== null) metrics.set("hearth_index_disk_free_bytes", space.freeBytes);
     for (const table of TABLES) {
       const { entries, bytes } = db.tableStats(table);
       metrics.set("hearth_index_rows", entries, { table });

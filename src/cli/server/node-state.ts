@@ -14,6 +14,7 @@ import type { ClusterControl, ClusterView } from "../../service/index.ts";
 import type { StateChecks, StateMachine } from "../../state/index.ts";
 import { compactionStatus } from "./compaction-status.ts";
 import type { ConsistencyWatch } from "./consistency.ts";
+import { IndexSpace } from "./index-space.ts";
 import { bracketed } from "./listen-host.ts";
 
 /** What the poller of reader metrics knows beside the metrics. */
@@ -26,6 +27,7 @@ const LED_MARGIN_MS = 10_000;
 
 export class NodeState {
   readonly sharedState = SharedState.create();
+  readonly indexSpace: IndexSpace;
   /** Empty until the directories are claimed. */
   clusterId = "";
   poller: ReaderCounts | null = null;
@@ -64,6 +66,9 @@ export class NodeState {
   constructor(config: Config, version: string) {
     this.#config = config;
     this.#version = version;
+    const { node, storage } = config;
+    const freeMinBytes = storage.indexMinFreeBytes;
+    this.indexSpace = new IndexSpace({ directory: node.dataDirectory, freeMinBytes });
   }
 
   starting(doing: string): void {
@@ -176,6 +181,7 @@ export class NodeState {
       applyPendingIndex: this.#applyPendingIndex,
       logWritePendingMs: replica?.pendingWriteMs ?? 0,
       space: replica?.space ?? null,
+      indexSpaceProblem: this.indexSpace.problem,
       readerCount: this.#config.readers.threadCount,
       readerRunningCount: this.#servingCount,
       // The pool ends the process itself when restarts go on failing.

@@ -62,7 +62,7 @@ import { Peers } from "./peers.ts";
 import { ReaderMetricsPoller } from "./reader-metrics.ts";
 import { NodeSnapshots, snapshotSchedule } from "./snapshots.ts";
 import { serverOptions } from "./server-options.ts";
-import { followSpace } from "./space-watch.ts";
+import { followIndexSpace, followSpace } from "./space-watch.ts";
 import { assertNotDiverged, NodeStateChecks } from "./state-checks.ts";
 import { StepLog } from "./steps.ts";
 
@@ -265,11 +265,9 @@ export class HearthNode {
     this.state.sharedState.setGeneration(db.generation);
     this.state.attachIndex(stateMachine, db);
     collectState(metrics, stateMachine);
-    collectDatabase(metrics, db);
-    this.#logger.info("index opened", {
-      outcome: db.outcome,
-      appliedIndex: stateMachine.appliedIndex,
-    });
+    collectDatabase(metrics, db, this.state.indexSpace);
+    const { appliedIndex } = stateMachine;
+    this.#logger.info("index opened", { outcome: db.outcome, appliedIndex });
   }
 
   async #openLog(): Promise<void> {
@@ -353,9 +351,11 @@ export class HearthNode {
       },
       onFatal,
     });
+    const watch = { replica, control: peers.control, scheduler: SYSTEM_SCHEDULER, logger };
     this.#parts.follows = [
       followDemand(shared, replica, SYSTEM_SCHEDULER),
-      followSpace({ replica, control: peers.control, scheduler: SYSTEM_SCHEDULER, logger }),
+      followSpace(watch),
+      followIndexSpace(this.state.indexSpace, watch),
     ];
     this.#parts.replica = replica;
     peers.attach(replica);

@@ -1,16 +1,24 @@
 /**
+ * Looks at the disks of a node while it runs.
+ *
  * A leader whose disk has no room for the next segment of its log gives way: while the segment in use lasts nobody was
  * refused anything yet, and a member with room goes on. One that leads without a successor refuses writes in the end.
+ *
+ * Little room for the index is said, and moves the leadership once: the node is going to end, and a hand-over is
+ * shorter than an election. No more than once, since it may last for days, and on all members at the same time.
  */
 import type { Logger, Scheduler } from "../../base/index.ts";
 import type { Replica } from "../../replica/index.ts";
 import type { ClusterControl } from "../../service/index.ts";
+import type { IndexSpace } from "./index-space.ts";
 import { moveLeadership, TRANSFER_MAX_MS } from "./hand-over.ts";
 
 /** A segment lasts longer than that under any load. */
 const LOOK_MS = 250;
 /** All disks may be full: the leadership must not go round faster than clients can follow. */
 const AGAIN_MS = 10_000;
+/** The bound leaves room for minutes at full speed. */
+const INDEX_LOOK_MS = 5_000;
 
 export interface SpaceWatchModules {
   readonly replica: Pick<Replica, "space" | "isServing">;
@@ -38,4 +46,37 @@ export function followSpace(modules: SpaceWatchModules): () => void {
   };
   look();
   return () => cancel();
+}
+
+export type IndexWatchModules = Pick<SpaceWatchModules, "control" | "scheduler" | "logger"> & {
+  readonly replica: Pick<Replica, "isServing">;
+};
+
+/** Looks at once, and until the returned function is called. */
+export function followIndexSpace(
+  space: Pick<IndexSpace, "look" | "problem">,
+  { replica, control, scheduler, logger }: IndexWatchModules,
+): () => void {
+  let hasEnded = false;
+  let cancel = (): void => {};
+  let before: string | null = null;
+  const judge = (): void => {
+    if (hasEnded) return;
+    cancel = scheduler.after(INDEX_LOOK_MS, look);
+    const { problem } = space;
+    const isNew = problem !== null && before === null;
+    if (problem === null && before !== null) logger.info("there is room for the index again");
+    before = problem;
+    if (!isNew) return;
+    logger.warn("little room for the index: without any the node ends", { reason: problem });
+    const { voters, members } = control.view();
+    if (replica.isServing && voters > 1)
+      void moveLeadership(members, TRANSFER_MAX_MS, { control, logger });
+  };
+  const look = (): void => void space.look().then(judge);
+  look();
+  return () => {
+    hasEnded = true;
+    cancel();
+  };
 }
