@@ -177,6 +177,10 @@ class Merger {
       });
     }
     const last = assignments.at(-1) as Assignment;
+    if (last.doubt !== undefined && !this.origins.has(name)) {
+      const place = describeOrigin(last.origin);
+      this.problems.push({ severity: "warning", place, message: last.doubt });
+    }
     if (this.origins.has(name) || good.length === 0 || last.raw === null) return;
     const isList = last.setting.kind === "list";
     const value = isList ? good.flatMap((item) => item as readonly string[]) : good.at(-1);

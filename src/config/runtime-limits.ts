@@ -197,8 +197,16 @@ interface Reading {
   readonly judgement: string;
 }
 
+const FILE_REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "there is none of that name",
+  EACCES: "this user may not read it",
+  EISDIR: "it is a directory",
+  ENOTDIR: "a part of its path is no directory",
+};
+
 export function unreadable(file: string, error: unknown): Problem {
-  const reason = error instanceof Error ? error.message : String(error);
+  const { code = "" } = error as NodeJS.ErrnoException;
+  const reason = FILE_REASONS[code] ?? (error instanceof Error ? error.message : String(error));
   return { severity: "error", place: file, message: `Cannot read the file: ${reason}` };
 }
 

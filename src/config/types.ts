@@ -79,6 +79,8 @@ export interface Assignment {
   /** One text, or the items of a list. Null: a YAML value without content, which leaves the default. */
   readonly raw: string | readonly string[] | null;
   readonly origin: Origin;
+  /** Of a value from a file: what is odd about it, told when no flag or variable takes its place. */
+  readonly doubt?: string | undefined;
 }
 
 /** What one source of configuration said. */

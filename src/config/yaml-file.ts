@@ -35,21 +35,43 @@ export interface YamlInput {
 
 /** Reads one file; never throws, all problems are in the result. */
 export function readYaml(input: YamlInput): SourceResult {
-  const expanded = input.expandEnvironment ? expand(input.text, input.environment) : input.text;
-  const walker = new YamlWalker(new YamlText(input.file, expanded));
+  const { text, emptyByLine } = expand(input);
+  const walker = new YamlWalker(new YamlText(input.file, text), {
+    isExpanded: input.expandEnvironment,
+    emptyByLine,
+  });
   walker.walkRoot();
   return walker;
 }
 
+const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}/g;
+
+interface Expanded {
+  readonly text: string;
+  /** By line, from 1: the last variable there that is not set and has no default. */
+  readonly emptyByLine: ReadonlyMap<number, string>;
+}
+
 /** `${NAME}` and `${NAME:default}`, as `-config.expand-env` of the reference does. */
-function expand(text: string, environment: YamlInput["environment"]): string {
-  return text.replaceAll(
-    /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}/g,
-    (_, name: string, other) => {
-      const value = environment[name];
-      return value === undefined || value === "" ? String(other ?? "") : value;
-    },
-  );
+function expand({ text, expandEnvironment, environment }: YamlInput): Expanded {
+  const emptyByLine = new Map<number, string>();
+  if (!expandEnvironment) return { text, emptyByLine };
+  let line = 1;
+  let countedChars = 0;
+  const expanded = text.replaceAll(VARIABLE, (_, name: string, other, offset: number) => {
+    line += text.slice(countedChars, offset).split("\n").length - 1;
+    countedChars = offset;
+    const value = environment[name] ?? "";
+    if (value !== "") return value;
+    if (other === undefined) emptyByLine.set(line, name);
+    return String(other ?? "");
+  });
+  return { text: expanded, emptyByLine };
+}
+
+interface Variables {
+  readonly isExpanded: boolean;
+  readonly emptyByLine: Expanded["emptyByLine"];
 }
 
 class YamlWalker implements SourceResult {
@@ -57,9 +79,11 @@ class YamlWalker implements SourceResult {
   readonly problems: Problem[];
   readonly foreign: string[] = [];
   readonly #text: YamlText;
+  readonly #variables: Variables;
 
-  constructor(text: YamlText) {
+  constructor(text: YamlText, variables: Variables) {
     this.#text = text;
+    this.#variables = variables;
     this.problems = text.problems;
   }
 
@@ -124,7 +148,8 @@ class YamlWalker implements SourceResult {
     const { line, column } = this.#text.position(offset);
     const origin = { kind: "file", file: this.#text.file, line, column } as const;
     if (isEmpty(value)) {
-      this.assignments.push({ setting, writtenAs: path, raw: null, origin });
+      const doubt = this.#doubtOf(path, "", line);
+      this.assignments.push({ setting, writtenAs: path, raw: null, origin, doubt });
       return;
     }
     if (setting.isSecret === true) {
@@ -139,7 +164,21 @@ class YamlWalker implements SourceResult {
       this.#text.tell(offset, `${path}: expected ${wanted}`);
       return;
     }
-    this.assignments.push({ setting, writtenAs: path, raw, origin });
+    const doubt = this.#doubtOf(path, raw, line);
+    this.assignments.push({ setting, writtenAs: path, raw, origin, doubt });
+  }
+
+  /** A directory called `${DATA}` would be made without a word, and so would the default one in the place of nothing. */
+  #doubtOf(path: string, raw: string | readonly string[], line: number): string | undefined {
+    const { isExpanded, emptyByLine } = this.#variables;
+    const empty = emptyByLine.get(line);
+    if (empty !== undefined)
+      return `${path}: \${${empty}} is not set and has no default: it stands for nothing`;
+    if (![raw].flat().some((text) => text.includes("${"))) return undefined;
+    const why = isExpanded
+      ? "Variables are ${NAME} and ${NAME:default}"
+      : "-config.expand-env=true puts the variable in";
+    return `${path}: "\${" is taken as written. ${why}`;
   }
 }
 

@@ -153,7 +153,7 @@ server:
     assert.equal(result.config, null);
     const [problem] = result.problems;
     assert.equal(problem?.place, "/no/such/file.yaml");
-    assert.match(problem?.message ?? "", /^Cannot read the file: ENOENT/);
+    assert.match(problem?.message ?? "", /^Cannot read the file: there is none of that name$/);
   });
 
   it("an unknown variable is an error, those of Kubernetes services are not ours", () => {
@@ -180,6 +180,23 @@ describe("file", () => {
     assert.equal(expanded.config?.node.dataDirectory, "./fallback/data");
     assert.equal(expanded.config?.node.logDirectory, "/raft");
     assert.equal(load({ yaml, environment }).config?.node.logDirectory, "${RAFT}");
+  });
+
+  it("warns of a variable that is not put in, or that is nothing", () => {
+    const yaml =
+      "server: {http_tls_config: {key_file: '${OTHER}'}}\nmetastore:\n" +
+      "  data_dir: ${DIR:./fallback}/data\n  raft:\n    dir: ${RAFT}\n    bootstrap_peers:\n      - a/${A\n";
+    assert.deepEqual(messages(load({ yaml, argv: ["-config.expand-env"] })).slice(-2), [
+      "warning test.yaml:5:5 metastore.raft.dir: ${RAFT} is not set and has no default: it stands for nothing",
+      'warning test.yaml:7:7 metastore.raft.bootstrap_peers: "${" is taken as written. Variables are ${NAME} and ${NAME:default}',
+    ]);
+    const said = messages(load({ yaml, environment: { RAFT: "/raft" } }));
+    const end = ': "${" is taken as written. -config.expand-env=true puts the variable in';
+    assert.deepEqual(said.slice(-3), [
+      `warning test.yaml:3:13 metastore.data_dir${end}`,
+      `warning test.yaml:5:10 metastore.raft.dir${end}`,
+      `warning test.yaml:7:7 metastore.raft.bootstrap_peers${end}`,
+    ]);
   });
 
   it("keys of other components and known ones without a function are accepted and listed", () => {
