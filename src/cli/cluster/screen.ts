@@ -200,13 +200,25 @@ function statusOf(answers: ClusterAnswers, id: string | undefined): NodeStatus |
   return freshWords(answers).find(({ nodeId }) => nodeId === id) ?? null;
 }
 
+/** Where others reach a member: its own word is where it listens, which may be every interface. */
+function httpAddressOf({ members }: ClusterAnswers, id: string, own: string | null): string | null {
+  const told = members?.members.find((entry) => entry.id === id)?.addresses.http ?? "";
+  return told === "" ? own : told;
+}
+
 /** Who claims to lead in the newest term; without such a word, whom the asked node takes for the leader. */
 function newestLeader(answers: ClusterAnswers): Leading | null {
   const { members, asked } = answers;
   const claims = freshWords(answers)
     .flatMap(({ nodeId, httpAddress, clusterId, raft }) =>
       raft?.role === "leader" && clusterId === asked.clusterId
-        ? [{ id: nodeId, address: httpAddress, term: raft.term }]
+        ? [
+            {
+              id: nodeId,
+              address: httpAddressOf(answers, nodeId, httpAddress) ?? "",
+              term: raft.term,
+            },
+          ]
         : [],
     )
     .sort((left, right) => right.term - left.term);
@@ -272,7 +284,7 @@ function row(entry: MemberEntry, answers: ClusterAnswers, leadership: Leadership
     lastContactMs: entry.isSelf ? null : entry.lastContactMs,
     ageMs: fresh === null ? entry.ageMs : 0,
     diskBytes: known === null ? null : diskBytesOf(known),
-    address: known?.httpAddress ?? (entry.addresses.http === "" ? null : entry.addresses.http),
+    address: httpAddressOf(answers, entry.id, known?.httpAddress ?? null),
     problem: problemOf(entry, { fresh, isUp, appliedIndex, asked: answers.asked.nodeId }),
   };
 }
