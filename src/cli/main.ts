@@ -34,7 +34,10 @@ export async function runCommandLine(input: MainInput): Promise<ExitCode> {
   try {
     return await dispatch(input);
   } catch (error) {
-    return reportFailure(error, argv.includes("--json"), terminal);
+    // Whatever was under way then, and however it put that: it ended because somebody pressed Ctrl-C.
+    const { reason } = input.signal;
+    const cause = reason instanceof InterruptedError ? reason : error;
+    return reportFailure(cause, argv.includes("--json"), terminal);
   }
 }
 

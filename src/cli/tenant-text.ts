@@ -1,6 +1,7 @@
 /** Deletions of tenants in words. */
 import { formatBytes, formatCount, formatDuration } from "../base/index.ts";
 import type { TenantDeletion } from "../client/index.ts";
+import { countOf } from "./compaction/answers.ts";
 import { formatTime } from "./times.ts";
 
 export interface DeletionAnswer extends TenantDeletion {
@@ -22,7 +23,7 @@ export interface DeletionsAnswer {
 /** What it does now, or waits for. */
 export function stateText(deletion: TenantDeletion): string {
   const { state, segmentsLeft } = deletion;
-  const counted = formatCount(segmentsLeft);
+  const segments = countOf(segmentsLeft, "segment");
   switch (state) {
     case "hidden":
       return "hidden; its entries are leaving the index";
@@ -30,7 +31,7 @@ export function stateText(deletion: TenantDeletion): string {
       return "out of the index; its objects are being deleted";
     case "emptied":
       return segmentsLeft > 0
-        ? `waits for compaction to split ${counted} segments that hold data of others, too`
+        ? `waits for compaction to split ${segments} with data of others, too`
         : "its objects are deleted; the bucket is looked at again";
     case "verified":
       return `verified: nothing is left; ${closedText(deletion)}`;
@@ -51,11 +52,11 @@ export function deletionLines(deletion: DeletionAnswer): string[] {
   const lines = [
     `${tenant}: ${stateText(deletion)}`,
     `  requested ${formatTime(requestedAtMs)}, log index ${formatCount(deletion.id)}`,
-    `  index     ${formatCount(deletion.blocks)} blocks in ${formatCount(deletion.shards)} shards, ${formatBytes(deletion.bytes)}; ${formatCount(deletion.segments)} segments of its own`,
-    `  bucket    ${formatCount(deletion.objects)} objects, ${formatBytes(deletion.objectBytes)}, in ${formatCount(deletion.passes)} passes`,
+    `  index     ${countOf(deletion.blocks, "block")} in ${countOf(deletion.shards, "shard")}, ${formatBytes(deletion.bytes)}; ${countOf(deletion.segments, "segment")} of its own`,
+    `  bucket    ${countOf(deletion.objects, "object")}, ${formatBytes(deletion.objectBytes)}, in ${countOf(deletion.passes, "pass", "passes")}`,
   ];
   if (lateBlocks > 0) {
-    lines.push(`  late      ${formatCount(lateBlocks)} blocks that compaction brought, not taken`);
+    lines.push(`  late      ${countOf(lateBlocks, "block")} that compaction brought, not taken`);
   }
   if (verifiedAtMs !== null) {
     const took = formatDuration(verifiedAtMs - requestedAtMs);

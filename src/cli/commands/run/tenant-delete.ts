@@ -1,6 +1,6 @@
 /** `hearth tenant delete`: says what goes, and does it only for who names the tenant once more. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { formatBytes, formatCount, formatDuration, parseDuration } from "../../../base/index.ts";
+import { formatBytes, formatDuration, parseDuration } from "../../../base/index.ts";
 import {
   type CommandContext,
   commandName,
@@ -8,6 +8,7 @@ import {
   type ExitCode,
   UsageError,
 } from "../../command.ts";
+import { countOf } from "../../compaction/answers.ts";
 import { RefusedError } from "../../failure.ts";
 import { NodeApi } from "../../node-api.ts";
 import { type DeletionAnswer, deletionLines, stateText } from "../../tenant-text.ts";
@@ -109,11 +110,32 @@ function isOver(deletion: DeletionAnswer | null): boolean {
   return deletion?.state === "verified" || deletion?.state === "open";
 }
 
-/** Bounded and visible; Ctrl-C ends the wait, not the deletion. */
+/** Ctrl-C ends the wait, not the deletion. */
 async function waitForEnd(
+  context: CommandContext,
+  api: NodeApi,
+  wish: WaitWish,
+): Promise<DeletionAnswer | null> {
+  try {
+    return await watchUntilEnd(context, api, wish);
+  } finally {
+    if (context.signal.aborted && !context.globals.isJson)
+      context.terminal.talk(
+        `the deletion goes on: hearth tenant deletions ${wish.tenant}   says how far it is`,
+      );
+  }
+}
+
+interface WaitWish {
+  readonly tenant: string;
+  readonly waitMaxMs: number;
+}
+
+/** Bounded and visible. */
+async function watchUntilEnd(
   { signal, terminal, globals }: CommandContext,
   api: NodeApi,
-  { tenant, waitMaxMs }: { readonly tenant: string; readonly waitMaxMs: number },
+  { tenant, waitMaxMs }: WaitWish,
 ): Promise<DeletionAnswer | null> {
   const startedMs = performance.now();
   let shownMs = startedMs;
@@ -139,6 +161,6 @@ async function waitForEnd(
 
 function progressText(deletion: DeletionAnswer): string {
   const { blocks, objects, objectBytes } = deletion;
-  const counts = `${formatCount(blocks)} blocks out of the index, ${formatCount(objects)} objects deleted, ${formatBytes(objectBytes)}`;
+  const counts = `${countOf(blocks, "block")} out of the index, ${countOf(objects, "object")} deleted, ${formatBytes(objectBytes)}`;
   return `${stateText(deletion)} (${counts})`;
 }
