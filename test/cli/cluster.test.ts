@@ -34,18 +34,6 @@ describe("status of a cluster", () => {
     });
   });
 
-  it("names addresses that others can use, of members that listen on every interface", async () => {
-    await withCluster(async ({ run, cluster }) => {
-      const status = nodeStatus("hearth-1", LEADING);
-      const state = { state: "not ready", problem: "replaying log", httpAddress: "0.0.0.0:4040" };
-      cluster.statuses.set("hearth-1", { ...status, ...state });
-      assert.match((await run("status")).out, /next: http:\/\/10\.0\.3\.6:4040\/ready\?verbose/);
-      const { leader, members } = JSON.parse((await run("status", "--json")).out);
-      assert.equal(leader.address, "10.0.3.6:4040");
-      assert.equal(members[1].address, "10.0.3.6:4040");
-    });
-  });
-
   it("never hides a member that is down, says why, since when, and what to do: exit 4", async () => {
     await withCluster(async ({ run, cluster }) => {
       await run("status");

@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { describe, it } from "node:test";
+import { nodeStatus } from "../support/fake-cluster.ts";
 import { findFreePorts } from "../support/ports.ts";
+import { withCluster } from "./cluster-support.ts";
 import { hearth, withNode } from "./support.ts";
 
 describe("health and status", () => {
@@ -160,6 +162,20 @@ describe("health and status", () => {
         assert.equal(asked, 2);
       },
     );
+  });
+});
+
+describe("addresses", () => {
+  it("names addresses that others can use, of members that listen on every interface", async () => {
+    await withCluster(async ({ run, cluster }) => {
+      const status = nodeStatus("hearth-1");
+      const state = { state: "not ready", problem: "replaying log", httpAddress: "0.0.0.0:4040" };
+      cluster.statuses.set("hearth-1", { ...status, ...state });
+      assert.match((await run("status")).out, /next: http:\/\/10\.0\.3\.6:4040\/ready\?verbose/);
+      const { leader, members } = JSON.parse((await run("status", "--json")).out);
+      assert.equal(leader.address, "10.0.3.6:4040");
+      assert.equal(members[1].address, "10.0.3.6:4040");
+    });
   });
 });
 
