@@ -16,7 +16,12 @@ import { ANSWER_HEADERS, type CallOwner, closeAfterAnswer, END_STREAM, GrpcCall 
 import { ACCEPTED_ENCODINGS, type Encoding, encodingOf, unpack } from "./compression.ts";
 import { MessageReader, PREFIX_BYTES } from "./framing.ts";
 import { HealthService, type NodeHealth, WATCH_PATH } from "./health.ts";
-import { DEADLINE_SWEEP_MS, LARGE_MESSAGES_MAX, TIMEOUT_MAX_MS } from "./limits.ts";
+import {
+  DEADLINE_SWEEP_MS,
+  LARGE_MESSAGES_MAX,
+  STATUS_TEXT_MAX_LENGTH,
+  TIMEOUT_MAX_MS,
+} from "./limits.ts";
 import { GrpcListener, ignoreError } from "./listener.ts";
 import { createMethods, type Method } from "./methods.ts";
 import type { GrpcOptions } from "./options.ts";
@@ -209,11 +214,9 @@ export class GrpcEdge implements Edge, CallOwner {
     const encoding = encodingOf(headers["grpc-encoding"] as string | undefined);
     if (encoding === null) {
       this.#counters.countRejected("unknown_encoding");
-      const message = `Encoding ${headers["grpc-encoding"]} is not known`;
       refuse(stream, {
-        ...ANSWER_HEADERS,
+        ...unimplemented(`Encoding ${headers["grpc-encoding"]} is not known`),
         "grpc-accept-encoding": ACCEPTED_ENCODINGS,
-        ...statusTrailers({ code: UNIMPLEMENTED, message, leader: null }),
       });
       return;
     }
@@ -231,11 +234,7 @@ export class GrpcEdge implements Edge, CallOwner {
     if (method === undefined) {
       this.#counters.countRejected("unknown_method");
       this.#counters.countRequest(0, UNIMPLEMENTED, 0);
-      const message = `Method ${path} does not exist`;
-      refuse(stream, {
-        ...ANSWER_HEADERS,
-        ...statusTrailers({ code: UNIMPLEMENTED, message, leader: null }),
-      });
+      refuse(stream, unimplemented(`Method ${path} does not exist`));
       return;
     }
     const timeoutMs = parseTimeout(headers["grpc-timeout"] as string | undefined);
@@ -250,7 +249,7 @@ export class GrpcEdge implements Edge, CallOwner {
       this,
     );
     if (timeoutMs !== null && Number.isNaN(timeoutMs)) call.fail(badTimeout());
-    // Health and facts about the node are answered to the end.
+    // Health is answered to the end.
     else if (this.#isStopping && method.kind !== "health") call.fail(stopping());
     else this.watch(call);
   }
@@ -301,6 +300,15 @@ export class GrpcEdge implements Edge, CallOwner {
 }
 
 const UNIMPLEMENTED = 12;
+
+/** Headers of a refusal that repeats what the client has sent. */
+function unimplemented(text: string): Record<string, string | number> {
+  const message = text.slice(0, STATUS_TEXT_MAX_LENGTH);
+  return {
+    ...ANSWER_HEADERS,
+    ...statusTrailers({ code: UNIMPLEMENTED, message, leader: null }),
+  };
+}
 
 /** Answers with headers alone, and looks at nothing more of the request. */
 function refuse(stream: ServerHttp2Stream, headers: Record<string, string | number>): void {

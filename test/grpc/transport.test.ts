@@ -143,6 +143,18 @@ describe("gRPC on sockets", { timeout: 240_000 }, () => {
     assert.equal(statusOf(await callRaw(session, "/test.Test/Echo", framed(Buffer.alloc(0)))), 0);
   });
 
+  it("repeats no more than a little of what it does not know", async () => {
+    const long = "x".repeat(20_000);
+    const answers = [
+      await callRaw(session, `/test.Test/${long}`, framed(Buffer.alloc(0))),
+      await callRaw(session, "/test.Test/Echo", framed(Buffer.alloc(0)), { "grpc-encoding": long }),
+    ];
+    for (const answer of answers) {
+      assert.equal(statusOf(answer), 12);
+      assert.ok(String(answer.trailers["grpc-message"]).length <= 1_024);
+    }
+  });
+
   it("ignores metadata that it does not know", async () => {
     const metadata = { "x-cluster": "c", traceparent: "00-0-0-00", "x-scope-orgid": "t" };
     const answer = await callRaw(session, "/test.Test/Echo", framed(Buffer.from("x")), metadata);

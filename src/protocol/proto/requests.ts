@@ -150,7 +150,17 @@ export function decodePollProto(message: Uint8Array): PollProto {
     else if (reader.tag === tagOf(2, varint)) capacity = reader.uint32();
     else reader.skip();
   }
-  return { capacity, reports: updates.map(readStatusUpdate) };
+  return { capacity, reports: oncePerJob(updates.map(readStatusUpdate)) };
+}
+
+/** Of two reports about a job the later one counts, but a success is never taken back. */
+function oncePerJob(reports: readonly JobReport[]): readonly JobReport[] {
+  const byName = new Map<string, JobReport>();
+  for (const report of reports) {
+    const isDone = byName.get(report.name)?.status === REPORT_STATUS.success;
+    if (!isDone || report.status === REPORT_STATUS.success) byName.set(report.name, report);
+  }
+  return [...byName.values()];
 }
 
 function readStatusUpdate({ bytes: message, start, end }: Range): JobReport {
