@@ -15,7 +15,7 @@ export interface ChaosOptions {
   readonly readerThreads: number;
   /** Snapshots every few seconds and a short log: who was away is brought back by a snapshot. */
   readonly snapshots: boolean;
-  /** Size of the state that `install` makes. */
+  /** Size of the state that `install` and `overload` make. */
   readonly stateMiB: number;
   /** Limits of the time without service are taken times this: on a slow machine they say nothing about the cluster. */
   readonly recoveryFactor: number;
@@ -42,7 +42,7 @@ export const USAGE = `npm run chaos -- [options]: real server processes, faults,
   --reader-threads N per node, 2
   --seed N           what is drawn; timing is not repeated
   --snapshots        snapshots every few seconds and a short log, so that they are installed, too
-  --state-mib N      size of the state that install moves, ${STATE_DEFAULT_MIB}
+  --state-mib N      size of the state that install moves and overload asks for, ${STATE_DEFAULT_MIB}
   --recovery-factor N  limits of the time without service, times N, 1: for machines slower than those they are for
   --keep             keep directories and the history`;
 

@@ -72,9 +72,11 @@ export async function runChaos(options: ChaosOptions): Promise<Verdict> {
     say(`${options.nodeCount} nodes are ready, seed ${options.seed}`);
     load = new Load(loadOptions(options), cluster.nodes);
     load.start();
-    await breakIt(fault, { options, cluster, proxies, load, facts });
+    const running = { options, cluster, proxies, load, facts };
+    const context = contextOf(running);
+    await breakIt(fault, context, running);
     if (options.snapshots) facts.counters.set("snapshotsKept", await snapshotsKept(cluster));
-    await finish(cluster, load, facts);
+    await finish(running, async () => fault.settled?.(context));
   } catch (error) {
     load?.stop().catch(() => {});
     const text = `${(error as Error).message}\n${lastWords(cluster)}`;
@@ -105,9 +107,8 @@ interface Running {
   readonly facts: RunFacts;
 }
 
-async function breakIt(fault: Fault, running: Running): Promise<void> {
-  const { options, cluster, proxies, load, facts } = running;
-  const context: FaultContext = {
+function contextOf({ options, cluster, proxies, load, facts }: Running): FaultContext {
+  return {
     cluster,
     proxies,
     load,
@@ -120,6 +121,13 @@ async function breakIt(fault: Fault, running: Running): Promise<void> {
     noteViolation: (violation) => facts.violations.push(violation),
     say,
   };
+}
+
+async function breakIt(
+  fault: Fault,
+  context: FaultContext,
+  { options, load, facts }: Running,
+): Promise<void> {
   const progress = setInterval(() => {
     say(`${load.reads.length} reads, ${load.writes.length} writes so far`);
   }, PROGRESS_MS);
@@ -172,12 +180,16 @@ async function waitUntilQuiet(cluster: TestCluster): Promise<void> {
 }
 
 /** Everything is healed: no more load, and every node has to show the same. */
-async function finish(cluster: TestCluster, load: Load, facts: RunFacts): Promise<void> {
+async function finish(
+  { cluster, load, facts }: Running,
+  onSettled: () => Promise<void>,
+): Promise<void> {
   await load.stop();
   say("reading the final state of every node");
   const nodes = cluster.nodes.filter((node) => node.isRunning);
   await Promise.all(nodes.map((node) => node.waitUntilReady(CONVERGE_LIMIT_MS)));
   await waitUntilQuiet(cluster);
+  await onSettled();
   const states = await Promise.all(nodes.map((node) => readFinalState(node, load.keys.count)));
   note(facts, checkFinalStates(states, load.history, load.otherBlocks.size));
   const exits = await Promise.all(nodes.map((node) => node.stop()));

@@ -9,6 +9,7 @@ import { LEADER_CHANGE } from "./leader-change.ts";
 import { MEMBERSHIP } from "./membership.ts";
 import { NET } from "./net.ts";
 import { NONE } from "./none.ts";
+import { OVERLOAD } from "./overload.ts";
 import { PAUSE } from "./pause.ts";
 import { ROLLING_RESTART } from "./rolling-restart.ts";
 import type { Fault } from "./types.ts";
@@ -25,6 +26,7 @@ export const FAULTS: readonly Fault[] = [
   MEMBERSHIP,
   INSTALL,
   HOSTILE,
+  OVERLOAD,
   ROLLING_RESTART,
   NONE,
 ];

@@ -1,7 +1,7 @@
 /** What is seen of a cluster while a new member takes over a large state: do writes go on, and how much memory it takes. */
 
-import { readFileSync } from "node:fs";
 import type { TestNode } from "../../support/cluster/index.ts";
+import { anonymousBytes } from "./memory.ts";
 import type { FaultContext } from "./types.ts";
 
 const SAMPLE_MS = 200;
@@ -54,15 +54,5 @@ export class InstallWatch {
     for (const { pid } of this.#nodes) {
       if (pid !== null) this.#memoryBytes = Math.max(this.#memoryBytes, anonymousBytes(pid));
     }
-  }
-}
-
-/** Linux only; 0 elsewhere, and for a process that has just ended. */
-function anonymousBytes(pid: number): number {
-  try {
-    const kib = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-    return Number(kib ?? 0) * 1024;
-  } catch {
-    return 0;
   }
 }

@@ -43,4 +43,6 @@ export interface Fault {
   readonly recoveryP99MaxMs?: number;
   /** One round: wait until all is well, break, see what goes on, heal. */
   round(context: FaultContext, round: number): Promise<void>;
+  /** Once, at the end, when no client works any more and every node has applied all there is. */
+  settled?(context: FaultContext): Promise<void>;
 }

@@ -6,7 +6,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { encodeUlid } from "../../../src/base/index.ts";
 import { buildFrame, payloadOf } from "../../../src/client/frames.ts";
-import { type BlockMeta, encodeBlock, OP } from "../../../src/protocol/index.ts";
+import {
+  type BlockMeta,
+  encodeBlock,
+  encodeQueryRequest,
+  OP,
+} from "../../../src/protocol/index.ts";
 import type { TestNode } from "../../support/cluster/index.ts";
 import { NodeSession } from "./node-session.ts";
 
@@ -15,6 +20,8 @@ const TENANT = "filler";
 const DATASETS = 200;
 const SHARDS = 16;
 const CREATED_FROM_MS = 1_750_000_000_000;
+/** Before the keys of the other clients begin (keyspace.ts): room for a hundred thousand blocks. */
+const CREATED_UNTIL_MS = 1_759_000_000_000;
 /** A day of blocks in a thousand of them: several partitions, as a state of that size would have. */
 const BLOCK_SPACING_MS = 86_400;
 const LANES = 6;
@@ -54,6 +61,21 @@ export async function fill(
     for (const session of sessions) session.close();
   }
   return { blocks, bytes };
+}
+
+/** Asks for all of it, of whatever state the node has. */
+export function fillerQueryFrame(): Uint8Array {
+  return buildFrame((sink) =>
+    encodeQueryRequest(sink, {
+      tenants: [TENANT],
+      startMs: CREATED_FROM_MS,
+      endMs: CREATED_UNTIL_MS,
+      selector: "{}",
+      labels: [],
+      consistency: "strong",
+      maxStalenessMs: 0,
+    }),
+  );
 }
 
 /** The same block again does no harm: it is known by its id. */

@@ -16,6 +16,7 @@ const CERTAIN_REFUSALS: ReadonlySet<string> = new Set([
   "uncommitted_bytes",
   "disk_full",
   "write_backlog",
+  "in_flight",
 ]);
 
 export function outcomeOf(error: HearthError): Outcome {

@@ -116,6 +116,7 @@ export const TEST_TOOLS: readonly string[] = [
   "test/crashpoints/main.ts",
   "test/crashpoints/bitrot.ts",
   "test/chaos/main.ts",
+  "test/chaos/load/flood-process.ts",
   "test/interop/main.ts",
   "test/demo/main.ts",
   "test/support/cluster/faulty-server.ts",
