@@ -97,8 +97,12 @@ function nextOf(error: unknown): string | null {
     error instanceof UnreachableError ||
     error instanceof RefusedError ||
     isHearthError(error);
-  return hasNext ? error.next : null;
+  if (!hasNext) return null;
+  return error.next ?? (isHearthError(error) && error.code === "unavailable" ? LOOK : null);
 }
+
+/** A node that cannot do it now answers this all the same. */
+const LOOK = "hearth status says what is wrong, also without a leader";
 
 function failureObject(error: unknown): object {
   const { code, requestId, leader } = describe(error);

@@ -3,10 +3,16 @@
  * as containers start it; a word is a subcommand. Everything heavy is behind a lazy import.
  */
 import type { Terminal } from "./command.ts";
-import { type CommandContext, type CommandSpec, EXIT, type ExitCode } from "./command.ts";
+import {
+  type CommandContext,
+  type CommandSpec,
+  EXIT,
+  type ExitCode,
+  UsageError,
+} from "./command.ts";
 import { COMMANDS, HELP_SECTIONS } from "./commands/catalog.ts";
 import { InterruptedError, reportFailure } from "./failure.ts";
-import { readGlobals } from "./global-flags.ts";
+import { NODE_FLAGS, OUTPUT_FLAGS, readGlobals } from "./global-flags.ts";
 import { commandHelp, groupHelp, overviewHelp } from "./help.ts";
 import {
   commandsBelow,
@@ -53,11 +59,27 @@ async function dispatch(input: MainInput): Promise<ExitCode> {
     terminal.out(programTitle());
     return EXIT.done;
   }
-  if (first.startsWith("-")) return startServer(input, argv);
+  if (first.startsWith("-")) {
+    refuseMisplaced(argv);
+    return startServer(input, argv);
+  }
   const words = argv.filter((word, i) => !word.startsWith("-") && i < 2);
   const spec = findCommand(words, COMMANDS);
   if (spec === null) return answerGroup(input, words);
   return runCommand(spec, input, argv.slice(spec.path.length));
+}
+
+/** `hearth --endpoint URL status`: no flag of the server, so it is clear what was meant. */
+function refuseMisplaced(argv: readonly string[]): void {
+  const [first = ""] = argv;
+  const isMeant = [...NODE_FLAGS, ...OUTPUT_FLAGS].some(
+    ({ name }) => name !== "help" && (first === `--${name}` || first.startsWith(`--${name}=`)),
+  );
+  if (!isMeant) return;
+  const word = argv.slice(1).find((candidate) => commandsBelow([candidate], COMMANDS).length > 0);
+  const next =
+    word === undefined ? "hearth --help lists all commands" : `hearth ${word} ${first} ...`;
+  throw new UsageError(`${first} stands behind the command that it is for`, next);
 }
 
 /** `hearth block --help` and `hearth block` show what the group has; a wrong word gets a suggestion. */

@@ -53,7 +53,11 @@ export function unknownCommand(
 
 /** Every flag a command takes, its own first. */
 export function allFlags(spec: CommandSpec): FlagSpec[] {
-  return [...ownFlags(spec), ...nodeFlags(spec), ...OUTPUT_FLAGS];
+  // What takes the server's flags takes no other flag with a value: the two could not be told apart.
+  const output = OUTPUT_FLAGS.filter(
+    ({ value }) => value === undefined || spec.takesServerFlags !== true,
+  );
+  return [...ownFlags(spec), ...nodeFlags(spec), ...output];
 }
 
 export interface ParsedArguments {

@@ -14,7 +14,8 @@ export function processTerminal(isColorForbidden: boolean): Terminal {
   return {
     out: (text) => void process.stdout.write(`${printable(text)}\n`),
     talk: (text) => void process.stderr.write(`${printable(text)}\n`),
-    redraw: (text) => void process.stderr.write(`\r\u001b[K${text}`),
+    redraw: (text) =>
+      void process.stderr.write(`\r\u001b[K${fitLine(text, process.stderr.columns)}`),
     clear: () => void process.stdout.write("\u001b[H\u001b[2J\u001b[3J"),
     ask,
     isOutTty: process.stdout.isTTY === true,
@@ -22,6 +23,12 @@ export function processTerminal(isColorForbidden: boolean): Terminal {
     hasColor: process.stdout.isTTY === true && !isPlain,
     flush: () => new Promise((resolve) => process.stdout.write("", () => resolve())),
   };
+}
+
+/** A line that wraps could not be drawn over: each redraw would leave one behind. */
+export function fitLine(text: string, columns: number | undefined): string {
+  if (columns === undefined || columns < 2 || text.length < columns) return text;
+  return `${text.slice(0, columns - 2)}…`;
 }
 
 /**

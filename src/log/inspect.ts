@@ -179,7 +179,8 @@ export function formatLogRecord(record: LogRecord): string {
     case "entries":
     case "membership": {
       const { offset, firstIndex, count, term, bodyBytes, appendedAtMs, commitIndex } = record;
-      const at = new Date(appendedAtMs).toISOString();
+      // Those of a founding, and of a leader that begins, carry no time.
+      const at = appendedAtMs === 0 ? "-" : new Date(appendedAtMs).toISOString();
       const last = firstIndex + count - 1;
       const range = count === 1 ? `entry ${firstIndex}` : `entries ${firstIndex}-${last}`;
       const what = record.kind === "membership" ? `membership, ${range}` : range;

@@ -29,6 +29,16 @@ describe("finding a command", () => {
       '--endpoint: "ftp://a:4040" is not an address. Write http://host:4040',
     ],
     [
+      "--endpoint http://a:4040 tenant list",
+      "--endpoint stands behind the command that it is for",
+      "hearth tenant --endpoint ...",
+    ],
+    [
+      "--timeout=5s",
+      "--timeout=5s stands behind the command that it is for",
+      "hearth --help lists all commands",
+    ],
+    [
       "tenant list extra",
       '"extra" is one argument too many',
       "hearth tenant list --help shows examples",

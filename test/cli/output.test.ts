@@ -5,7 +5,7 @@ import type { GlobalFlags } from "../../src/cli/command.ts";
 import { Progress } from "../../src/cli/progress.ts";
 import { formatTable } from "../../src/cli/table.ts";
 import { formatTime, parseTime } from "../../src/cli/times.ts";
-import { printable } from "../../src/cli/terminal.ts";
+import { fitLine, printable } from "../../src/cli/terminal.ts";
 import { recordingTerminal } from "./support.ts";
 
 describe("tables", () => {
@@ -138,6 +138,12 @@ describe("progress", () => {
     );
     assert.equal(last, "", "the line is left clean");
     assert.equal(said().redrawn.length, 3);
+  });
+
+  it("stays on one line of a narrow terminal, since it could not draw over two", () => {
+    assert.equal(fitLine("adding  25 %", 13), "adding  25 %");
+    assert.equal(fitLine("adding  25 %", 12), "adding  25…");
+    assert.equal(fitLine("adding  25 %", undefined), "adding  25 %");
   });
 
   it("is a line per tenth without a terminal or with CI, and none for short work", () => {
