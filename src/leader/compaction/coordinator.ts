@@ -84,6 +84,8 @@ interface WaitingPoll {
   attempts: number;
 }
 
+/** While a plan waits for its read index: between looks whether this member still leads. */
+const LEADING_LOOK_MS = 100;
 /** Between looks at a database that is not there yet. */
 const BEHIND_MS = 1;
 /** A state that does not come is an error of its own. */
@@ -376,8 +378,20 @@ export class CompactionCoordinator {
     });
   }
 
+  /** A member that leads no more is granted nothing until there is a leader again: workers have no time for that. */
   #readIndex(): Promise<ReadIndexResult> {
-    return new Promise((resolve) => this.#modules.replica.readIndex(resolve));
+    const { replica, scheduler } = this.#modules;
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (replica.isServing) cancel = scheduler.after(LEADING_LOOK_MS, look);
+        else resolve({ ok: false, error: notLeader(replica.status().leader) });
+      };
+      let cancel = scheduler.after(LEADING_LOOK_MS, look);
+      replica.readIndex((result) => {
+        cancel();
+        resolve(result);
+      });
+    });
   }
 
   #fail(polls: readonly WaitingPoll[], error: HearthError): void {
