@@ -13,16 +13,31 @@
  * The mark also says under which boot of the machine the environment was used: it runs without syncs, so that an
  * unclean stop of the machine may have damaged it without a sign. Then everything is removed. For the same reason
  * neither filling nor changing needs a sync: what a change built on does not outlive an unclean stop either.
+ *
+ * Two things are synced, since a clean mark is believed after any stop of the machine: the content before it is marked
+ * as clean, and the mark that it is in use before it is changed.
  */
 
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 /** Why an environment was not reused, for the log line of the start. */
 export type OpenOutcome = "created" | "reused" | "discarded_unclean_machine_stop";
 
 const MARK_FILE = "trust.json";
+/** Of LMDB, in the directory of a generation. */
+const DATA_FILE = "data.mdb";
 const FIRST_NAME = "lmdb";
 const NAME = /^lmdb(?:-\d{1,15})?$/;
 
@@ -76,6 +91,23 @@ export function recordGeneration(directory: string, generation: number): void {
   writeMark(directory, { bootId: bootId(), clean: false, generation });
 }
 
+/**
+ * The closed environment is on the disk, with its name. LMDB without syncs does not do that, not even when it closes.
+ * Errors: those of the disk. Cost: what the kernel has not written yet.
+ */
+export async function syncGeneration(directory: string, generation: number): Promise<void> {
+  const path = generationPath(directory, generation);
+  for (const synced of [join(path, DATA_FILE), path]) {
+    const handle = await open(synced, "r");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+/** After `syncGeneration`: this content is believed from now on, whatever happens to the machine. */
 export function recordCleanStop(directory: string, generation: number): void {
   writeMark(directory, { bootId: bootId(), clean: true, generation });
 }
@@ -99,10 +131,17 @@ function readMark(directory: string): TrustMark | null {
   }
 }
 
+/** Durable: a power cut right behind it must not bring back a mark that says clean. */
 function writeMark(directory: string, mark: TrustMark): void {
   const path = join(directory, MARK_FILE);
   writeFileSync(`${path}.new`, `${JSON.stringify(mark)}\n`, { flush: true });
   renameSync(`${path}.new`, path);
+  const handle = openSync(directory, "r");
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
 }
 
 /** Changes with every boot of the machine; where the kernel does not say, nothing is trusted over a restart. */

@@ -15,6 +15,7 @@ import {
   recordCleanStop,
   recordGeneration,
   removeGeneration,
+  syncGeneration,
   trustedGeneration,
 } from "./generations.ts";
 import type { TableName } from "./tables.ts";
@@ -360,7 +361,9 @@ export class IndexDatabase {
     if (this.#openWrite !== null) this.abortWrite();
     if (this.#role === "writer") await this.#environment.root.flushed;
     await this.#environment.close();
-    if (this.#role === "writer") recordCleanStop(this.directory, this.#generation);
+    if (this.#role !== "writer") return;
+    await syncGeneration(this.directory, this.#generation);
+    recordCleanStop(this.directory, this.#generation);
   }
 }
 
