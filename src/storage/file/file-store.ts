@@ -212,6 +212,8 @@ export class FileObjectStore implements ObjectStore {
     if (await this.#isDirectlyBelow(path)) return;
     if (dirname(path) !== this.#root) await this.#makeDirectory(dirname(path));
     await fs.mkdir(dirname(path), { recursive: true });
+    // Without its entry a power cut could take the directory away, with what was put into it and acknowledged.
+    await syncDirectory(dirname(dirname(path)));
   }
 
   async #moveInto(temporary: string, path: string): Promise<void> {
