@@ -130,8 +130,14 @@ export class Preallocator {
     const { directory } = this.#options;
     const { files } = this.#modules;
     const file = await files.open(segmentPath(directory, this.#nextSequence), OPEN_MODE.create);
-    // The name has to be durable before a frame in it is promised.
-    await files.syncDirectory(directory);
+    try {
+      // The name has to be durable before a frame in it is promised.
+      await files.syncDirectory(directory);
+    } catch (error) {
+      // It is tried again and again: no attempt may keep a file open.
+      await file.close().catch(() => {});
+      throw error;
+    }
     return { sequence: this.#nextSequence, file, filledBytes: 0 };
   }
 

@@ -130,7 +130,9 @@ class Recovery {
     const mustCheckAll = isSuspect(survey.names);
     const entries = top === null ? NO_ENTRIES : await this.#readEntries(live, top, mustCheckAll);
 
-    // From here on files change.
+    // From here on files change. A segment that a killed process has made may stand in the page cache alone: nothing is
+    // promised in it before its name is durable.
+    await this.#files.syncDirectory(this.#options.directory);
     await top?.newest.repair();
     await this.#removeUseless();
     if (mustCheckAll) await clearSuspect(this.#files, this.#options.directory);
