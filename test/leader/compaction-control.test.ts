@@ -186,7 +186,7 @@ describe("job control", () => {
     const name = await makeJob(6);
     assert.match((await cli("compaction", "pause", "--level", "0")).out, /PAUSED: level 0/);
     assert.deepEqual(await poll(100), []);
-    assert.match((await cli("status")).out, /^compaction {2}.*PAUSED: 1 levels/m);
+    assert.match((await cli("status")).out, /^compaction {2}.*PAUSED: 1 level,/m);
     assert.equal((await cliJson("compaction", "resume", "--level", "0")).changed, true);
     assert.ok((await poll(100)).includes(name));
     assert.equal((await cliJson("compaction", "resume", "--all")).changed, false);
