@@ -116,7 +116,7 @@ describe("retention", () => {
       shown.out,
       /^data is kept for 31d\na pass every 15m, grace 6h, 32 shards per pass\n/,
     );
-    assert.match(shown.out, /\nacme +48h\n/);
+    assert.match(shown.out, /\nacme +2d\n/);
     const forecast = JSON.parse((await hearth("retention", "forecast", "--json")).out) as {
       nextPass: { shards: number; bytes: number };
     };
