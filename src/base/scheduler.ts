@@ -1,5 +1,8 @@
 import { performance } from "node:perf_hooks";
 
+/** Longest timer that Node.js can hold, ms: 25 days. A longer one would fire at once. */
+export const TIMER_MAX_MS = 0x7fff_ffff;
+
 /**
  * Turns and timers of the event loop, as an interface: whatever runs in the simulator takes time and later turns from
  * here only, so that one seed decides when everything happens.

@@ -7,12 +7,11 @@
  *
  * Invariant: after `end` no timer and no listener of this call is left, and its place is given back.
  */
-import { HearthError, type SentState } from "../base/index.ts";
+import { HearthError, type SentState, TIMER_MAX_MS } from "../base/index.ts";
 import type { Admission } from "./admission.ts";
 import type { Connection } from "./connection.ts";
 import { type AttemptFacts, cancelledByClose, mergeSent, withFacts } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
-import { TIMER_MAX_MS } from "./limits.ts";
 
 export interface CallSettings {
   /** As users know it: "queryMetadata". */

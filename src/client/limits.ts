@@ -34,8 +34,5 @@ export const LEADER_HOPS_MAX = 2;
  */
 export const FORMER_LEADER_MS = 500;
 
-/** Longest timer Node.js can hold, ms; longer budgets mean "no limit". */
-export const TIMER_MAX_MS = 0x7fff_ffff;
-
 /** Writes of one session above those that are done without a gap; the cluster executes none beyond (src/session). */
 export const SESSION_WINDOW_MAX = 256;

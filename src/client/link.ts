@@ -8,12 +8,12 @@
  * second one is not to blame for the first. A connection that held for a while resets the pauses; one that was
  * dropped at once does not, or a server that refuses after the hello would be hammered.
  */
-import { assert, type HearthError } from "../base/index.ts";
+import { assert, type HearthError, TIMER_MAX_MS } from "../base/index.ts";
 import { jitteredDelayMs, shuffled } from "./backoff.ts";
 import type { Settle } from "./call.ts";
 import { Connection } from "./connection.ts";
 import { connectionLost, noConnection } from "./errors.ts";
-import { CONNECT_ATTEMPT_MIN_MS, TIMER_MAX_MS } from "./limits.ts";
+import { CONNECT_ATTEMPT_MIN_MS } from "./limits.ts";
 import type { LeaderNotice } from "../protocol/index.ts";
 import type { ClientOptions } from "./options.ts";
 import type { ConnectionStatus } from "./types.ts";

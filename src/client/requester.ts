@@ -6,7 +6,7 @@
  * - other writes only if no server can have acted: nothing was sent, or the server said that it does not lead.
  * A streamed answer is not repeated once its consumer has seen a part of it.
  */
-import { HearthError, isHearthError, type LeaderHint } from "../base/index.ts";
+import { HearthError, isHearthError, type LeaderHint, TIMER_MAX_MS } from "../base/index.ts";
 import type { HeldDictionaries } from "../protocol/index.ts";
 import type { Admission } from "./admission.ts";
 import { ChunkQueue, hasPayload, SingleAnswer } from "./answers.ts";
@@ -17,7 +17,7 @@ import { isTracing, traceCall, traceStream } from "./diagnostics.ts";
 import { clientClosed, protocolViolation, withFacts } from "./errors.ts";
 import { type AnswerFrame, type AnswerSink, Exchange } from "./exchange.ts";
 import { payloadOf } from "./frames.ts";
-import { LEADER_HOPS_MAX, RETRY_DELAY_MAX_MS, RETRY_DELAY_MIN_MS, TIMER_MAX_MS } from "./limits.ts";
+import { LEADER_HOPS_MAX, RETRY_DELAY_MAX_MS, RETRY_DELAY_MIN_MS } from "./limits.ts";
 import type { ClientOptions } from "./options.ts";
 import type { Router } from "./router.ts";
 import type { CallOptions } from "./types.ts";

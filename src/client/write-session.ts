@@ -11,9 +11,9 @@
  * without an answer is done, too: its number is never used again, and a late copy of it on the wire has no effect once a
  * newer write has said so.
  */
-import { HearthError, isHearthError } from "../base/index.ts";
+import { HearthError, isHearthError, TIMER_MAX_MS } from "../base/index.ts";
 import type { SessionNumbers } from "../protocol/index.ts";
-import { SESSION_WINDOW_MAX, TIMER_MAX_MS } from "./limits.ts";
+import { SESSION_WINDOW_MAX } from "./limits.ts";
 import type { CallOptions, WriteResult } from "./types.ts";
 
 export interface SessionModules {

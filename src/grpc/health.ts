@@ -5,7 +5,7 @@
  */
 
 import type { ServerHttp2Stream } from "node:http2";
-import { HearthError } from "../base/index.ts";
+import { HearthError, TIMER_MAX_MS } from "../base/index.ts";
 import {
   ByteSink,
   decodeEmptyProto,
@@ -139,9 +139,6 @@ const STOPPING_TRAILERS = statusTrailers({
 });
 
 const EXPIRED_TRAILERS = statusTrailers({ code: 4, message: "The time is up", leader: null });
-
-/** The runtime has no longer timers: 25 days. */
-const TIMER_MAX_MS = 2 ** 31 - 1;
 
 function unknownService(service: string): HearthError {
   const message = `Service ${JSON.stringify(service.slice(0, 64))} is not known`;

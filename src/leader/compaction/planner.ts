@@ -1,6 +1,6 @@
 /** Main's side of the planner: one thread that makes one plan at a time, started by the first plan. */
 
-import { HearthError } from "../../base/index.ts";
+import { HearthError, TIMER_MAX_MS } from "../../base/index.ts";
 import { TaskThreads } from "../../tasks/index.ts";
 import type { PlannerRequest, PlannerResult } from "./messages.ts";
 
@@ -9,8 +9,8 @@ const ENTRY = new URL(
   import.meta.url,
 );
 
-/** The thread keeps its database open, so it does not end for want of work. The largest delay of a timer. */
-const IDLE_MS = 2_147_483_647;
+/** The thread keeps its database open, so it does not end for want of work. */
+const IDLE_MS = TIMER_MAX_MS;
 
 /** Makes plans; an interface, so that tests plan where they stand. */
 export interface Planner {

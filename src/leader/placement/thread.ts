@@ -1,6 +1,6 @@
 /** Main's side of the thread of the placement: started by the first request, one request at a time. */
 
-import { assert, HearthError } from "../../base/index.ts";
+import { assert, HearthError, TIMER_MAX_MS } from "../../base/index.ts";
 import { TaskThreads } from "../../tasks/index.ts";
 import type { PlacementReply, PlacementRequest } from "./messages.ts";
 
@@ -9,8 +9,8 @@ const ENTRY = new URL(
   import.meta.url,
 );
 
-/** The thread keeps the rates, so it does not end for want of work. The largest delay of a timer. */
-const IDLE_MS = 2_147_483_647;
+/** The thread keeps the rates, so it does not end for want of work. */
+const IDLE_MS = TIMER_MAX_MS;
 /** A cycle, a batch of samples, and a few people who look. */
 const WAITING_MAX = 8;
 

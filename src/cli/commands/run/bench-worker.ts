@@ -1,6 +1,6 @@
 /** `hearth bench worker`: simulated compaction workers, for as long or as many jobs as they are told. */
 import { setMaxListeners } from "node:events";
-import { formatCount, formatDuration, parseDuration } from "../../../base/index.ts";
+import { formatCount, formatDuration, parseDuration, TIMER_MAX_MS } from "../../../base/index.ts";
 import { connect, type HearthClient } from "../../../client/index.ts";
 import { type CommandContext, EXIT, type ExitCode, UsageError } from "../../command.ts";
 import { websocketAddress } from "../../websocket-address.ts";
@@ -158,7 +158,7 @@ function readPlan({ flags }: CommandContext): Plan {
     if (written === null) return null;
     const parsed = parseDuration(written);
     if (!parsed.ok) throw new UsageError(`--${name}: ${parsed.reason}`);
-    if (parsed.value >= 0 && parsed.value <= DURATION_MAX_MS) return parsed.value;
+    if (parsed.value >= 0 && parsed.value <= TIMER_MAX_MS) return parsed.value;
     throw new UsageError(`--${name}: ${written} is not from 0 to 24 days`);
   };
   const share = (name: WorkerFault): number => {
@@ -189,6 +189,3 @@ function readPlan({ flags }: CommandContext): Plan {
     jobsMax: count("jobs", NO_LIMIT, 1_000_000_000),
   };
 }
-
-/** The largest delay of a timer. */
-const DURATION_MAX_MS = 2_147_483_647;
