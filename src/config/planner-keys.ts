@@ -15,6 +15,7 @@
  * Durations are text with a unit, or nanoseconds as a number. Bounds are those of the compaction policy.
  */
 import { parseDuration } from "../base/index.ts";
+import { LIMITS, POLICY_LIMITS } from "../protocol/limits.ts";
 import type { Setting, SettingValue } from "./types.ts";
 
 export interface PlannerLevel {
@@ -33,10 +34,7 @@ export interface PlannerKeys {
   readonly cleanupMaxLevel?: number;
 }
 
-const LEVELS_MAX = 8;
-const LEVEL_BLOCKS_MAX = 1_024;
-const CLEANUP_BATCH_MAX = 16;
-const DURATION_MAX_MS = 366 * 86_400_000;
+const { levelsMax: LEVELS_MAX, durationMaxMs: DURATION_MAX_MS } = POLICY_LIMITS;
 const NS_PER_MS = 1_000_000;
 
 export const PLANNER_SETTINGS = [
@@ -66,7 +64,7 @@ export type PlannerSettingName = (typeof PLANNER_SETTINGS)[number]["name"];
 const READERS: Readonly<Record<PlannerSettingName, (value: unknown) => PlannerKeys>> = {
   "metastore.levels": (value) => ({ levels: readLevels(value) }),
   "metastore.cleanupbatchsize": (value) => ({
-    cleanupBatchSize: readCount(value, 0, CLEANUP_BATCH_MAX),
+    cleanupBatchSize: readCount(value, 0, POLICY_LIMITS.cleanupBatchMax),
   }),
   "metastore.cleanupdelay": (value) => ({ cleanupDelayMs: readDuration(value) }),
   "metastore.cleanupjobminlevel": (value) => ({ cleanupMinLevel: readCount(value, 0, LEVELS_MAX) }),
@@ -115,7 +113,7 @@ function readLevel(level: unknown): PlannerLevel {
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) throw new BadValue(`.${unknown}: unknown key`);
   return {
-    maxBlocks: within(".maxblocks", () => readCount(maxblocks, 1, LEVEL_BLOCKS_MAX)),
+    maxBlocks: within(".maxblocks", () => readCount(maxblocks, 1, LIMITS.sourcesPerJobMax)),
     maxAgeMs: within(".maxage", () => readDuration(maxage)),
   };
 }

@@ -212,7 +212,7 @@ export {
   decodeCommandRequest,
 } from "./command/command-request.ts";
 export { BLOCK_PRELUDE, DATASET, ENTRY_PRELUDE, ENTRY_ROW, HEAD, PLAN_BLOCK } from "./layout.ts";
-export { CREATION_TIME_MAX_MS, LIMITS, TIME_MAX_MS } from "./limits.ts";
+export { CREATION_TIME_MAX_MS, LIMITS, POLICY_LIMITS, TIME_MAX_MS } from "./limits.ts";
 export { blockMetaFromJson, blockMetaToJson } from "./proto/block-json.ts";
 export {
   type BlockObject,

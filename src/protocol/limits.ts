@@ -97,3 +97,10 @@ export const TIME_MAX_MS = Number.MAX_SAFE_INTEGER + 1;
  * (spec W1).
  */
 export const CREATION_TIME_MAX_MS = 9_223_372_036_854;
+
+/** Of a compaction policy: above these, memory and entries would grow beyond what one plan may hold. */
+export const POLICY_LIMITS = {
+  levelsMax: 8,
+  cleanupBatchMax: 16,
+  durationMaxMs: 366 * 86_400_000,
+} as const;

@@ -10,6 +10,7 @@ import {
   type CompactionPolicy,
   type LevelPolicy,
   LIMITS,
+  POLICY_LIMITS,
   type TenantPolicy,
 } from "../../protocol/index.ts";
 
@@ -40,15 +41,13 @@ export const COMPACTION_DEFAULTS: CompactionPolicy = {
   tenants: {},
 };
 
-/** Above these, memory and entries would grow beyond what one plan may hold. */
-const LEVELS_MAX = 8;
+/** For the same reason as those bounds. */
 const TENANTS_MAX = 1_024;
-const DURATION_MAX_MS = 366 * 24 * HOUR_MS;
 const JOBS_MAX = 1_000_000;
-const CLEANUP_BATCH_MAX = 16;
+const { levelsMax: LEVELS_MAX, durationMaxMs: DURATION_MAX_MS } = POLICY_LIMITS;
 
 const NUMBERS: readonly (readonly [keyof CompactionPolicy, number, number])[] = [
-  ["cleanupBatchSize", 0, CLEANUP_BATCH_MAX],
+  ["cleanupBatchSize", 0, POLICY_LIMITS.cleanupBatchMax],
   ["cleanupDelayMs", 0, DURATION_MAX_MS],
   ["cleanupMinLevel", 0, LEVELS_MAX],
   ["cleanupMaxLevel", 0, LEVELS_MAX],
