@@ -99,7 +99,7 @@ function renderCase(result: CaseResult): string {
       `<li>${escapeText(name)}: ${escapeText(typeof value === "number" ? formatNumber(value) : value)}</li>`,
   );
   return `<section><h2>${escapeText(result.name)}</h2><p>${escapeText(result.about)}</p>
-${result.failure === null ? "" : `<pre>${escapeText(result.failure)}</pre>`}
+${result.isLeftOut ? "<p>Left out: the time was used up.</p>" : ""}${result.failure === null ? "" : `<pre>${escapeText(result.failure)}</pre>`}
 <table><tr><th>subject</th><th>per second</th><th>wall us</th><th>cpu us</th><th>p50 us</th><th>p99 us</th></tr>${sides.join("")}</table>
 <table><tr><th>goal</th><th>median</th><th>min</th><th>max</th><th>bound</th><th></th></tr>${goals.join("")}</table>
 <ul>${facts.join("")}</ul></section>`;

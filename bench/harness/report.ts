@@ -55,6 +55,7 @@ export function formatCase(result: CaseResult): string {
     `${result.name}  (${(result.elapsedMs / 1000).toFixed(1)} s)`,
     `  ${result.about}`,
   ];
+  if (result.isLeftOut) lines.push(`  LEFT OUT: the time was used up; ${ownRun(result)}`);
   if (result.failure !== null) lines.push(`  FAILED  ${result.failure}`);
   for (const side of [result.ours, result.limit]) {
     if (side === null) continue;
@@ -110,6 +111,13 @@ export function formatTotals(results: readonly CaseResult[]): string {
   const goals = results.flatMap((result) => result.goals).filter((goal) => goal.isMet !== null);
   const met = goals.filter((goal) => goal.isMet === true).length;
   const failed = results.filter((result) => result.failure !== null).length;
-  const broken = failed === 0 ? "" : `, ${failed} cases without result`;
-  return `${results.length} cases, ${met} of ${goals.length} goals met${broken}`;
+  const leftOut = results.filter((result) => result.isLeftOut).length;
+  const broken = failed === 0 ? "" : `, ${failed} failed`;
+  const missing = leftOut === 0 ? "" : `, ${leftOut} left out`;
+  return `${results.length} cases, ${met} of ${goals.length} goals met${broken}${missing}`;
+}
+
+/** How to get the result of one case. */
+function ownRun(result: CaseResult): string {
+  return `npm run bench -- ${result.name}`;
 }

@@ -47,7 +47,7 @@ export async function runCases(
     options.onProgress(`[${i + 1}/${cases.length}] ${benchCase.name}`);
     const isOverBudget = options.budgetMs !== undefined && elapsedMs > options.budgetMs;
     const result = isOverBudget
-      ? emptyResult(benchCase, "left out: the time for a plain run was used up", 0)
+      ? emptyResult(benchCase, { isLeftOut: true })
       : await runCase(benchCase, options);
     results.push(result);
     options.onResult(result);
@@ -84,11 +84,12 @@ async function runCase(benchCase: BenchCase, options: RunOptions): Promise<CaseR
       goals: goals.map((goal) => judge(goal, pairs)),
       facts,
       elapsedMs: performance.now() - startedAtMs,
+      isLeftOut: false,
       failure: null,
     };
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return emptyResult(benchCase, text, performance.now() - startedAtMs);
+    return emptyResult(benchCase, { failure: text, elapsedMs: performance.now() - startedAtMs });
   } finally {
     await prepared?.close?.();
     rmSync(directory, { recursive: true, force: true });
@@ -184,7 +185,10 @@ function summarise(subject: Subject, samples: readonly Sample[]): SubjectResult 
   };
 }
 
-function emptyResult(benchCase: BenchCase, failure: string, elapsedMs: number): CaseResult {
+function emptyResult(
+  benchCase: BenchCase,
+  why: Partial<Pick<CaseResult, "isLeftOut" | "failure" | "elapsedMs">>,
+): CaseResult {
   return {
     name: benchCase.name,
     about: benchCase.about,
@@ -192,7 +196,9 @@ function emptyResult(benchCase: BenchCase, failure: string, elapsedMs: number): 
     limit: null,
     goals: [],
     facts: {},
-    elapsedMs,
-    failure,
+    elapsedMs: 0,
+    isLeftOut: false,
+    failure: null,
+    ...why,
   };
 }

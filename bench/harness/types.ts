@@ -79,7 +79,10 @@ export interface BenchCase {
   readonly sampleMs?: number;
   /** Length of the unrecorded halves before the first pair. Default: as the others. Every process compiles for itself. */
   readonly warmUpMs?: number;
-  /** Left out of a plain `npm run bench`: chosen by a pattern only. For setups of more than ten seconds. */
+  /**
+   * Left out of a plain `npm run bench`, which has three minutes: chosen by a pattern only. For setups of more than ten
+   * seconds on a slow disk, and for areas that are measured by a pattern of their own.
+   */
   readonly isLong?: boolean;
   /** Builds the data and checks that it means what the case claims, before anything is timed. */
   prepare(context: BenchContext): PreparedCase | Promise<PreparedCase>;
@@ -114,6 +117,8 @@ export interface CaseResult {
   readonly goals: readonly GoalResult[];
   readonly facts: Readonly<Record<string, number | string>>;
   readonly elapsedMs: number;
-  /** Why there are no results, or null. */
+  /** Not run, as the time for all cases was used up: no failure, and no result. */
+  readonly isLeftOut: boolean;
+  /** Why it broke, or null. */
   readonly failure: string | null;
 }

@@ -8,6 +8,7 @@ import {
   type CaseResult,
   createReport,
   formatCase,
+  formatTotals,
   type Goal,
   median,
   quantileInPlace,
@@ -124,7 +125,10 @@ describe("benchmark cases", () => {
 
   it("do not start when the time is used up", async () => {
     const result = await run(caseOf([], fixed("ours", [1])), -1);
-    assert.match(result.failure ?? "", /left out/);
+    assert.equal(result.isLeftOut, true);
+    assert.equal(result.failure, null);
+    assert.match(formatCase(result), /LEFT OUT.*npm run bench -- /);
+    assert.match(formatTotals([result]), /1 left out$/);
   });
 
   it("are reported as text and as a page that escapes what it shows", async () => {

@@ -286,6 +286,7 @@ export const cases: readonly BenchCase[] = SHAPES.flatMap(
           { metric: "cpuUs", form: "limit/ours" },
         ],
         sampleMs: 300,
+        isLong: true,
         prepare: () => prepare(openWebSockets, "ws and uWebSockets.js", payloadBytes, inFlight),
       },
       {
@@ -297,6 +298,7 @@ export const cases: readonly BenchCase[] = SHAPES.flatMap(
           { metric: "cpuUs", form: "limit/ours" },
         ],
         sampleMs: 300,
+        isLong: true,
         prepare: () => prepare(openBareSockets, "node:net", payloadBytes, inFlight),
       },
     ];

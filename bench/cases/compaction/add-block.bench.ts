@@ -53,6 +53,7 @@ export const cases: readonly BenchCase[] = [
     about: "AddBlock on a node that queues every block for compaction, against one that does not.",
     goals: [{ metric: "rate", form: "ours/limit", atLeast: 0.8 }],
     sampleMs: 300,
+    isLong: true,
     prepare: ({ directory }) => prepare(directory),
   },
 ];

@@ -134,14 +134,14 @@ async function echoOn(
   };
 }
 
-async function prepareQuery(context: BenchContext): Promise<PreparedCase> {
+async function prepareQuery(context: BenchContext, kind: EchoKind): Promise<PreparedCase> {
   const node = await loadedNode(context);
   const answerBytes = await answerBytesOf(context, node);
   const connections = await openAll(grpcPort(node));
   const frames = callFrames(QUERY_PATH, queryRequest());
   context.progress("warming both up");
   await warmUp(connections, () => frames);
-  const limit = await echoOn("http2", answerBytes);
+  const limit = await echoOn(kind, answerBytes);
   return {
     ours: callsOn("QueryMetadata", node.server, connections, () => frames),
     limit: limit.subject,
@@ -225,7 +225,20 @@ export const cases: readonly BenchCase[] = [
       { metric: "cpuUs", form: "ours/limit", atMost: 2.5 },
     ],
     sampleMs: 300,
-    prepare: prepareQuery,
+    isLong: true,
+    prepare: (context) => prepareQuery(context, "http2"),
+  },
+  {
+    name: "grpc/query-metadata/edge",
+    about:
+      "The same against an echo of that size by our own endpoint: what the query adds to a call.",
+    goals: [
+      { metric: "rate", form: "ours/limit", atLeast: 0.7 },
+      { metric: "cpuUs", form: "ours/limit" },
+    ],
+    sampleMs: 300,
+    isLong: true,
+    prepare: (context) => prepareQuery(context, "edge"),
   },
   {
     name: "grpc/echo/library",
@@ -236,6 +249,7 @@ export const cases: readonly BenchCase[] = [
       { metric: "cpuUs", form: "ours/limit", atMost: 0.8 },
     ],
     sampleMs: 300,
+    isLong: true,
     prepare: () => prepareLibrary(),
   },
   {
@@ -246,6 +260,7 @@ export const cases: readonly BenchCase[] = [
       { metric: "cpuUs", form: "ours/limit" },
     ],
     sampleMs: 300,
+    isLong: true,
     prepare: prepareAddBlock,
   },
 ];

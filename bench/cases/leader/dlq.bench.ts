@@ -90,6 +90,7 @@ async function prepare(directory: string, firstSeed: number): Promise<PreparedCa
 export const cases: readonly BenchCase[] = [
   {
     name: "leader/dlq/file-system",
+    isLong: true,
     about:
       "Dead letters of a directory are read, put into log and index of one member, and deleted.",
     goals: [
