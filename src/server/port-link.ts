@@ -2,28 +2,34 @@
 
 import type { MessagePort } from "node:worker_threads";
 import { assert, packBytes, type PackedBytes, unpackBytes } from "../base/index.ts";
-import type {
-  MainLink,
-  NodeQuestion,
-  MemberCall,
-  MemberCallResult,
-  PollResult,
-  Proposal,
-  ProposalResult,
-  ReadIndexResult,
+import {
+  ENTRY_OUTCOMES,
+  type MainLink,
+  type NodeQuestion,
+  type MemberCall,
+  type MemberCallResult,
+  type PollResult,
+  type Proposal,
+  type ProposalResult,
+  type ReadIndexResult,
 } from "../service/index.ts";
 import {
+  type Done,
   type FromReader,
   fromPlainError,
   type PlainError,
   type PlainMemberCallResult,
   type PlainProposalResult,
-  type PlainReadIndexResult,
 } from "./messages.ts";
+
+interface OpenProposal {
+  readonly count: number;
+  readonly done: (result: ProposalResult) => void;
+}
 
 export class PortLink implements MainLink {
   readonly #port: Pick<MessagePort, "postMessage">;
-  readonly #proposals = new Map<number, (result: ProposalResult) => void>();
+  readonly #proposals = new Map<number, OpenProposal>();
   readonly #rounds = new Map<number, (result: ReadIndexResult) => void>();
   readonly #polls = new Map<number, (result: PollResult) => void>();
   readonly #memberCalls = new Map<number, (result: MemberCallResult) => void>();
@@ -40,7 +46,7 @@ export class PortLink implements MainLink {
     const { body, count, termAtLeast, appendedAtMs } = proposal;
     assert(body.byteLength === body.buffer.byteLength, "A proposal must own its whole buffer");
     const id = this.#nextId++;
-    this.#proposals.set(id, done);
+    this.#proposals.set(id, { count, done });
     const message: FromReader = {
       kind: "propose",
       id,
@@ -55,7 +61,7 @@ export class PortLink implements MainLink {
   readIndex(done: (result: ReadIndexResult) => void): void {
     const id = this.#nextId++;
     this.#rounds.set(id, done);
-    this.#port.postMessage({ kind: "readIndex", id } satisfies FromReader);
+    this.#port.postMessage(id satisfies FromReader);
   }
 
   pollCompaction(
@@ -117,21 +123,34 @@ export class PortLink implements MainLink {
     this.#port.postMessage({ kind: "nodeInfo", id, about } satisfies FromReader);
   }
 
-  proposed(id: number, result: PlainProposalResult): void {
-    take(
-      this.#proposals,
-      id,
-    )(result.ok ? result : { ok: false, error: fromPlainError(result.error) });
+  /** Rounds and proposals share their ids, so that the id alone tells which of them it was. */
+  done([id, index, term]: Done): void {
+    const round = this.#rounds.get(id);
+    if (round !== undefined) {
+      this.#rounds.delete(id);
+      round({ ok: true, index, term });
+      return;
+    }
+    const { count, done } = take(this.#proposals, id);
+    const outcomes = new Uint8Array(count).fill(ENTRY_OUTCOMES.applied);
+    done({ ok: true, firstIndex: index, term, outcomes, rejections: NO_REJECTIONS });
   }
 
-  readGranted(id: number, result: PlainReadIndexResult): void {
-    take(this.#rounds, id)(result.ok ? result : { ok: false, error: fromPlainError(result.error) });
+  proposed(id: number, result: PlainProposalResult): void {
+    const { done } = take(this.#proposals, id);
+    done(result.ok ? result : { ok: false, error: fromPlainError(result.error) });
+  }
+
+  readRefused(id: number, error: PlainError): void {
+    take(this.#rounds, id)({ ok: false, error: fromPlainError(error) });
   }
 
   nodeInfoIs(id: number, json: string): void {
     take(this.#infos, id)(json);
   }
 }
+
+const NO_REJECTIONS: ReadonlyMap<number, string> = new Map();
 
 function take<T>(waiting: Map<number, T>, id: number): T {
   const callback = waiting.get(id);

@@ -153,6 +153,7 @@ export class ReaderHandle {
   }
 
   #receive(message: FromReader): void {
+    if (typeof message === "number") return this.#modules.ask(message, this.#answer);
     switch (message.kind) {
       case "ready":
         if (this.#state === "starting") this.#state = "serving";

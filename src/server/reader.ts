@@ -23,7 +23,7 @@ import { CLOSE_FLUSH_MS, WRITE_BATCH_MAX_BYTES } from "./limits.ts";
 import type { Connection, ConnectionEvents, Listener, TransportKind } from "./listener.ts";
 import { LeaderNews } from "./leader-news.ts";
 import { LocalEnd } from "./local-connection.ts";
-import type { FromReader, ReaderSettings, ToReader } from "./messages.ts";
+import type { Done, FromReader, ReaderSettings, ToReader } from "./messages.ts";
 import { type ReaderMetrics, ThreadCounters } from "./metrics.ts";
 import { openListener } from "./open-listener.ts";
 import { PortLink } from "./port-link.ts";
@@ -100,13 +100,18 @@ export class Reader {
     return { transport, port: await this.#listener.listen(server.host, server.port) };
   }
 
-  /** A message of main. Resolves once it was dealt with; "stop" resolves when the thread may end. */
-  async receive(message: ToReader): Promise<void> {
+  /** An answer of main, one of very many. */
+  done(message: Done): void {
+    this.#link.done(message);
+  }
+
+  /** Any other message of main. Resolves once it was dealt with; "stop" resolves when the thread may end. */
+  async receive(message: Exclude<ToReader, Done>): Promise<void> {
     switch (message.kind) {
       case "proposed":
         return this.#link.proposed(message.id, message.result);
-      case "readGranted":
-        return this.#link.readGranted(message.id, message.result);
+      case "readRefused":
+        return this.#link.readRefused(message.id, message.error);
       case "nodeInfoIs":
         return this.#link.nodeInfoIs(message.id, message.json);
       case "polled":

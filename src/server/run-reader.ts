@@ -14,7 +14,13 @@ import {
   toHearthError,
 } from "../base/index.ts";
 import type { Edge, EdgeServices } from "../service/index.ts";
-import { type FromReader, type ReaderSettings, toPlainError, type ToReader } from "./messages.ts";
+import {
+  type Done,
+  type FromReader,
+  type ReaderSettings,
+  toPlainError,
+  type ToReader,
+} from "./messages.ts";
 import { Reader } from "./reader.ts";
 
 /** Makes the further protocol of a thread from what main gave as its settings. */
@@ -62,6 +68,10 @@ export async function runReader(createEdge?: EdgeFactory): Promise<void> {
   process.on("unhandledRejection", crash);
 
   port.on("message", (message: ToReader) => {
+    if (isDone(message)) {
+      reader?.done(message);
+      return;
+    }
     void reader?.receive(message).then(() => {
       // With the port closed nothing is left to wait for: the thread ends by itself, with 0.
       if (message.kind === "stop") port.close();
@@ -85,6 +95,10 @@ export async function runReader(createEdge?: EdgeFactory): Promise<void> {
     post({ kind: "failed", error: toPlainError(toHearthError(error)) });
     port.close();
   }
+}
+
+function isDone(message: ToReader): message is Done {
+  return Array.isArray(message);
 }
 
 /** Log lines go to main, which owns the output. */

@@ -4,16 +4,22 @@
  */
 
 import { HearthError, packBytes, unpackBytes, unreachable } from "../base/index.ts";
-import type {
-  NodeQuestion,
-  MemberCall,
-  MemberCallResult,
-  PollResult,
-  Proposal,
-  ProposalResult,
-  ReadIndexResult,
+import {
+  ENTRY_OUTCOMES,
+  type NodeQuestion,
+  type MemberCall,
+  type MemberCallResult,
+  type PollResult,
+  type Proposal,
+  type ProposalResult,
+  type ReadIndexResult,
 } from "../service/index.ts";
-import { type FromReader, type ToReader, toPlainError } from "./messages.ts";
+import {
+  type FromReader,
+  type ReadIndexQuestion,
+  type ToReader,
+  toPlainError,
+} from "./messages.ts";
 
 /** What the server needs of the replica; the composition root adapts it. Callbacks run exactly once. */
 export interface Proposer {
@@ -29,10 +35,9 @@ export interface Proposer {
 }
 
 /** The questions among what a reader says. */
-export type ReaderQuestion = Extract<
-  FromReader,
-  { kind: "propose" | "readIndex" | "nodeInfo" | "polls" | "pollGone" | "memberCall" }
->;
+export type ReaderQuestion =
+  | ReadIndexQuestion
+  | Extract<FromReader, { kind: "propose" | "nodeInfo" | "polls" | "pollGone" | "memberCall" }>;
 
 /** Where polls of compaction workers are answered; the composition root adapts it. */
 export interface PollPort {
@@ -83,11 +88,10 @@ export class WriteBridge {
 
   /** `answer` stands for the reader; it may be called after the reader died, and then goes nowhere. */
   ask(question: ReaderQuestion, answer: Answer): void {
+    if (typeof question === "number") return this.#readIndex(question, answer);
     switch (question.kind) {
       case "propose":
         return this.#propose(question, answer);
-      case "readIndex":
-        return this.#readIndex(question.id, answer);
       case "nodeInfo":
         return answer({ kind: "nodeInfoIs", id: question.id, json: this.#tell(question.about) });
       case "memberCall":
@@ -105,6 +109,10 @@ export class WriteBridge {
     const { id, count, termAtLeast, appendedAtMs } = question;
     const body = new Uint8Array(question.body);
     this.#modules.proposer.propose({ body, count, termAtLeast, appendedAtMs }, (result) => {
+      if (result.ok && isAllApplied(result)) {
+        answer([id, result.firstIndex, result.term]);
+        return;
+      }
       // Outcomes may be a view into a larger buffer: only its own bytes are sent along.
       const plain = result.ok
         ? { ...result, outcomes: new Uint8Array(result.outcomes) }
@@ -115,8 +123,8 @@ export class WriteBridge {
 
   #readIndex(id: number, answer: Answer): void {
     this.#modules.proposer.readIndex((result) => {
-      const plain = result.ok ? result : { ok: false as const, error: toPlainError(result.error) };
-      answer({ kind: "readGranted", id, result: plain });
+      if (result.ok) answer([id, result.index, result.term]);
+      else answer({ kind: "readRefused", id, error: toPlainError(result.error) });
     });
   }
 
@@ -193,4 +201,8 @@ export class WriteBridge {
     if (about === "activities") return JSON.stringify(this.#modules.activities?.() ?? {});
     return JSON.stringify({ ...this.#modules.describe(), ...this.#modules.proposer.status() });
   }
+}
+
+function isAllApplied({ outcomes, rejections }: ProposalResult & { readonly ok: true }): boolean {
+  return rejections.size === 0 && outcomes.every((outcome) => outcome === ENTRY_OUTCOMES.applied);
 }
