@@ -48,6 +48,11 @@ export function refused(
         ...common,
         retryAfterMs: 50,
       });
+    case "no_leader":
+      return new HearthError("unavailable", `No read index within ${detail}: there is no leader`, {
+        ...common,
+        retryAfterMs: 100,
+      });
     case "change_pending":
       return new HearthError("failed_precondition", `Cannot change the members yet: ${detail}`, {
         ...common,

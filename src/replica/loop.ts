@@ -6,7 +6,7 @@
  * the way of a write is a promise, so that the simulator can run this very code event by event.
  */
 
-import { type HearthError, toHearthError } from "../base/index.ts";
+import { formatDuration, type HearthError, toHearthError } from "../base/index.ts";
 import {
   type AppendWork,
   type Batch,
@@ -39,6 +39,11 @@ import type { ApplyOutcome, ProposeDone, ReadIndexDone } from "./types.ts";
 
 /** Election timeouts after which a write of a former leader, or a campaign, is given up. */
 const GIVE_UP_TIMEOUTS = 2;
+/**
+ * How long a read waits where no leader is known. An election takes less; a member that is cut off must not use up the
+ * time that its callers have for another one; and at twenty attempts in their 20 s callers outlast an election that fails.
+ */
+const LEADERLESS_READ_MS = 1_000;
 
 export class MemberLoop {
   readonly core: RaftCore;
@@ -240,6 +245,7 @@ export class MemberLoop {
     if (this.#hasStopped) return;
     this.core.tick();
     this.#giveUpLate();
+    this.#refuseLeaderlessReads();
     this.#scheduleTurn();
   }
 
@@ -257,6 +263,17 @@ export class MemberLoop {
     this.#ticksWithoutLead += 1;
     if (this.#ticksWithoutLead > ticksMax)
       this.#giveUpAll(this.#notLeader("it has lost its leadership"));
+  }
+
+  /** Those that have a leader wait on: it may only be slow, and whoever asked has a limit of his own. */
+  #refuseLeaderlessReads(): void {
+    this.#reads.onTick();
+    if (this.view.leader !== "") return;
+    const ticksMin = Math.ceil(LEADERLESS_READ_MS / this.#options.tickMs);
+    const count = this.#reads.refuseOlder(ticksMin, () =>
+      refused("no_leader", formatDuration(LEADERLESS_READ_MS)),
+    );
+    this.#modules.stats.refused.no_leader += count;
   }
 
   #giveUpAll(cause: HearthError): void {

@@ -4,24 +4,30 @@ import { assert, type HearthError } from "../base/index.ts";
 import type { ReadGrant } from "../raft/index.ts";
 import type { ReadIndexDone } from "./types.ts";
 
-interface WaitingRead {
+interface Read {
   readonly done: ReadIndexDone;
   /** Whoever asked is about to look at the state. */
   readonly looksAtState: boolean;
 }
 
+interface WaitingRead extends Read {
+  /** Ticks of the queue when it came. */
+  readonly sinceTick: number;
+}
+
 export class ReadQueue {
-  #waiting: WaitingRead[] = [];
+  readonly #waiting: WaitingRead[] = [];
   /** Id of the first one that waits. */
   #firstId = 1;
+  #ticks = 0;
 
   get length(): number {
     return this.#waiting.length;
   }
 
   /** Returns the local id under which the core knows the read. */
-  push(read: WaitingRead): number {
-    this.#waiting.push(read);
+  push({ done, looksAtState }: Read): number {
+    this.#waiting.push({ done, looksAtState, sinceTick: this.#ticks });
     return this.#firstId + this.#waiting.length - 1;
   }
 
@@ -32,17 +38,41 @@ export class ReadQueue {
     const count = grant.throughId - this.#firstId + 1;
     assert(count <= this.#waiting.length, `Read ${grant.throughId} was granted, but never asked`);
     if (count <= 0) return 0;
-    const granted = this.#waiting.splice(0, count);
-    this.#firstId += count;
+    const granted = this.#take(count);
     if (granted.some(({ looksAtState }) => looksAtState)) beforeLooks();
     for (const { done } of granted) done({ ok: true, index: grant.index, term: grant.term });
     return count;
   }
 
+  /** Time goes on. */
+  onTick(): void {
+    this.#ticks += 1;
+  }
+
+  /**
+   * Refuses those that have waited for at least `ticksMin` whole ticks; returns how many. The core goes on with their
+   * ids: a grant that covers them finds nobody. Cost: one look where none is due.
+   */
+  refuseOlder(ticksMin: number, error: () => HearthError): number {
+    // One tick more: the first one it saw may have come right behind it.
+    const isDue = ({ sinceTick }: WaitingRead): boolean => this.#ticks - sinceTick > ticksMin;
+    const firstYoung = this.#waiting.findIndex((read) => !isDue(read));
+    const count = firstYoung === -1 ? this.#waiting.length : firstYoung;
+    if (count > 0) this.#refuse(count, error());
+    return count;
+  }
+
   failAll(error: HearthError): void {
-    const failed = this.#waiting;
-    this.#firstId += failed.length;
-    this.#waiting = [];
-    for (const { done } of failed) done({ ok: false, error });
+    this.#refuse(this.#waiting.length, error);
+  }
+
+  #refuse(count: number, error: HearthError): void {
+    for (const { done } of this.#take(count)) done({ ok: false, error });
+  }
+
+  /** Out of the queue before anybody is told: who is told may ask again. */
+  #take(count: number): WaitingRead[] {
+    this.#firstId += count;
+    return this.#waiting.splice(0, count);
   }
 }

@@ -200,6 +200,7 @@ export const REFUSAL_REASONS = [
   "too_large",
   "uncommitted_bytes",
   "reads_waiting",
+  "no_leader",
   "disk_full",
   "change_pending",
   "invalid_change",

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { HearthError } from "../../src/base/index.ts";
 import { type ProposerReplica, ReplicaProposer } from "../../src/cli/server/proposer.ts";
 import { METRIC_CATALOG, MetricRegistry } from "../../src/metrics/index.ts";
 import type { ReadIndexDone, ReplicaStatus } from "../../src/replica/index.ts";
@@ -14,6 +15,8 @@ interface Bench {
   readonly replica: { leader: string };
   readonly asked: ReadIndexDone[];
   read(): Promise<ReadIndexResult>;
+  /** What the metric says that counts questions without an answer in time. */
+  timeouts(): Promise<string>;
 }
 
 function bench(readTimeoutMs: number): Bench {
@@ -32,37 +35,45 @@ function bench(readTimeoutMs: number): Bench {
   const self = { serverId: "node-0", addresses: { peer: "", http: "", websocket: "" } };
   const book = new AddressBook({ self: () => self as never, peers: () => [] });
   const forwarder = { forward: () => assert.fail("nothing is forwarded") };
+  const metrics = new MetricRegistry({ hasDefaultMetrics: false }, { specs: METRIC_CATALOG });
   const proposer = new ReplicaProposer(
     { readTimeoutMs },
     {
       replica: replica as ProposerReplica,
-      metrics: new MetricRegistry({ hasDefaultMetrics: false }, { specs: METRIC_CATALOG }),
+      metrics,
       forwarder,
       book,
       nodeId: "0123456789abcdef",
     },
   );
-  return { replica, asked, read: () => new Promise((resolve) => proposer.readIndex(resolve)) };
+  return {
+    replica,
+    asked,
+    read: () => new Promise((resolve) => proposer.readIndex(resolve)),
+    timeouts: async () => (await metrics.expose()).body,
+  };
 }
 
 describe("a read index", () => {
-  it("is refused soon where there is no leader, and whoever asked can ask another member", async () => {
-    const { read } = bench(FOR_EVER_MS);
-    const result = await read();
-    assert.ok(!result.ok);
-    assert.equal(result.error.code, "unavailable");
-    assert.equal(result.error.reason, "no_leader");
-    assert.equal(result.error.leader, null);
-  });
-
-  it("is refused soon when the leader is lost while it waits", async () => {
-    const { read, replica } = bench(FOR_EVER_MS);
-    replica.leader = "node-1";
+  it("is refused when the replica has no leader to wait for, and that counts as not answered", async () => {
+    const { read, asked, timeouts } = bench(FOR_EVER_MS);
     const waiting = read();
-    replica.leader = "";
+    const error = new HearthError("unavailable", "no leader", { reason: "no_leader" });
+    for (const done of asked) done({ ok: false, error });
     const result = await waiting;
     assert.ok(!result.ok);
     assert.equal(result.error.reason, "no_leader");
+    assert.equal(result.error.leader, null);
+    assert.match(await timeouts(), /^hearth_raft_read_wait_timeouts_total 1$/m);
+  });
+
+  it("whose replica stops is not counted so", async () => {
+    const { read, asked, timeouts } = bench(FOR_EVER_MS);
+    const waiting = read();
+    const error = new HearthError("unavailable", "stopping", { reason: "shutting_down" });
+    for (const done of asked) done({ ok: false, error });
+    assert.ok(!(await waiting).ok);
+    assert.doesNotMatch(await timeouts(), /^hearth_raft_read_wait_timeouts_total /m);
   });
 
   it("waits for a leader that is there, until its time is up", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { HearthError } from "../../src/base/index.ts";
 import { ROLE } from "../../src/raft/index.ts";
 import { ElectionCount } from "../../src/replica/elections.ts";
 import { ReadQueue } from "../../src/replica/read-queue.ts";
@@ -33,6 +34,50 @@ describe("reads that wait", () => {
       queue.grant({ throughId, index: 5, term: 1 }, () => assert.fail("nobody looks"));
     for (let i = 0; i < 3; i++) queue.push({ done: () => {}, looksAtState: false });
     assert.deepEqual([grant(2), grant(2), grant(3)], [2, 0, 1]);
+  });
+
+  it("are refused from the oldest on, and later ones are granted under the ids they had", () => {
+    const queue = new ReadQueue();
+    const told: string[] = [];
+    const push = (name: string): number =>
+      queue.push({
+        done: (result) => told.push(`${name} ${result.ok ? "granted" : result.error.reason}`),
+        looksAtState: false,
+      });
+    const refuse = (): number =>
+      queue.refuseOlder(2, () => new HearthError("unavailable", "", { reason: "no_leader" }));
+    assert.equal(push("a"), 1);
+    queue.onTick();
+    assert.equal(push("b"), 2);
+    queue.onTick();
+    assert.deepEqual([refuse(), told], [0, []], "the first tick may have come at once");
+    queue.onTick();
+    assert.deepEqual([refuse(), told, queue.length], [1, ["a no_leader"], 1]);
+    assert.equal(push("c"), 3);
+    queue.onTick();
+    assert.equal(refuse(), 1);
+    assert.equal(
+      queue.grant({ throughId: 2, index: 5, term: 1 }, () => {}),
+      0,
+    );
+    assert.equal(
+      queue.grant({ throughId: 3, index: 5, term: 1 }, () => {}),
+      1,
+    );
+    assert.deepEqual(told, ["a no_leader", "b no_leader", "c granted"]);
+  });
+
+  it("may be asked for again by whoever is refused", () => {
+    const queue = new ReadQueue();
+    const again: number[] = [];
+    const read = { done: () => {}, looksAtState: false };
+    queue.push({ ...read, done: () => again.push(queue.push(read)) });
+    queue.onTick();
+    assert.equal(
+      queue.refuseOlder(0, () => new HearthError("unavailable", "", { reason: "no_leader" })),
+      1,
+    );
+    assert.deepEqual([again, queue.length], [[2], 1]);
   });
 
   it("are answered when what they are about to look at is there", () => {

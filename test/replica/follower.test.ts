@@ -8,7 +8,16 @@ import { type Append, type Batch, BATCH_KIND, MESSAGE } from "../../src/raft/ind
 import { entriesBody } from "../log/support/log-harness.ts";
 import { MemoryDisk } from "../log/support/memory-disk.ts";
 import { untilTrue } from "../support/until.ts";
-import { HandTransport, LOG_OPTIONS, reasonOf, Rig, type RigParts, SELF } from "./support.ts";
+import type { ReadIndexResult } from "../../src/replica/index.ts";
+import {
+  HandTransport,
+  HeldTime,
+  LOG_OPTIONS,
+  reasonOf,
+  Rig,
+  type RigParts,
+  SELF,
+} from "./support.ts";
 
 const PEERS = ["node-b", "node-c"].map((id) => ({ id, serverId: id, address: id }));
 const BOOTSTRAP = [SELF, ...PEERS];
@@ -107,6 +116,77 @@ test("reads that wait for a leader are bounded, and those within are granted in 
   const again = rig.readIndex();
   await rig.replica.stop();
   assert.equal(reasonOf(await again), "shutting_down");
+});
+
+/** A member without a leader, or that follows; ticks of 100 ms of a time that only the test lets pass. */
+async function waiting(): Promise<{ rig: Rig; transport: HandTransport; pass: Pass }> {
+  const scheduler = new HeldTime();
+  const transport = new HandTransport();
+  const options = { bootstrap: BOOTSTRAP, tickMs: 100, electionTicks: 5, heartbeatTicks: 1 };
+  const rig = await Rig.start({ transport, scheduler, options });
+  const pass = async (ms: number, onTick: () => void = () => {}): Promise<void> => {
+    for (let passed = 0; passed < ms; passed += 100) {
+      onTick();
+      scheduler.pass(100);
+      // Its turn, and what that leads to.
+      for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  return { rig, transport, pass };
+}
+
+/** Returns what the read has been told so far. */
+function told(read: Promise<ReadIndexResult>): () => ReadIndexResult | null {
+  let result: ReadIndexResult | null = null;
+  void read.then((found) => {
+    result = found;
+  });
+  return () => result;
+}
+
+type Pass = (ms: number, onTick?: () => void) => Promise<void>;
+
+test("a read is refused after a second without a leader, and not before", async () => {
+  const { rig, pass } = await waiting();
+  const first = told(rig.readIndex());
+  await pass(1_000);
+  assert.equal(first(), null);
+  const second = told(rig.readIndex());
+  await pass(100);
+  assert.equal(second(), null);
+  const result = first();
+  assert.ok(result?.ok === false);
+  const { code, reason, message, leader, sent, retryAfterMs } = result.error;
+  assert.deepEqual(
+    { code, reason, message, leader, sent, retryAfterMs },
+    {
+      code: "unavailable",
+      reason: "no_leader",
+      message: "No read index within 1 s: there is no leader",
+      leader: null,
+      sent: "no",
+      retryAfterMs: 100,
+    },
+  );
+  assert.equal(rig.replica.stats.refused.no_leader, 1);
+  await rig.replica.stop();
+});
+
+test("a read waits for a leader that is there, and is refused as soon as that is lost", async () => {
+  const { rig, transport, pass } = await waiting();
+  const heartbeat = (): void => transport.deliver(append({}));
+  await pass(100, heartbeat);
+  assert.equal(rig.replica.status().leader?.id, "node-b");
+  const read = told(rig.readIndex());
+  await pass(5_000, heartbeat);
+  assert.equal(read(), null);
+  // At most two election timeouts until it knows.
+  await pass(1_000);
+  assert.equal(rig.replica.status().leader, null);
+  await pass(100);
+  const result = read();
+  assert.ok(result !== null && reasonOf(result) === "no_leader");
+  await rig.replica.stop();
 });
 
 /** A log as it was before members were logged. */

@@ -61,6 +61,7 @@ const COUNTERS = [
   "readFollower",
   "readParked",
   "readRefused",
+  "readLeaderless",
   "blindChecked",
   // Checks that had something to look at.
   "promiseChecked",

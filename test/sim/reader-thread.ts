@@ -96,7 +96,13 @@ export class SimReaderThread {
       pollCompaction: refuse,
       memberCall: refuse,
       readIndex: (done) =>
-        this.#hop(() => this.#modules.replica.readIndex((result) => this.#hopWith(result, done))),
+        this.#hop(() =>
+          this.#modules.replica.readIndex((result) => {
+            if (!result.ok && result.error.reason === "no_leader")
+              this.#modules.coverage.hit("readLeaderless");
+            this.#hopWith(result, done);
+          }),
+        ),
     };
   }
 

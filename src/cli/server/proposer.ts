@@ -105,7 +105,7 @@ export class ReplicaProposer implements Proposer {
     });
   }
 
-  /** `done` is called once, within the time limit; much sooner where there is no leader to wait for. */
+  /** `done` is called once, within the time limit; the replica refuses much sooner where there is no leader to wait for. */
   readIndex(done: (result: ReadIndexResult) => void): void {
     const { metrics, book } = this.#modules;
     const startedAtMs = performance.now();
@@ -116,19 +116,14 @@ export class ReplicaProposer implements Proposer {
       clearTimeout(timer);
       const seconds = (performance.now() - startedAtMs) / 1_000;
       metrics.observe("pyroscope_metastore_raft_read_index_wait_duration_seconds", seconds);
+      if (!result.ok && UNANSWERED.has(result.error.reason))
+        metrics.add("hearth_raft_read_wait_timeouts_total");
       done(result.ok ? result : { ok: false, error: book.translate(result.error, "websocket") });
     };
-    const look = (): void => {
-      const waitedMs = performance.now() - startedAtMs;
-      const leftMs = this.#options.readTimeoutMs - waitedMs;
-      if (leftMs > 0 && (waitedMs < LEADERLESS_MS || this.#replica.leader !== "")) {
-        timer = setTimeout(look, Math.min(leftMs, LOOK_MS));
-        return;
-      }
-      metrics.add("hearth_raft_read_wait_timeouts_total");
-      finish({ ok: false, error: this.#noGrant(waitedMs) });
-    };
-    let timer = setTimeout(look, Math.min(this.#options.readTimeoutMs, LEADERLESS_MS));
+    const timer = setTimeout(
+      () => finish({ ok: false, error: this.#noGrant() }),
+      this.#options.readTimeoutMs,
+    );
     this.#replica.readIndex(finish);
   }
 
@@ -149,10 +144,10 @@ export class ReplicaProposer implements Proposer {
     return error.leader !== null || leader === null ? error : error.with({ leader });
   }
 
-  #noGrant(waitedMs: number): HearthError {
+  #noGrant(): HearthError {
     const { leader } = this.#replica.status();
     const who = leader === null ? "there is no leader" : `${leader.id} leads and does not answer`;
-    const message = `No read index within ${formatDuration(waitedMs)}: ${who}`;
+    const message = `No read index within ${formatDuration(this.#options.readTimeoutMs)}: ${who}`;
     return new HearthError("unavailable", message, {
       reason: leader === null ? "no_leader" : "leader_silent",
       leader: leader ?? undefined,
@@ -161,10 +156,5 @@ export class ReplicaProposer implements Proposer {
   }
 }
 
-/**
- * How long a read waits where no leader is known. An election takes less; a member that is cut off must not use up the
- * time that its callers have for another one; and at twenty attempts in their 20 s callers outlast an election that fails.
- */
-const LEADERLESS_MS = 1_000;
-/** How often a read that waits looks whether there is still a leader. */
-const LOOK_MS = 250;
+/** No leader has answered a question for a read index in time. */
+const UNANSWERED: ReadonlySet<string> = new Set(["no_leader", "leader_silent"]);

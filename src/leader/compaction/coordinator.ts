@@ -84,8 +84,6 @@ interface WaitingPoll {
   attempts: number;
 }
 
-/** While a plan waits for its read index: between looks whether this member still leads. */
-const LEADING_LOOK_MS = 100;
 /** Between looks at a database that is not there yet. */
 const BEHIND_MS = 1;
 /** A state that does not come is an error of its own. */
@@ -251,7 +249,6 @@ export class CompactionCoordinator {
   async #plan(polls: readonly WaitingPoll[]): Promise<PlannedResult | null> {
     const { replica, planner, database, clock, state, scheduler } = this.#modules;
     const granted = await this.#readIndex();
-    if (!granted.ok) throw granted.error;
     for (let tries = 0; tries < BEHIND_MAX; tries++) {
       replica.demandCommit();
       const result: PlannerResult = await planner.plan({
@@ -378,20 +375,14 @@ export class CompactionCoordinator {
     });
   }
 
-  /** A member that leads no more is granted nothing until there is a leader again: workers have no time for that. */
-  #readIndex(): Promise<ReadIndexResult> {
-    const { replica, scheduler } = this.#modules;
-    return new Promise((resolve) => {
-      const look = (): void => {
-        if (replica.isServing) cancel = scheduler.after(LEADING_LOOK_MS, look);
-        else resolve({ ok: false, error: notLeader(replica.status().leader) });
-      };
-      let cancel = scheduler.after(LEADING_LOOK_MS, look);
-      replica.readIndex((result) => {
-        cancel();
-        resolve(result);
-      });
-    });
+  /** Errors: `not_leader` also when the office was lost meanwhile, so that workers look for the next leader. */
+  async #readIndex(): Promise<ReadIndexResult & { readonly ok: true }> {
+    const { replica } = this.#modules;
+    const result = await new Promise<ReadIndexResult>((resolve) => replica.readIndex(resolve));
+    const isLost = result.ok ? !replica.isServing : result.error.reason === "no_leader";
+    if (isLost) throw notLeader(replica.status().leader);
+    if (!result.ok) throw result.error;
+    return result;
   }
 
   #fail(polls: readonly WaitingPoll[], error: HearthError): void {

@@ -133,6 +133,7 @@ export class MemberChanges {
       member.confirmIndex((result) => {
         cancel();
         if (result.ok) resolve();
+        else if (result.error.reason === "no_leader") reject(this.#notLeader(member));
         else reject(result.error);
       });
     });
