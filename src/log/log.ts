@@ -28,7 +28,7 @@ import { PendingStarts, PromisedEntries, SentEntries } from "./promised.ts";
 import { LogReader, type ReadBounds } from "./log-reader.ts";
 import { type RecoveredLog, recoverLog } from "./recovery.ts";
 import { type ActiveSegment, segmentPath } from "./segment.ts";
-import { encodeSegmentHeader, type LogOwnerName, SEGMENT_ORIGIN } from "./segment-header.ts";
+import { encodeSegmentHeader, NO_OWNER, SEGMENT_ORIGIN } from "./segment-header.ts";
 import { leavesSegment, rollPoint, SegmentSet } from "./segment-set.ts";
 import type { MembershipEntry } from "./term-spans.ts";
 import { createLogStats, type LogModules, type LogOwner, type LogStats } from "./types.ts";
@@ -91,12 +91,7 @@ export class DurableLog {
     assertLogOptions(options);
     try {
       const log = new DurableLog(options, modules, await recoverLog(options, modules));
-      if (log.#segments.active === null) {
-        await log.#segments.prepareFirst().catch(async (error: unknown) => {
-          await log.#segments.close();
-          throw error;
-        });
-      }
+      if (log.#segments.active === null) await log.#segments.prepareFirst();
       return log;
     } catch (error) {
       throw error instanceof HearthError ? error : unusable(options.directory, error);
@@ -122,7 +117,8 @@ export class DurableLog {
     // A group may wait for its segment; nothing else can be in flight then.
     const onReady = (): void => this.flush();
     const rest = { ...modules, scheduler: this.#scheduler };
-    this.#segments = new SegmentSet(options, { ...rest, onReady }, found);
+    const onGivenUp = (where: string, error: Error): void => this.#fail(writeFailed(where, error));
+    this.#segments = new SegmentSet(options, { ...rest, onReady, onGivenUp }, found);
     const bounds = (): ReadBounds => ({
       firstIndex: this.firstIndex,
       endIndex: Math.min(this.#durableIndex, this.lastIndex) + 1,
@@ -346,12 +342,20 @@ export class DurableLog {
     return this.#reader.read(fromIndex, maxBytes, buffer);
   }
 
+  /** Whoever stops cannot wait for a full disk for ever: after `ROOM_WAIT_MS` a write without room has failed. */
+  limitRoomWait(): void {
+    this.#segments.limitRoomWait();
+  }
+
   /**
-   * Makes everything appended durable and closes the files. A last hard state in sectors of its own tells the next
+   * Makes everything appended durable, and closes the files. A last hard state in sectors of its own tells the next
    * start that the entries before it were durable, so that damage to them cannot pass for an unfinished write.
+   * Errors: that of a write which fails here; the files are closed then, too. On a full disk that takes `ROOM_WAIT_MS`.
    */
   async close(): Promise<void> {
     assert(!this.#isClosed, "The log is closed already");
+    const hadFailed = this.#failure !== null;
+    this.limitRoomWait();
     if (this.#failure === null) {
       await this.#drain();
       if (!this.#sent.isMarked && this.#failure === null) {
@@ -361,6 +365,7 @@ export class DurableLog {
     }
     this.#isClosed = true;
     await this.#segments.close();
+    if (!hadFailed && this.#failure !== null) throw this.#failure;
   }
 
   // -- collecting ----------------------------------------------------------------------------------------------
@@ -492,5 +497,3 @@ export class DurableLog {
     this.#onIdle = null;
   }
 }
-
-const NO_OWNER: LogOwnerName = { clusterId: "", nodeId: "" };

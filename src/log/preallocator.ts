@@ -25,7 +25,15 @@ export interface PreallocatorModules {
   readonly scheduler: Scheduler;
   /** Called when a spare that `take` did not find has become ready. */
   readonly onReady: () => void;
+  /** Called once, when such a spare cannot be made and the wait for it is over (`limitRoomWait`). */
+  readonly onGivenUp: (where: string, error: Error) => void;
 }
+
+/**
+ * How long a log that is about to end waits for room. Good enough: whoever makes room while a node stops has had the
+ * time, and the stop has most of its own (`hearth.shutdown-timeout`, 30 s) left for what comes behind the log.
+ */
+export const ROOM_WAIT_MS = 5_000;
 
 /**
  * Steps of the fill. Measured beside log writes of 160 KiB: steps of 1 MiB took their p99 from 11 to 40 ms, steps of
@@ -57,6 +65,7 @@ export class Preallocator {
   #running: Promise<void> | null = null;
   #cancelRetry: (() => void) | null = null;
   #isClosed = false;
+  #giveUpAtMs = Number.POSITIVE_INFINITY;
   /** Why the last attempt failed, or null: the log then still has room in its active segment only. */
   error: Error | null = null;
 
@@ -104,6 +113,15 @@ export class Preallocator {
           this.advance(0);
         }
       });
+  }
+
+  /**
+   * From now on, attempts for a spare that the log waits for end after `ROOM_WAIT_MS`, with the first one that fails
+   * then: at most `spaceRetryMs` later. Repeating it changes nothing.
+   */
+  limitRoomWait(): void {
+    const giveUpAtMs = this.#modules.scheduler.monotonicMs() + ROOM_WAIT_MS;
+    this.#giveUpAtMs = Math.min(this.#giveUpAtMs, giveUpAtMs);
   }
 
   /** Fills a whole spare and waits for it. Errors: the raw one of the disk. */
@@ -162,11 +180,16 @@ export class Preallocator {
     const spare = this.#spare;
     this.#spare = null;
     await spare?.file.close().catch(() => {});
-    await this.#modules.files
-      .remove(segmentPath(this.#options.directory, this.#nextSequence))
-      .catch(() => {});
+    const path = segmentPath(this.#options.directory, this.#nextSequence);
+    const { files, scheduler, onGivenUp } = this.#modules;
+    await files.remove(path).catch(() => {});
     if (this.#isClosed) return;
-    this.#cancelRetry = this.#modules.scheduler.after(this.#options.spaceRetryMs, () => {
+    if (this.#isWanted && scheduler.monotonicMs() >= this.#giveUpAtMs) {
+      // A log that has failed asks for nothing more.
+      this.#isClosed = true;
+      return onGivenUp(path, this.error);
+    }
+    this.#cancelRetry = scheduler.after(this.#options.spaceRetryMs, () => {
       this.#cancelRetry = null;
       this.advance(0);
     });

@@ -40,6 +40,8 @@ export interface LogOwnerName {
   readonly nodeId: string;
 }
 
+export const NO_OWNER: LogOwnerName = { clusterId: "", nodeId: "" };
+
 /** Why a segment begins where it does. */
 export const SEGMENT_ORIGIN = {
   /** It continues the log. */

@@ -18,6 +18,8 @@ export interface SegmentSetModules {
   readonly scheduler: Scheduler;
   /** Called when a segment has become ready that `tryRoll` had to do without. */
   readonly onReady: () => void;
+  /** Called once, when there is no room for such a segment and nobody waits for room any more. */
+  readonly onGivenUp: (where: string, error: Error) => void;
 }
 
 /** Where a fresh segment takes the log up. */
@@ -81,9 +83,21 @@ export class SegmentSet {
     return this.#preallocator.error;
   }
 
-  /** Makes the very first segment, so that a disk that takes none is known before anything is promised. */
-  prepareFirst(): Promise<void> {
-    return this.#preallocator.prepare();
+  limitRoomWait(): void {
+    this.#preallocator.limitRoomWait();
+  }
+
+  /**
+   * Makes the very first segment, so that a disk that takes none is known before anything is promised. Errors: the raw
+   * one of the disk; everything is closed then.
+   */
+  async prepareFirst(): Promise<void> {
+    try {
+      await this.#preallocator.prepare();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
   }
 
   /** Lets the next segment grow with the active one, a little ahead. */

@@ -209,6 +209,8 @@ export class Replica {
    */
   async stop(): Promise<void> {
     if (this.#phase !== PHASE.failed) this.#phase = PHASE.stopping;
+    // What was accepted may be waiting for a full disk: then it fails, and its callers hear that its outcome is unknown.
+    this.#modules.log.limitRoomWait();
     this.#onProgress?.();
     // A start that installs a snapshot first is not waited for.
     if (this.#loop === null) await this.#modules.snapshots?.close();
@@ -218,7 +220,7 @@ export class Replica {
     if (!this.#hasFailed()) this.#loop?.failAll(stopping(), stopping());
     this.#loop?.stop();
     await this.#loop?.ended;
-    await this.#modules.log.close();
+    await this.#modules.log.close().catch((error: unknown) => this.#fail(toHearthError(error)));
     if (!this.#hasFailed()) this.#phase = PHASE.stopped;
     this.#loop?.announce();
   }

@@ -296,14 +296,33 @@ describe("a log that cannot be written any more", () => {
     syncBuiltinESMExports();
   `;
 
+  async function startBreakable(
+    directory: string,
+    flags: readonly string[],
+  ): Promise<ServerProcess> {
+    const before = process.env.NODE_OPTIONS;
+    process.env.NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(BREAK_WRITES)}`;
+    const server = await startServer({ directory, flags });
+    if (before === undefined) delete process.env.NODE_OPTIONS;
+    else process.env.NODE_OPTIONS = before;
+    return server;
+  }
+
+  it("is what a stop ends with whose log could not be written to its end", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "hearth-server-"));
+    const server = await startBreakable(directory, [AT_ONCE]);
+    process.kill(server.pid, "SIGUSR2");
+    await until("writes fail", () => server.output().includes("writes fail from here"));
+    assert.equal(await server.stop(), 74, server.output());
+    assert.match(server.output(), /msg="node cannot go on" reason=log_write_failed .*exit=74/);
+    assert.match(server.output(), /msg="node has stopped"/);
+    rmSync(directory, { recursive: true });
+  });
+
   it("ends the process with 74, promises nothing, and a restart has what was promised", async () => {
     const directory = mkdtempSync(join(tmpdir(), "hearth-server-"));
     const flags = [AT_ONCE];
-    const before = process.env.NODE_OPTIONS;
-    process.env.NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(BREAK_WRITES)}`;
-    let server = await startServer({ directory, flags });
-    if (before === undefined) delete process.env.NODE_OPTIONS;
-    else process.env.NODE_OPTIONS = before;
+    let server = await startBreakable(directory, flags);
     const blocks = inRoot("examples", "blocks");
     const add = (): Promise<Said> => hearthAt(server.httpUrl, "block", "add", blocks);
     assert.equal((await add()).code, 0);

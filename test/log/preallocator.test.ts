@@ -19,6 +19,7 @@ function rig(): { disk: MemoryDisk; preallocator: Preallocator; steps: () => num
     logger: SILENT_LOGGER,
     scheduler: SYSTEM_SCHEDULER,
     onReady: (): void => {},
+    onGivenUp: (): void => assert.fail("there is room"),
   };
   const preallocator = new Preallocator(options, modules, { nextSequence: 1, spare: null });
   const steps = (): number[] =>

@@ -2,7 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LogUnderTest } from "./support/log-harness.ts";
+import { isHearthError, SYSTEM_SCHEDULER } from "../../src/base/index.ts";
+import { ROOM_WAIT_MS } from "../../src/log/preallocator.ts";
+import { untilTrue } from "../support/until.ts";
+import { batchOf, LogUnderTest, SMALL_LOG } from "./support/log-harness.ts";
 import { imageAfterCrash, MemoryDisk } from "./support/memory-disk.ts";
 
 test("a segment that a killed process has made has a durable name before anything in it is promised", async () => {
@@ -43,4 +46,37 @@ test("a segment whose name cannot be made durable does not stay open", async () 
   await assert.rejects(LogUnderTest.open(disk), /EIO/);
   assert.ok(syncs > 1);
   assert.equal(disk.openFiles, 0);
+});
+
+test("a log that is closed on a full disk waits for room, and not for ever", async () => {
+  for (const comes of ["room", "no room"]) {
+    const disk = new MemoryDisk();
+    let nowMs = 0;
+    const scheduler = { ...SYSTEM_SCHEDULER, monotonicMs: () => nowMs };
+    const under = await LogUnderTest.open(disk, SMALL_LOG, scheduler);
+    disk.fault = (_, name) => (name === "0000000001.log" ? "none" : "error");
+    while (under.log.stats.stalls === 0) {
+      under.log.append(batchOf(under.log.lastIndex + 1, 4));
+      under.log.flush();
+      await untilTrue(() => under.log.isIdle || under.log.stats.stalls > 0);
+    }
+    const { durableIndex, lastIndex } = under.log;
+    let outcome = "";
+    const closed = under.log.close().then(
+      () => (outcome = "closed"),
+      (error: unknown) => (outcome = isHearthError(error) ? error.reason : String(error)),
+    );
+    nowMs = ROOM_WAIT_MS - 1;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(outcome, "");
+    if (comes === "room") disk.fault = () => "none";
+    else nowMs = ROOM_WAIT_MS;
+    await closed;
+    assert.equal(outcome, comes === "room" ? "closed" : "log_write_failed");
+    assert.equal(under.failure === null, comes === "room");
+    assert.equal(disk.openFiles, 0);
+    const again = await LogUnderTest.open(new MemoryDisk(disk.files));
+    assert.equal(again.log.lastIndex, comes === "room" ? lastIndex : durableIndex);
+    await again.log.close();
+  }
 });

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SYSTEM_SCHEDULER } from "../../src/base/index.ts";
+import { ROOM_WAIT_MS } from "../../src/log/preallocator.ts";
 import type { ProposeResult } from "../../src/replica/index.ts";
-import { entriesBody } from "../log/support/log-harness.ts";
+import { entriesBody, LogUnderTest } from "../log/support/log-harness.ts";
 import { MemoryDisk } from "../log/support/memory-disk.ts";
+import { untilTrue } from "../support/until.ts";
 import { FakeClock, FakeState, LOG_OPTIONS, reasonOf, Rig } from "./support.ts";
 
 test("a start makes the cluster, opens a term with a durable vote and an entry, and grants reads", async () => {
@@ -344,4 +347,33 @@ test("with a full disk writes are refused before they are logged, reads go on", 
   disk.fault = () => "none";
   while (!(await rig.propose()).ok) await new Promise((resolve) => setTimeout(resolve, 1));
   await rig.replica.stop();
+});
+
+test("a stop on a full disk ends: what was accepted and has no room is not acknowledged, and the member has failed", async () => {
+  const disk = new MemoryDisk();
+  let nowMs = 0;
+  const logScheduler = { ...SYSTEM_SCHEDULER, monotonicMs: () => nowMs };
+  const rig = await Rig.start({ disk, logScheduler });
+  disk.fault = (_, name) => (name <= "0000000002.log" ? "none" : "error");
+  // More than two segments hold, in one turn: nobody knows yet that there is no room for a third one.
+  const writes = Array.from({ length: 80 }, () => rig.propose(1, { payloadBytes: 8000 }));
+  await untilTrue(() => rig.log.spareError !== null && !rig.log.isIdle);
+  const stopped = rig.replica.stop();
+  nowMs = ROOM_WAIT_MS - 1;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(rig.replica.status().phase, "stopping");
+  nowMs = ROOM_WAIT_MS;
+  await stopped;
+  const reasons = (await Promise.all(writes)).map(reasonOf);
+  assert.deepEqual([...new Set(reasons)].sort(), ["ok", "outcome_unknown"]);
+  assert.equal(rig.replica.status().phase, "failed");
+  assert.deepEqual(
+    rig.fatal.map(({ reason }) => reason),
+    ["log_write_failed"],
+  );
+  assert.equal(disk.openFiles, 0);
+  // What was acknowledged is there.
+  const again = await LogUnderTest.open(new MemoryDisk(disk.files), LOG_OPTIONS);
+  assert.ok(again.log.lastIndex >= reasons.filter((reason) => reason === "ok").length);
+  await again.log.close();
 });

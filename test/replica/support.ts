@@ -121,6 +121,8 @@ export interface RigParts {
   readonly options?: Partial<ReplicaOptions>;
   readonly transport?: PeerTransport;
   readonly scheduler?: Scheduler;
+  /** Of the log alone. */
+  readonly logScheduler?: Scheduler;
 }
 
 export class Rig {
@@ -134,7 +136,9 @@ export class Rig {
 
   static async open(parts: RigParts = {}): Promise<Rig> {
     const disk = parts.disk ?? new MemoryDisk();
-    const log = await DurableLog.open(LOG_OPTIONS, { files: disk, logger: SILENT_LOGGER });
+    const scheduler = parts.logScheduler ?? SYSTEM_SCHEDULER;
+    const modules = { files: disk, logger: SILENT_LOGGER, scheduler };
+    const log = await DurableLog.open(LOG_OPTIONS, modules);
     return new Rig(disk, log, parts);
   }
 

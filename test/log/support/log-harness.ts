@@ -1,6 +1,6 @@
 /** Small helpers around a log under test. */
 
-import { SILENT_LOGGER } from "../../../src/base/index.ts";
+import { type Scheduler, SILENT_LOGGER, SYSTEM_SCHEDULER } from "../../../src/base/index.ts";
 import {
   type AppendBatch,
   DurableLog,
@@ -74,8 +74,13 @@ export class LogUnderTest {
   readonly #waiting: { sequence: number; resolve: () => void; reject: (error: Error) => void }[] =
     [];
 
-  static async open(files: FileSystem, options: LogOptions = SMALL_LOG): Promise<LogUnderTest> {
-    return new LogUnderTest(await DurableLog.open(options, { files, logger: SILENT_LOGGER }));
+  static async open(
+    files: FileSystem,
+    options: LogOptions = SMALL_LOG,
+    scheduler: Scheduler = SYSTEM_SCHEDULER,
+  ): Promise<LogUnderTest> {
+    const modules = { files, logger: SILENT_LOGGER, scheduler };
+    return new LogUnderTest(await DurableLog.open(options, modules));
   }
 
   private constructor(log: DurableLog) {

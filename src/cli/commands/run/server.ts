@@ -116,9 +116,11 @@ async function serve(
     logger.flush();
     reportFailure(ending.startFailure, false, terminal);
   }
-  if (isInTime) return end.code;
+  // What failed on the way down counts: nothing was acknowledged that is not durable, but not everything became so.
+  const code = ending.fatalCode ?? end.code;
+  if (isInTime) return code;
   logger.error("stop took too long; ending anyway", { limitMs: timeoutMs });
-  return end.code === EXIT.done ? EXIT.failed : end.code;
+  return code === EXIT.done ? EXIT.failed : code;
 }
 
 function delay(durationMs: number): Promise<void> {
@@ -142,6 +144,7 @@ class Ending {
   #resolve: (end: End) => void = () => {};
   #startFailure: Error | null = null;
   #signalledAtMs: number | null = null;
+  #fatalCode: ExitCode | null = null;
 
   constructor(logger: Logger) {
     this.#logger = logger;
@@ -158,6 +161,11 @@ class Ending {
     return this.#startFailure;
   }
 
+  /** Of the failure after which the node could not go on, also when the end had another reason; null: none. */
+  get fatalCode(): ExitCode | null {
+    return this.#fatalCode;
+  }
+
   wait(): Promise<End> {
     return this.#end;
   }
@@ -170,6 +178,7 @@ class Ending {
       next: error.next,
       exit: code,
     });
+    this.#fatalCode ??= code;
     this.#resolve({ code, isOrderly: false });
   }
 
