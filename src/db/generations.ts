@@ -18,19 +18,10 @@
  * as clean, and the mark that it is in use before it is changed.
  */
 
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { replaceFile } from "../files/index.ts";
 
 /** Why an environment was not reused, for the log line of the start. */
 export type OpenOutcome = "created" | "reused" | "discarded_unclean_machine_stop";
@@ -133,15 +124,7 @@ function readMark(directory: string): TrustMark | null {
 
 /** Durable: a power cut right behind it must not bring back a mark that says clean. */
 function writeMark(directory: string, mark: TrustMark): void {
-  const path = join(directory, MARK_FILE);
-  writeFileSync(`${path}.new`, `${JSON.stringify(mark)}\n`, { flush: true });
-  renameSync(`${path}.new`, path);
-  const handle = openSync(directory, "r");
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
+  replaceFile(join(directory, MARK_FILE), `${JSON.stringify(mark)}\n`);
 }
 
 /** Changes with every boot of the machine; where the kernel does not say, nothing is trusted over a restart. */

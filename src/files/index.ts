@@ -15,3 +15,4 @@ export {
 } from "./files.ts";
 export { DryFiles } from "./dry-files.ts";
 export { NODE_FILES } from "./node-files.ts";
+export { replaceFile } from "./replace-file.ts";

@@ -7,19 +7,11 @@
  * knows whose it is.
  */
 import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { HearthError } from "../../base/index.ts";
 import { type ClusterBond, memberOf } from "../../cluster/index.ts";
+import { replaceFile } from "../../files/index.ts";
 import type { Member } from "../../raft/index.ts";
 import { identityFile, logFilesDirectory } from "./directories.ts";
 
@@ -179,16 +171,9 @@ function hasLog(raftDirectory: string): boolean {
   }
 }
 
-/** Written aside and renamed: a crash leaves no half of it. Durable when this returns. */
+/** Durable when this returns. */
 function store(file: string, identity: StoredIdentity): StoredIdentity {
-  writeFileSync(`${file}.new`, `${JSON.stringify(identity)}\n`, { flush: true });
-  renameSync(`${file}.new`, file);
-  const directory = openSync(dirname(file), "r");
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
-  }
+  replaceFile(file, `${JSON.stringify(identity)}\n`);
   return identity;
 }
 

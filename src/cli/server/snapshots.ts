@@ -2,11 +2,12 @@
  * Snapshots of a node, put together: the files, the images of the state that go into them, and what operators ask for.
  */
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { formatBytes, formatCount, HearthError, type Logger } from "../../base/index.ts";
 import type { Config } from "../../config/index.ts";
 import type { IndexDatabase } from "../../db/index.ts";
+import { replaceFile } from "../../files/index.ts";
 import { NODE_FILES } from "../../log/index.ts";
 import type { SnapshotMeta } from "../../raft/index.ts";
 import type { SharedState } from "../../read/index.ts";
@@ -123,8 +124,7 @@ function claimDirectory(
   const found = ownerOf(path);
   if (found === clusterId) return;
   if (found === null || formerClusterIds.includes(found)) {
-    writeFileSync(`${path}.new`, `${JSON.stringify({ clusterId })}\n`, { flush: true });
-    renameSync(`${path}.new`, path);
+    replaceFile(path, `${JSON.stringify({ clusterId })}\n`);
     return;
   }
   throw new HearthError(

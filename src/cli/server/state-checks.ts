@@ -2,7 +2,7 @@
  * Comparing the states of the members, as far as a node has a part in it beside its state machine: the leader asks for a
  * check every now and then, reports go to the leader, and a node whose state is wrong stops and says so at every start.
  */
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   formatCount,
@@ -13,6 +13,7 @@ import {
 } from "../../base/index.ts";
 import type { Config } from "../../config/index.ts";
 import type { IndexDatabase } from "../../db/index.ts";
+import { replaceFile } from "../../files/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import {
   appendEntry,
@@ -146,8 +147,7 @@ const RECORD_FILE = "diverged.json";
 /** Survives the process: a state that is wrong must not serve after a restart either. */
 export function recordDivergence(directory: string, divergence: Divergence): HearthError {
   const path = join(directory, RECORD_FILE);
-  writeFileSync(`${path}.new`, `${JSON.stringify(divergence)}\n`, { flush: true });
-  renameSync(`${path}.new`, path);
+  replaceFile(path, `${JSON.stringify(divergence)}\n`);
   return divergedError(divergence, path);
 }
 

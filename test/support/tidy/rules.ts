@@ -6,9 +6,11 @@
 /** Folders of src/ from the ground up. A folder imports lower levels only; folders of one level never each other. */
 export const LAYERS: readonly (readonly string[])[] = [
   ["base"],
+  // The disk itself: below db, which keeps its mark as log and node keep theirs.
+  ["files"],
   // session: a library over an abstract store, below the state machine that uses it.
   // tasks: threads for whole tasks, knows none of them.
-  ["protocol", "db", "files", "metrics", "session", "tasks"],
+  ["protocol", "db", "metrics", "session", "tasks"],
   ["raft", "log", "snapshot", "state", "read", "cluster", "storage", "client"],
   ["replica"],
   ["service", "leader"],
