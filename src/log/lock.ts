@@ -9,6 +9,8 @@
  * generation, which `link` gives to one process only, and then removes the older ones. The highest file never goes
  * away without a higher one being there, so whoever claims a generation from an outdated view sees the higher one
  * when it looks again. (Taking the dead file away and claiming the same name let two of eight win.)
+ *
+ * A claim is written aside as `lock-claim.<process>.<random>`, which a crash may leave; the next holder removes it.
  */
 
 import { randomBytes } from "node:crypto";
@@ -30,6 +32,9 @@ export interface DirectoryLock {
 }
 
 const LOCK_NAME = /^lock\.(\d+)$/;
+const CLAIM_NAME = /^lock-claim\.(\d+)\.[0-9a-f]+$/;
+/** Claims of this process that are under way: an earlier one with the same id, as in a container, may have left others. */
+const OWN_CLAIMS = new Set<string>();
 /** A released lock: a record that names nobody. */
 const NOBODY = '{"pid":0}\n';
 /** A killed owner may still be inside a last write; the kernel lets go of it in well under this time. */
@@ -70,8 +75,9 @@ async function acquire(directory: string): Promise<DirectoryLock> {
 function lockOf(directory: string, generation: number): DirectoryLock {
   return {
     release: async () => {
-      const temporary = await writeTemporary(directory, NOBODY);
-      await rename(temporary, lockPath(directory, generation));
+      const claim = await writeClaim(directory, NOBODY);
+      await rename(claim, lockPath(directory, generation));
+      OWN_CLAIMS.delete(claim);
     },
   };
 }
@@ -92,14 +98,14 @@ async function generations(directory: string): Promise<number[]> {
 
 /** Publishes the whole record or nothing: `link` fails when the name exists. */
 async function tryClaim(directory: string, generation: number, own: string): Promise<boolean> {
-  const temporary = await writeTemporary(directory, own);
+  const claim = await writeClaim(directory, own);
   try {
-    await link(temporary, lockPath(directory, generation));
+    await link(claim, lockPath(directory, generation));
   } catch (error) {
     if (hasCode(error, "EEXIST")) return false;
     throw error;
   } finally {
-    await rm(temporary, { force: true });
+    await removeClaim(claim);
   }
   const [newest, ...older] = await generations(directory);
   if (newest !== generation) {
@@ -107,19 +113,45 @@ async function tryClaim(directory: string, generation: number, own: string): Pro
     return false;
   }
   for (const outdated of older) await rm(lockPath(directory, outdated), { force: true });
+  await removeStaleClaims(directory);
   return true;
 }
 
-async function writeTemporary(directory: string, text: string): Promise<string> {
+async function writeClaim(directory: string, text: string): Promise<string> {
   const path = join(directory, `lock-claim.${process.pid}.${randomBytes(6).toString("hex")}`);
+  OWN_CLAIMS.add(path);
   try {
     await writeFile(path, text, { flag: "wx" });
   } catch (error) {
     // On a full disk the name is there without the text, and a node that is started again and again would leave many.
-    await rm(path, { force: true });
+    await removeClaim(path);
     throw error;
   }
   return path;
+}
+
+async function removeClaim(path: string): Promise<void> {
+  await rm(path, { force: true });
+  OWN_CLAIMS.delete(path);
+}
+
+/** By the holder, and only what nobody is claiming with: without its file a claim would fail for no reason. */
+async function removeStaleClaims(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const pid = Number(CLAIM_NAME.exec(name)?.[1] ?? 0);
+    const path = join(directory, name);
+    if (pid === 0 || !(await isStaleClaim(path, pid))) continue;
+    // It is in nobody's way: no start fails over it.
+    await rm(path, { force: true }).catch(() => {});
+  }
+}
+
+async function isStaleClaim(path: string, pid: number): Promise<boolean> {
+  if (pid === process.pid) return !OWN_CLAIMS.has(path);
+  const record = parseRecord(await readFile(path, "utf8").catch(() => ""));
+  // Not written yet, or of a release: then the name alone says whose it is.
+  if (record.pid !== pid) return !isRunning(pid);
+  return (await ownerState(record)) === "dead";
 }
 
 type HolderState = "dead" | { readonly kind: "alive" | "dying"; readonly pid: number };

@@ -71,3 +71,52 @@ test("of many that find a dead owner's lock, one gets it", async () => {
     await won[0]?.release();
   }
 });
+
+test("claims that a crash has left are removed by the next holder, those of living processes stay", async () => {
+  const gone = spawn(process.execPath, ["-e", ""]);
+  await new Promise((resolve) => gone.once("exit", resolve));
+  const living = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
+  try {
+    const directory = join(root, "d");
+    const first = await acquireDirectoryLock(directory);
+    const own = JSON.parse(readFileSync(join(directory, "lock.1"), "utf8")) as LockRecord;
+    await first.release();
+    const startTicks = startTicksOf(living.pid as number);
+    const theirs = { ...own, pid: living.pid, startTicks };
+    const claims: [pid: number | undefined, text: string, stays: boolean][] = [
+      [gone.pid, JSON.stringify({ ...own, pid: gone.pid }), false],
+      [gone.pid, "", false],
+      [gone.pid, '{"pid":0}', false],
+      [living.pid, JSON.stringify(theirs), true],
+      // It may be about to write it, or to let go of a lock.
+      [living.pid, "", true],
+      [living.pid, '{"pid":0}', true],
+      [living.pid, JSON.stringify({ ...theirs, startTicks: "1" }), false],
+      [living.pid, JSON.stringify({ ...theirs, bootId: "another" }), false],
+      // In a container each process has the id of the one before.
+      [process.pid, JSON.stringify({ ...own, startTicks: "1" }), false],
+      [process.pid, "", false],
+    ];
+    const nameOf = (i: number): string => `lock-claim.${claims[i]?.[0]}.00${i}`;
+    for (const [i, [, text]] of claims.entries()) writeFileSync(join(directory, nameOf(i)), text);
+    writeFileSync(join(directory, "lock-claim.notes"), "a person's");
+    const lock = await acquireDirectoryLock(directory);
+    const left = readdirSync(directory).filter((name) => name.startsWith("lock-claim."));
+    const staying = claims.flatMap(([, , stays], i) => (stays ? [nameOf(i)] : []));
+    assert.deepEqual(left.sort(), [...staying, "lock-claim.notes"].sort());
+    await lock.release();
+  } finally {
+    living.kill("SIGKILL");
+  }
+});
+
+interface LockRecord {
+  readonly pid: number;
+  readonly startTicks: string;
+  readonly bootId: string;
+}
+
+function startTicksOf(pid: number): string {
+  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+}
