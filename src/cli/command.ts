@@ -58,6 +58,11 @@ export interface CommandSpec {
   readonly flags: readonly FlagSpec[];
   /** Go-style flags of the server follow; nothing is parsed by the command line. */
   readonly takesServerFlags?: boolean;
+  /**
+   * Flags of every command that this one does not have, and what serves here: a server says what it says in its log, which
+   * has settings.
+   */
+  readonly replaced?: Readonly<Record<string, string>>;
   /** Ends in order at a signal by itself, as a server does. */
   readonly handlesSignals?: boolean;
   /** Talks to a node: the flags that say which one apply. */

@@ -19,6 +19,7 @@ import {
   findCommand,
   type ParsedArguments,
   parseCommandArguments,
+  refuseReplaced,
   splitServerArguments,
   unknownCommand,
 } from "./parse.ts";
@@ -95,6 +96,7 @@ function answerGroup({ argv, terminal }: MainInput, words: readonly string[]): E
 
 function startServer(input: MainInput, serverArguments: readonly string[]): Promise<ExitCode> {
   const spec = COMMANDS.find((candidate) => candidate.path[0] === "server") as CommandSpec;
+  refuseReplaced(spec, serverArguments);
   return execute(spec, input, { serverArguments, parsed: parseCommandArguments(spec, []) });
 }
 
@@ -103,6 +105,7 @@ async function runCommand(
   input: MainInput,
   args: readonly string[],
 ): Promise<ExitCode> {
+  refuseReplaced(spec, args);
   const isServer = spec.takesServerFlags === true;
   const { own, server } = isServer ? splitServerArguments(spec, args) : { own: args, server: [] };
   // The one short flag: everybody's fingers know it.

@@ -55,9 +55,14 @@ export function unknownCommand(
 export function allFlags(spec: CommandSpec): FlagSpec[] {
   // What takes the server's flags takes no other flag with a value: the two could not be told apart.
   const output = OUTPUT_FLAGS.filter(
-    ({ value }) => value === undefined || spec.takesServerFlags !== true,
+    ({ name, value }) =>
+      (value === undefined || spec.takesServerFlags !== true) && !isReplaced(spec, name),
   );
   return [...ownFlags(spec), ...nodeFlags(spec), ...output];
+}
+
+function isReplaced({ replaced = {} }: CommandSpec, name: string): boolean {
+  return Object.hasOwn(replaced, name);
 }
 
 export interface ParsedArguments {
@@ -155,6 +160,15 @@ class FlagValues implements ParsedFlags {
 
   list(name: string): readonly string[] {
     return this.#values.get(name) ?? [];
+  }
+}
+
+/** Errors: UsageError for a flag that other commands have, naming what serves here. */
+export function refuseReplaced(spec: CommandSpec, args: readonly string[]): void {
+  for (const argument of args) {
+    const name = /^--([^=]+)/.exec(argument)?.[1] ?? "";
+    if (isReplaced(spec, name))
+      throw new UsageError(`unknown flag --${name}`, `Did you mean ${spec.replaced?.[name]}?`);
   }
 }
 

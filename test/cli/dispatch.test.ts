@@ -16,6 +16,7 @@ describe("finding a command", () => {
     ["tenant list --jsn", "unknown flag --jsn", "Did you mean --json?"],
     ["tenant list -j", "unknown flag -j", "hearth tenant list --help lists all flags"],
     ["tenant list --json=yes", "--json takes no value"],
+    ["server --quiet", "unknown flag --quiet", "Did you mean -log.level=error?"],
     ["tenant list --timeout", "--timeout needs a value: --timeout DURATION"],
     ["tenant list --timeout 5", "--timeout: 5 has no unit. Write 5s, 5m or 5h"],
     ["tenant list --timeout 1s --timeout 2s", "--timeout is given twice"],
@@ -91,6 +92,17 @@ describe("finding a command", () => {
         requestId: "",
       },
     });
+  });
+
+  it("a server has no --json: its log has a setting for that", async () => {
+    for (const line of ["server --json", "server -log.level=debug --json", "-target=all --json"]) {
+      const { code, talk } = await hearth(line.split(" "));
+      const { message, next } = JSON.parse(talk).error;
+      assert.deepEqual(
+        [code, message, next],
+        [2, "unknown flag --json", "Did you mean -log.format=json?"],
+      );
+    }
   });
 
   it("-- ends the flags", async () => {

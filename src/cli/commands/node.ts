@@ -8,9 +8,11 @@ export const NODE_COMMANDS: readonly CommandSpec[] = [
     operandCount: [0, 0],
     details:
       "The same as `hearth -flag=value ...`: every flag is Go-style and has a twin in the environment and in the YAML " +
-      "file. `hearth -help` lists them, `hearth config check` tries them without starting.",
+      "file. `hearth -help` lists them, `hearth config check` tries them without starting. It says everything in its log: " +
+      "-log.format and -log.level stand here for --json and --quiet.",
     flags: [],
     takesServerFlags: true,
+    replaced: { json: "-log.format=json", quiet: "-log.level=error" },
     handlesSignals: true,
     examples: [
       { command: "hearth server", comment: "data under ./data, HTTP on 4040, WebSocket on 4041" },
