@@ -36,7 +36,8 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   cancelled: "The caller gave up",
   unknown: "A failure of which nothing more is known",
   invalid_argument: "The request can never succeed as it is",
-  deadline_exceeded: "The time budget ended first; a write may still take effect",
+  deadline_exceeded:
+    "The time budget ended first; a write may still take effect, but not with reason not_proposed",
   not_found: "What was asked for does not exist",
   already_exists: "What was to be made exists",
   permission_denied: "Known, and not allowed",

@@ -31,7 +31,13 @@ export {
 export { packBytes, type PackedBytes, unpackBytes } from "./packed-bytes.ts";
 export { PrefixViews } from "./prefix-views.ts";
 export { Prng } from "./prng.ts";
-export { nextTurn, type Scheduler, SYSTEM_SCHEDULER, TIMER_MAX_MS } from "./scheduler.ts";
+export {
+  nextTurn,
+  type Scheduler,
+  SYSTEM_SCHEDULER,
+  THREAD_CLOCK_MS,
+  TIMER_MAX_MS,
+} from "./scheduler.ts";
 export { suggest } from "./suggest.ts";
 export {
   formatBytes,

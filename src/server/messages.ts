@@ -102,6 +102,8 @@ export type FromReader =
       readonly count: number;
       readonly termAtLeast: number;
       readonly appendedAtMs: number;
+      /** As all threads of the process count. */
+      readonly deadlineAtMs: number;
       /** Transferred. */
       readonly body: ArrayBuffer;
     }

@@ -1,7 +1,13 @@
 /** The reader's end of the way to main: questions out by id, answers back to their callbacks. */
 
 import type { MessagePort } from "node:worker_threads";
-import { assert, packBytes, type PackedBytes, unpackBytes } from "../base/index.ts";
+import {
+  assert,
+  packBytes,
+  type PackedBytes,
+  THREAD_CLOCK_MS,
+  unpackBytes,
+} from "../base/index.ts";
 import {
   ENTRY_OUTCOMES,
   type MainLink,
@@ -43,7 +49,7 @@ export class PortLink implements MainLink {
   }
 
   propose(proposal: Proposal, done: (result: ProposalResult) => void): void {
-    const { body, count, termAtLeast, appendedAtMs } = proposal;
+    const { body, count, termAtLeast, appendedAtMs, deadlineAtMs } = proposal;
     assert(body.byteLength === body.buffer.byteLength, "A proposal must own its whole buffer");
     const id = this.#nextId++;
     this.#proposals.set(id, { count, done });
@@ -53,6 +59,7 @@ export class PortLink implements MainLink {
       count,
       termAtLeast,
       appendedAtMs,
+      deadlineAtMs: deadlineAtMs + THREAD_CLOCK_MS,
       body: body.buffer,
     };
     this.#port.postMessage(message, [body.buffer]);

@@ -3,7 +3,13 @@
  * carries the answers back. Batches stay batches: one proposal per reader and turn, one answer for all of it.
  */
 
-import { HearthError, packBytes, unpackBytes, unreachable } from "../base/index.ts";
+import {
+  HearthError,
+  packBytes,
+  THREAD_CLOCK_MS,
+  unpackBytes,
+  unreachable,
+} from "../base/index.ts";
 import {
   ENTRY_OUTCOMES,
   type NodeQuestion,
@@ -107,8 +113,10 @@ export class WriteBridge {
 
   #propose(question: Extract<ReaderQuestion, { kind: "propose" }>, answer: Answer): void {
     const { id, count, termAtLeast, appendedAtMs } = question;
+    const deadlineAtMs = question.deadlineAtMs - THREAD_CLOCK_MS;
     const body = new Uint8Array(question.body);
-    this.#modules.proposer.propose({ body, count, termAtLeast, appendedAtMs }, (result) => {
+    const proposal = { body, count, termAtLeast, appendedAtMs, deadlineAtMs };
+    this.#modules.proposer.propose(proposal, (result) => {
       if (result.ok && isAllApplied(result)) {
         answer([id, result.firstIndex, result.term]);
         return;

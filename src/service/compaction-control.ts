@@ -168,7 +168,8 @@ export class CompactionControl {
       });
     }
     this.#pending++;
-    const proposal = { body, count: 1, termAtLeast: 0, appendedAtMs: 0 };
+    const { deadlineAtMs } = reply;
+    const proposal = { body, count: 1, termAtLeast: 0, appendedAtMs: 0, deadlineAtMs };
     this.#modules.main.propose(proposal, (result) => {
       this.#pending--;
       if (reply.isSettled) return;

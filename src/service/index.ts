@@ -41,6 +41,7 @@ export {
   type NodeQuestion,
   type MemberCall,
   type MemberCallResult,
+  NOT_PROPOSED,
   type PollResult,
   type Proposal,
   type ProposalResult,

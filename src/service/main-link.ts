@@ -3,7 +3,7 @@
  * with functions. Every callback runs exactly once, on the caller's thread.
  */
 
-import type { HearthError } from "../base/index.ts";
+import { HearthError } from "../base/index.ts";
 import type { NodeInfoProto } from "../protocol/index.ts";
 import type { ProposeResult, ReadIndexResult } from "../replica/index.ts";
 
@@ -56,7 +56,19 @@ export interface Proposal {
   readonly termAtLeast: number;
   /** Instant recorded with the entries, Unix ms; 0 = the log's own. Only raw commands ask for it. */
   readonly appendedAtMs: number;
+  /**
+   * When nobody waits for an answer any more; monotonic ms of the thread that has the proposal, Infinity: always somebody.
+   * Looked at before anything is logged, and never again: what is in the log does not depend on a clock.
+   */
+  readonly deadlineAtMs: number;
 }
+
+/** The answer to a proposal that came too late. Made once: under overload it is given by the thousand. */
+export const NOT_PROPOSED = new HearthError(
+  "deadline_exceeded",
+  "The time was up before the write was proposed; it did not happen",
+  { reason: "not_proposed", sent: "no" },
+);
 
 /** As the replica says it, from the thread that has it to the one that asked. Outcomes: see ENTRY_OUTCOMES. */
 export type { ProposeResult as ProposalResult, ReadIndexResult };

@@ -14,6 +14,8 @@ export interface Waiter {
 
 /** Who waits for an answer that comes in one piece. */
 export interface SingleReply extends Waiter {
+  /** When nobody waits for the answer any more; monotonic ms of this thread. */
+  readonly deadlineAtMs: number;
   /** Called once when nothing more will be sent, whatever the reason; set by who works on the answer. */
   onSettled?: (() => void) | undefined;
   /** The whole answer, as the binary protocol has it. Borrowed until the call returns. */

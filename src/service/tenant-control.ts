@@ -71,7 +71,8 @@ export class TenantControl {
     const sink = new ByteSink(128);
     appendEntry(sink, COMMAND.openTenant, encodeTenantCommand({ term: 0, id: deletion.id }));
     const body = new Uint8Array(sink.copy());
-    const proposal = { body, count: 1, termAtLeast: 0, appendedAtMs: 0 };
+    const { deadlineAtMs } = reply;
+    const proposal = { body, count: 1, termAtLeast: 0, appendedAtMs: 0, deadlineAtMs };
     this.#modules.main.propose(proposal, (result: ProposalResult) => {
       if (reply.isSettled) return;
       if (!result.ok) return reply.fail(result.error);

@@ -9,7 +9,8 @@
  * Copied before it is checked: the entry must be copied anyway, and in our own aligned buffer the check can look at
  * the bytes through typed views. Nothing unchecked ever leaves this thread: apply must not fail on any replica.
  *
- * A connection that closes does not take its writes back; their answers are dropped.
+ * A connection that closes does not take its writes back; their answers are dropped. A batch carries the latest deadline of its
+ * writes, and main refuses it as a whole when that has passed: all of them came in one turn, mostly with the same budget.
  */
 
 import { HearthError } from "../base/index.ts";
@@ -30,7 +31,7 @@ import {
   validateBlock,
   type ValidationFailure,
 } from "../protocol/index.ts";
-import { ENTRY_OUTCOMES, type MainLink, type ProposalResult } from "./main-link.ts";
+import { ENTRY_OUTCOMES, type MainLink, type Proposal, type ProposalResult } from "./main-link.ts";
 import { answerGrouped, type SingleReply } from "./reply.ts";
 
 export interface WriteOptions {
@@ -66,6 +67,8 @@ export class WriteService {
   readonly #tooMany: HearthError;
   readonly #tooLarge: HearthError;
   #writes: PendingWrite[] = [];
+  /** When nobody waits for any of them any more. */
+  #deadlineAtMs = 0;
   #isFlushScheduled = false;
   #pendingBytes = 0;
   #pendingBatches = 0;
@@ -148,7 +151,8 @@ export class WriteService {
     reply: SingleReply,
   ): void {
     this.#admit(entries.body.length);
-    this.#send(entries, [{ reply, lastEntry: entries.count - 1 }]);
+    const proposal = { ...entries, deadlineAtMs: reply.deadlineAtMs };
+    this.#send(proposal, [{ reply, lastEntry: entries.count - 1 }]);
   }
 
   /** Sends what was gathered; happens by itself at the end of the turn. */
@@ -158,7 +162,10 @@ export class WriteService {
     const body = this.#batch.copy() as Uint8Array<ArrayBuffer>;
     this.#batch.reset();
     this.#writes = [];
-    this.#send({ body, count: writes.length, termAtLeast: 0, appendedAtMs: 0 }, writes);
+    const deadlineAtMs = this.#deadlineAtMs;
+    this.#deadlineAtMs = 0;
+    const count = writes.length;
+    this.#send({ body, count, termAtLeast: 0, appendedAtMs: 0, deadlineAtMs }, writes);
   }
 
   /** Makes sure that the write may wait, and that a large one does not push its batch over what the log takes. */
@@ -177,6 +184,7 @@ export class WriteService {
   }
 
   #keep(reply: SingleReply): void {
+    this.#deadlineAtMs = Math.max(this.#deadlineAtMs, reply.deadlineAtMs);
     this.#writes.push({ reply, lastEntry: this.#writes.length });
     if (this.#batch.length >= this.#options.writeBatchMaxBytes) this.flush();
     else if (!this.#isFlushScheduled) {
@@ -188,15 +196,7 @@ export class WriteService {
     }
   }
 
-  #send(
-    proposal: {
-      body: Uint8Array<ArrayBuffer>;
-      count: number;
-      termAtLeast: number;
-      appendedAtMs: number;
-    },
-    writes: readonly PendingWrite[],
-  ): void {
+  #send(proposal: Proposal, writes: readonly PendingWrite[]): void {
     const bytes = proposal.body.length;
     this.#pendingBytes += bytes;
     this.#pendingBatches++;

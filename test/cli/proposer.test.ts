@@ -1,4 +1,4 @@
-/** What readers are told while the members have no leader. */
+/** What readers are told while the members have no leader; writes for which nobody waits any more. */
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -6,7 +6,7 @@ import { HearthError } from "../../src/base/index.ts";
 import { type ProposerReplica, ReplicaProposer } from "../../src/cli/server/proposer.ts";
 import { METRIC_CATALOG, MetricRegistry } from "../../src/metrics/index.ts";
 import type { ReadIndexDone, ReplicaStatus } from "../../src/replica/index.ts";
-import { AddressBook, type ReadIndexResult } from "../../src/service/index.ts";
+import { AddressBook, type ProposalResult, type ReadIndexResult } from "../../src/service/index.ts";
 
 /** Longer than any test: what is answered at all was not answered because this was over. */
 const FOR_EVER_MS = 3_600_000;
@@ -14,6 +14,7 @@ const FOR_EVER_MS = 3_600_000;
 interface Bench {
   readonly replica: { leader: string };
   readonly asked: ReadIndexDone[];
+  readonly proposer: ReplicaProposer;
   read(): Promise<ReadIndexResult>;
   /** What the metric says that counts questions without an answer in time. */
   timeouts(): Promise<string>;
@@ -46,13 +47,37 @@ function bench(readTimeoutMs: number): Bench {
       nodeId: "0123456789abcdef",
     },
   );
-  return {
-    replica,
-    asked,
-    read: () => new Promise((resolve) => proposer.readIndex(resolve)),
-    timeouts: async () => (await metrics.expose()).body,
-  };
+  const read = (): Promise<ReadIndexResult> =>
+    new Promise((resolve) => proposer.readIndex(resolve));
+  const timeouts = async (): Promise<string> => (await metrics.expose()).body;
+  return { replica, asked, proposer, read, timeouts };
 }
+
+describe("a write for which nobody waits any more", () => {
+  const late = () => ({
+    body: new Uint8Array(8),
+    count: 1,
+    termAtLeast: 0,
+    appendedAtMs: 0,
+    deadlineAtMs: performance.now(),
+  });
+
+  it("is refused before it is proposed, and says that it did not happen", () => {
+    const { proposer, replica } = bench(FOR_EVER_MS);
+    const results: ProposalResult[] = [];
+    // Here, on the way to another member, and from one.
+    proposer.propose(late(), (result) => results.push(result));
+    replica.leader = "node-1";
+    proposer.propose(late(), (result) => results.push(result));
+    proposer.proposeHere(late(), (result) => results.push(result));
+    for (const result of results) {
+      assert.ok(!result.ok);
+      const { code, reason, sent } = result.error;
+      assert.deepEqual([code, reason, sent], ["deadline_exceeded", "not_proposed", "no"]);
+    }
+    assert.equal(results.length, 3);
+  });
+});
 
 describe("a read index", () => {
   it("is refused when the replica has no leader to wait for, and that counts as not answered", async () => {

@@ -95,6 +95,7 @@ class ApplyingMain extends FakeMain {
 
 /** A call that keeps its outcome. */
 class FuzzCall implements MethodCall {
+  readonly deadlineAtMs = Number.POSITIVE_INFINITY;
   isSettled = false;
   onSettled: (() => void) | undefined;
   readonly group = { cork: (body: () => void) => body() };

@@ -150,6 +150,21 @@ describe("reader pool", () => {
     });
   });
 
+  test("main reads the deadline of a write by its own clock, not by that of the thread that took it", async () => {
+    await withPool({}, async (rig) => {
+      await withClient(rig, async (client) => {
+        const timeoutMs = 60_000;
+        const beganAtMs = performance.now();
+        const write = { opcode: OP.add_block, timeoutMs, payload: blockPayload() };
+        assert.equal((await client.call(write)).error, null);
+        const endedAtMs = performance.now();
+        const deadlineAtMs = rig.proposer.lastProposal?.deadlineAtMs ?? 0;
+        assert.ok(deadlineAtMs >= beganAtMs + timeoutMs, `${deadlineAtMs} is before ${beganAtMs}`);
+        assert.ok(deadlineAtMs <= endedAtMs + timeoutMs, `${deadlineAtMs} is after ${endedAtMs}`);
+      });
+    });
+  });
+
   test("what main refuses reaches the client with its reason and leader", async () => {
     await withPool({}, async (rig) => {
       const leader = { id: "n2", address: "host:1" };

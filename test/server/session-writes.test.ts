@@ -114,6 +114,25 @@ describe("writes", () => {
     assert.deepEqual(body, expected);
   });
 
+  test("main is told until when somebody waits for any write of a batch", async () => {
+    const bench = greeted();
+    for (const [requestId, timeoutMs] of [
+      [1, 100],
+      [2, 400],
+      [3, 200],
+    ] as const)
+      bench.session.message(
+        frame({ opcode: OP.add_block, requestId, timeoutMs, payload: blockPayload() }),
+      );
+    await nextTurn();
+    bench.session.message(
+      frame({ opcode: OP.add_block, requestId: 4, timeoutMs: 50, payload: blockPayload() }),
+    );
+    await nextTurn();
+    const deadlines = bench.main.proposals.map(({ proposal }) => proposal.deadlineAtMs);
+    assert.deepEqual(deadlines, [bench.clock.nowMs + 400, bench.clock.nowMs + 50]);
+  });
+
   test("several connections share a batch and get their own answers", async () => {
     const bench = greeted();
     const other = bench.connect();

@@ -16,6 +16,7 @@ import { FakeMain } from "../server/support.ts";
 
 class KeptReply implements SingleReply {
   readonly group = { cork: (body: () => void) => body() };
+  readonly deadlineAtMs = Number.POSITIVE_INFINITY;
   isSettled = false;
   onSettled: (() => void) | undefined;
   reply: PollReply | null = null;

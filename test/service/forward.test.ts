@@ -12,12 +12,19 @@ import {
   decodeOutcome,
   encodeForwarded,
   encodeOutcome,
+  type ForwardedEntries,
 } from "../../src/service/cluster/forward.ts";
 
 function entries(count: number): Uint8Array<ArrayBuffer> {
   const sink = new ByteSink();
   for (let i = 0; i < count; i++) appendEntry(sink, COMMAND.noop, new Uint8Array(i));
   return sink.copy() as Uint8Array<ArrayBuffer>;
+}
+
+const NEVER_MS = Number.POSITIVE_INFINITY;
+
+function asked(count: number, deadlineAtMs = NEVER_MS): ForwardedEntries {
+  return { body: entries(count), count, deadlineAtMs };
 }
 
 function forward(
@@ -28,8 +35,7 @@ function forward(
     { ...FORWARD_DEFAULTS, timeoutMs: 100, ...options },
     { network: { request: answer }, scheduler: SYSTEM_SCHEDULER },
   );
-  return (count) =>
-    new Promise((resolve) => forwarder.forward("leader", { body: entries(count), count }, resolve));
+  return (count) => new Promise((resolve) => forwarder.forward("leader", asked(count), resolve));
 }
 
 function failureOf(result: ProposalResult): HearthError {
@@ -40,15 +46,15 @@ function failureOf(result: ProposalResult): HearthError {
 describe("the way there", () => {
   it("entries arrive as they were, at a multiple of 8", () => {
     const body = entries(3);
-    const decoded = decodeForwarded(encodeForwarded({ body, count: 3 }));
+    const decoded = decodeForwarded(encodeForwarded({ body, count: 3, deadlineAtMs: NEVER_MS }, 0));
     assert.deepEqual([decoded.count, decoded.body.byteOffset % 8], [3, 0]);
     assert.deepEqual(new Uint8Array(decoded.body), new Uint8Array(body));
   });
 
   it("bytes that are not that many entries are refused: from a reader thread they would stop the process", () => {
-    const good = encodeForwarded({ body: entries(3), count: 3 });
-    const wrongCount = encodeForwarded({ body: entries(3), count: 2 });
-    const zero = encodeForwarded({ body: new Uint8Array(0), count: 0 });
+    const good = encodeForwarded({ ...asked(3), count: 3 }, 0);
+    const wrongCount = encodeForwarded({ ...asked(3), count: 2 }, 0);
+    const zero = encodeForwarded({ ...asked(0), count: 0 }, 0);
     const version = good.slice();
     version[0] = 9;
     for (const bytes of [good.slice(0, 15), good.slice(0, -8), wrongCount, zero, version])
@@ -57,6 +63,46 @@ describe("the way there", () => {
         reason: "bad_forward",
         sent: "no",
       });
+  });
+});
+
+describe("the time that is left", () => {
+  const NOW_MS = 2 ** 32 + 700;
+
+  it("travels with the entries, and the clock that it is of", () => {
+    const decoded = decodeForwarded(encodeForwarded(asked(1, NOW_MS + 249.5), NOW_MS));
+    assert.deepEqual([decoded.budgetMs, decoded.sentAtMs], [250, 700]);
+    const always = decodeForwarded(encodeForwarded(asked(1), NOW_MS));
+    assert.equal(always.budgetMs, Number.POSITIVE_INFINITY);
+  });
+
+  it("bounds the wait for the leader; what had not left this node by then did not happen", async () => {
+    const deadlineAtMs = SYSTEM_SCHEDULER.monotonicMs() + 40;
+    for (const [sent, expected] of [
+      ["no", ["deadline_exceeded", "not_proposed", "no"]],
+      ["maybe", ["unavailable", "outcome_unknown", "maybe"]],
+    ] as const) {
+      const waits: number[] = [];
+      const cause = new HearthError("deadline_exceeded", "not answered", { sent });
+      const forwarder = new WriteForwarder(
+        { ...FORWARD_DEFAULTS, timeoutMs: 10_000 },
+        {
+          network: {
+            request: async (_target, _call, _body, { timeoutMs }) => {
+              waits.push(timeoutMs);
+              return { ok: false, error: cause };
+            },
+          },
+          scheduler: SYSTEM_SCHEDULER,
+        },
+      );
+      const result = await new Promise<ProposalResult>((resolve) =>
+        forwarder.forward("leader", asked(1, deadlineAtMs), resolve),
+      );
+      const error = failureOf(result);
+      assert.deepEqual([error.code, error.reason, error.sent], expected);
+      assert.ok((waits[0] as number) <= 40, `waits for ${waits[0]} ms`);
+    }
   });
 });
 
@@ -131,7 +177,7 @@ describe("a leader that leads no more", () => {
         },
       },
     );
-    const entry = { body: entries(1), count: 1 };
+    const entry = asked(1);
     const lost = new Promise<ProposalResult>((resolve) => forwarder.forward("a", entry, resolve));
     forwarder.leaderChanged("");
     forwarder.leaderChanged("b");

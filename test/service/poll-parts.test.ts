@@ -22,6 +22,7 @@ const { failed, inProgress, released, success } = REPORT_STATUS;
 
 class KeptReply implements SingleReply {
   readonly group = { cork: (body: () => void) => body() };
+  readonly deadlineAtMs = Number.POSITIVE_INFINITY;
   isSettled = false;
   onSettled: (() => void) | undefined;
   reply: PollReply | null = null;

@@ -126,6 +126,7 @@ function replyTo(done: ReadDone): Reply {
   };
   return {
     isSettled: false,
+    deadlineAtMs: Number.POSITIVE_INFINITY,
     group: ONE_BY_ONE,
     dictionaries: null,
     checkpoint: () => {},

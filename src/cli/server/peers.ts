@@ -138,6 +138,7 @@ export class Peers implements PeerTransport {
         else this.#planPoll(payload, done);
       },
       status: modules.status,
+      nowMs: SYSTEM_SCHEDULER.monotonicMs,
       logger: modules.logger,
     });
     network.setHandler({

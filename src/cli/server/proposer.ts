@@ -8,12 +8,13 @@ import type { MetricRegistry } from "../../metrics/index.ts";
 import type { NodeId } from "../../raft/index.ts";
 import type { Replica, ReplicaStatus } from "../../replica/index.ts";
 import type { Proposer } from "../../server/index.ts";
-import type {
-  AddressBook,
-  Proposal,
-  ProposalResult,
-  ReadIndexResult,
-  WriteForwarder,
+import {
+  type AddressBook,
+  NOT_PROPOSED,
+  type Proposal,
+  type ProposalResult,
+  type ReadIndexResult,
+  type WriteForwarder,
 } from "../../service/index.ts";
 
 export interface ProposerOptions {
@@ -71,6 +72,7 @@ export class ReplicaProposer implements Proposer {
       this.proposeHere(proposal, finish);
       return;
     }
+    if (performance.now() >= proposal.deadlineAtMs) return this.#refuseLate(done);
     forwarder.forward(leader, proposal, (result) => {
       const outcome = result.ok ? "applied" : result.error.reason;
       metrics.add("hearth_raft_forwarded_total", { result: outcome });
@@ -84,6 +86,7 @@ export class ReplicaProposer implements Proposer {
   proposeHere(proposal: Proposal, done: (result: ProposalResult) => void): void {
     const { metrics } = this.#modules;
     const startedAtMs = performance.now();
+    if (startedAtMs >= proposal.deadlineAtMs) return this.#refuseLate(done);
     const sample = this.#sampler?.take(proposal.body) ?? null;
     const finish = (result: ProposalResult): void => {
       const seconds = (performance.now() - startedAtMs) / 1_000;
@@ -131,6 +134,12 @@ export class ReplicaProposer implements Proposer {
   status(): object {
     const { failure, peers, nodeId, ...status }: ReplicaStatus = this.#replica.status();
     return { ...status, failure: failure?.message ?? null };
+  }
+
+  /** It has waited for so long that nobody waits for it: work for it would only make the next ones wait longer. */
+  #refuseLate(done: (result: ProposalResult) => void): void {
+    this.#modules.metrics.add("hearth_raft_proposals_total", { result: NOT_PROPOSED.reason });
+    done({ ok: false, error: NOT_PROPOSED });
   }
 
   #append(proposal: Proposal, done: (result: ProposalResult) => void): void {

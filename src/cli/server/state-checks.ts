@@ -88,7 +88,8 @@ export function proposeCheck(
   const payload = encodeStateCheck(check);
   appendEntry(sink, COMMAND.checkState, payload);
   const body = new Uint8Array(sink.view());
-  proposer.propose({ body, count: 1, termAtLeast: 0, appendedAtMs: 0 }, (result) => {
+  const deadlineAtMs = Number.POSITIVE_INFINITY;
+  proposer.propose({ body, count: 1, termAtLeast: 0, appendedAtMs: 0, deadlineAtMs }, (result) => {
     if (result.ok) return;
     logger.debug("a state check was not logged", { kind: check.kind, reason: result.error.reason });
   });

@@ -2,13 +2,15 @@
  * Writes that reach a follower, on their way to the leader and back (`PEER_CALL.propose`). Little-endian:
  *
  * ```
- * asked      0 u32 version  4 u32 entries  8 u64 0 | 16 entries back to back (protocol, entry-body.ts)
+ * asked      0 u32 version  4 u32 entries  8 u32 ms left, 0: not said  12 u32 ms of the asking clock
+ *            16 entries back to back (protocol, entry-body.ts)
  * outcomes   0 u32 version  4 u32 entries  8 f64 first index  16 f64 term | 24 one code per entry | rejections, JSON
  * refusal    0 u32 version  4 u32 0xffff_ffff | 8 the error, JSON
  * ```
  *
  * A refusal is an answer like any other, so that its `sent` survives: "no" is the leader's word that nothing was logged.
- * A write is forwarded once: who gets it and does not lead refuses it.
+ * A write is forwarded once: who gets it and does not lead refuses it. The leader takes off what a request has waited on its way
+ * (transit.ts) and refuses those for whose answer nobody waits any more.
  */
 
 import { setMaxListeners } from "node:events";
@@ -23,7 +25,7 @@ import {
 import { type PeerAnswer, PEER_CALL, type PeerNetwork } from "../../cluster/index.ts";
 import { entriesByteLength } from "../../protocol/index.ts";
 import type { NodeId } from "../../raft/index.ts";
-import type { ProposalResult } from "../main-link.ts";
+import { NOT_PROPOSED, type ProposalResult } from "../main-link.ts";
 
 export interface ForwardOptions {
   readonly timeoutMs: number;
@@ -48,6 +50,18 @@ export interface ForwardedEntries {
   /** Starts at a multiple of 8 in its ArrayBuffer. */
   readonly body: Uint8Array;
   readonly count: number;
+  /** When nobody waits for an answer any more; monotonic ms of this thread, Infinity: always somebody. */
+  readonly deadlineAtMs: number;
+}
+
+/** What the leader reads. */
+export interface ForwardedRequest {
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly count: number;
+  /** What was left when it was sent; Infinity: not said. */
+  readonly budgetMs: number;
+  /** Of the sender's clock, u32. */
+  readonly sentAtMs: number;
 }
 
 const VERSION = 1;
@@ -55,6 +69,8 @@ const ASKED_HEADER_BYTES = 16;
 const OUTCOMES_HEADER_BYTES = 24;
 const REFUSAL_HEADER_BYTES = 8;
 const IS_REFUSAL = 0xffff_ffff;
+/** More than this is not said. Far above what a request may ask for, and far below where the clock of the header wraps. */
+const BUDGET_MAX_MS = 0x7fff_ffff;
 
 export interface ForwardModules {
   readonly network: Pick<PeerNetwork, "request">;
@@ -106,13 +122,18 @@ export class WriteForwarder {
     this.leaderChanged(leader);
     this.#pendingBytes += bytes;
     this.#pendingCount += 1;
-    const options = { timeoutMs, signal: this.#giveUp.signal };
-    void this.#modules.network
-      .request({ nodeId: leader }, PEER_CALL.propose, encodeForwarded(entries), options)
+    const { network, scheduler } = this.#modules;
+    // Taken out here: the entries themselves must not be held until the answer, beside their copy on its way.
+    const { count, deadlineAtMs } = entries;
+    const nowMs = scheduler.monotonicMs();
+    const leftMs = Math.max(1, deadlineAtMs - nowMs);
+    const options = { timeoutMs: Math.min(timeoutMs, leftMs), signal: this.#giveUp.signal };
+    void network
+      .request({ nodeId: leader }, PEER_CALL.propose, encodeForwarded(entries, nowMs), options)
       .then((answer) => {
         this.#pendingBytes -= bytes;
         this.#pendingCount -= 1;
-        done(resultOf(answer, entries.count));
+        done(resultOf(answer, { count, isLate: leftMs <= timeoutMs }));
       });
   }
 }
@@ -136,8 +157,16 @@ function tooMany(count: number): HearthError {
   });
 }
 
-function resultOf(answer: PeerAnswer, count: number): ProposalResult {
-  if (!answer.ok) return { ok: false, error: lost(answer.error) };
+/** `isLate`: a request whose time is up has no caller any more. */
+function resultOf(
+  answer: PeerAnswer,
+  { count, isLate }: { readonly count: number; readonly isLate: boolean },
+): ProposalResult {
+  if (!answer.ok) {
+    const { code, sent } = answer.error;
+    const hasNotLeft = isLate && code === "deadline_exceeded" && sent === "no";
+    return { ok: false, error: hasNotLeft ? NOT_PROPOSED : lost(answer.error) };
+  }
   try {
     return decodeOutcome(answer.body, count);
   } catch (cause) {
@@ -159,20 +188,23 @@ function lost(cause: HearthError): HearthError {
   });
 }
 
-export function encodeForwarded({ body, count }: ForwardedEntries): Uint8Array<ArrayBuffer> {
+export function encodeForwarded(
+  { body, count, deadlineAtMs }: ForwardedEntries,
+  nowMs: number,
+): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(ASKED_HEADER_BYTES + body.length);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, VERSION, true);
   view.setUint32(4, count, true);
+  const leftMs = Math.max(1, Math.ceil(deadlineAtMs - nowMs));
+  view.setUint32(8, leftMs > BUDGET_MAX_MS ? 0 : leftMs, true);
+  view.setUint32(12, nowMs, true);
   bytes.set(body, ASKED_HEADER_BYTES);
   return bytes;
 }
 
 /** Errors: HearthError invalid_argument "bad_forward": what would stop the process if it came from a reader thread. */
-export function decodeForwarded(bytes: Uint8Array<ArrayBuffer>): {
-  readonly body: Uint8Array<ArrayBuffer>;
-  readonly count: number;
-} {
+export function decodeForwarded(bytes: Uint8Array<ArrayBuffer>): ForwardedRequest {
   if (bytes.length < ASKED_HEADER_BYTES) throw bad("it is cut off");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (view.getUint32(0, true) !== VERSION) throw bad(`version ${view.getUint32(0, true)}`);
@@ -180,7 +212,8 @@ export function decodeForwarded(bytes: Uint8Array<ArrayBuffer>): {
   const body = bytes.subarray(ASKED_HEADER_BYTES);
   if (count === 0 || count > body.length || entriesByteLength(body, count) !== body.length)
     throw bad(`${body.length} bytes are not ${count} entries`);
-  return { body, count };
+  const budgetMs = view.getUint32(8, true) || Number.POSITIVE_INFINITY;
+  return { body, count, budgetMs, sentAtMs: view.getUint32(12, true) };
 }
 
 export function encodeOutcome(result: ProposalResult): Uint8Array<ArrayBuffer> {

@@ -17,7 +17,8 @@ import { checkPoll, decodePollRequest } from "../../protocol/index.ts";
 import type { PollResult, Proposal, ProposalResult } from "../main-link.ts";
 import type { ControlCall, MemberPort } from "./changes.ts";
 import type { Control } from "./control.ts";
-import { decodeForwarded, encodeOutcome } from "./forward.ts";
+import { decodeForwarded, encodeOutcome, type ForwardedRequest } from "./forward.ts";
+import { TransitTimes } from "./transit.ts";
 
 export interface PeerRequestModules {
   readonly self: () => NodeIntroduction;
@@ -30,6 +31,8 @@ export interface PeerRequestModules {
   /** Plans a poll that has passed the door, here and nowhere else. */
   readonly poll: (payload: Uint8Array<ArrayBuffer>, done: (result: PollResult) => void) => void;
   readonly status: () => object;
+  /** Ms of a clock that never goes back. */
+  readonly nowMs: () => number;
   readonly logger: Logger;
 }
 
@@ -43,6 +46,8 @@ const MEMBERS_ONLY: ReadonlySet<number> = new Set([
 
 export class PeerRequests {
   readonly #modules: PeerRequestModules;
+  /** By what a process has said of itself over one connection. */
+  readonly #transits = new WeakMap<NodeIntroduction, TransitTimes>();
 
   constructor(modules: PeerRequestModules) {
     this.#modules = modules;
@@ -77,7 +82,7 @@ export class PeerRequests {
       case PEER_CALL.control:
         return reply(await this.#modules.control.perform(decodeControl(body)));
       case PEER_CALL.propose:
-        return this.#propose(body, answer);
+        return this.#propose(request, answer);
       case PEER_CALL.poll:
         return this.#poll(body, answer);
       default:
@@ -108,16 +113,28 @@ export class PeerRequests {
   }
 
   /** A refusal is an outcome, too: the asker shall know that nothing was logged. */
-  #propose(bytes: Uint8Array<ArrayBuffer>, answer: AnswerPeer): void {
+  #propose({ body: bytes, from }: PeerRequest, answer: AnswerPeer): void {
     const done = (result: ProposalResult): void =>
       answer({ ok: true, body: encodeOutcome(result) });
-    let entries: ReturnType<typeof decodeForwarded>;
+    let asked: ForwardedRequest;
     try {
-      entries = decodeForwarded(bytes);
+      asked = decodeForwarded(bytes);
     } catch (error) {
       return done({ ok: false, error: toHearthError(error) });
     }
-    this.#modules.propose({ ...entries, termAtLeast: 0, appendedAtMs: 0 }, done);
+    const { body, count, budgetMs, sentAtMs } = asked;
+    const nowMs = this.#modules.nowMs();
+    const deadlineAtMs = nowMs + budgetMs - this.#transitsOf(from).waitedMs(sentAtMs, nowMs);
+    this.#modules.propose({ body, count, termAtLeast: 0, appendedAtMs: 0, deadlineAtMs }, done);
+  }
+
+  #transitsOf(peer: NodeIntroduction): TransitTimes {
+    let transits = this.#transits.get(peer);
+    if (transits === undefined) {
+      transits = new TransitTimes();
+      this.#transits.set(peer, transits);
+    }
+    return transits;
   }
 
   /** Looked at once more: what is planned here must not depend on who passed it on. */

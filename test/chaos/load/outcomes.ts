@@ -17,6 +17,7 @@ const CERTAIN_REFUSALS: ReadonlySet<string> = new Set([
   "disk_full",
   "write_backlog",
   "in_flight",
+  "not_proposed",
 ]);
 
 export function outcomeOf(error: HearthError): Outcome {
