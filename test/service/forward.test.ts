@@ -196,6 +196,9 @@ describe("bounds", () => {
       [error.code, error.reason, error.sent],
       ["resource_exhausted", "forward_backlog", "no"],
     );
+    const full = new HearthError("resource_exhausted", "as much waits as may", { sent: "no" });
+    const behind = failureOf(await forward(async () => ({ ok: false, error: full }))(1));
+    assert.deepEqual([behind.code, behind.reason], ["resource_exhausted", "forward_backlog"]);
     const counted = forward(() => new Promise(() => {}), { pendingMaxCount: 1 });
     void counted(1);
     assert.equal(failureOf(await counted(1)).reason, "forward_backlog");

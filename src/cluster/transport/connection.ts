@@ -108,7 +108,7 @@ export class PeerConnection implements ChannelOwner {
   }
 
   get queuedBytes(): number {
-    return this.#channel.queuedBytes;
+    return this.#channel.queuedBytes + this.#requests.heldBytes;
   }
 
   /** Nothing waits for an answer on either side, and nothing has been said for the given time. */

@@ -54,13 +54,18 @@ export class Exchange {
     this.#leave = leave;
   }
 
+  /** Out of the place that it waits in, to another one. */
+  moveOn(): void {
+    this.#leave?.();
+    this.#leave = null;
+  }
+
   settle(answer: PeerAnswer): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
     this.#cancelTimer();
     this.#signal?.removeEventListener("abort", this.#onAbort);
-    this.#leave?.();
-    this.#leave = null;
+    this.moveOn();
     this.#resolve(answer);
   }
 

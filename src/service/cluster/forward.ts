@@ -116,7 +116,7 @@ export class WriteForwarder {
       this.#pendingCount >= pendingMaxCount ||
       (this.#pendingCount > 0 && this.#pendingBytes + bytes > pendingMaxBytes);
     if (isFull) {
-      done({ ok: false, error: tooMany(this.#pendingCount) });
+      done({ ok: false, error: tooMany() });
       return;
     }
     this.leaderChanged(leader);
@@ -149,8 +149,9 @@ function formerLeader(): HearthError {
   return new HearthError("unavailable", "another member leads now", { reason: "leader_changed" });
 }
 
-function tooMany(count: number): HearthError {
-  return new HearthError("resource_exhausted", `${count} writes are on their way to the leader`, {
+function tooMany(): HearthError {
+  const message = "As many writes as may be are on their way to the leader";
+  return new HearthError("resource_exhausted", message, {
     reason: "forward_backlog",
     sent: "no",
     retryAfterMs: 50,
@@ -164,6 +165,7 @@ function resultOf(
 ): ProposalResult {
   if (!answer.ok) {
     const { code, sent } = answer.error;
+    if (sent === "no" && code === "resource_exhausted") return { ok: false, error: tooMany() };
     const hasNotLeft = isLate && code === "deadline_exceeded" && sent === "no";
     return { ok: false, error: hasNotLeft ? NOT_PROPOSED : lost(answer.error) };
   }
