@@ -39,6 +39,12 @@ const ANSWER_MAX_BYTES = 1024 * 1024 * 1024;
 /** How long a node that kept silent may take to say what it is doing. */
 const READY_TIMEOUT_MS = 1_000;
 
+/** What `/ready` of a node says, as a sentence about it. */
+export interface Readiness {
+  readonly text: string;
+  readonly isReady: boolean;
+}
+
 interface Attempt {
   readonly endpoint: string;
   readonly reason: string;
@@ -87,6 +93,16 @@ export class NodeApi {
       }
     }
     throw unreachable(attempts, this.#options.timeoutMs);
+  }
+
+  /** What the first node that answers in time says of itself; null: none does. */
+  async readiness(): Promise<Readiness | null> {
+    for (const endpoint of this.#options.endpoints) {
+      const word = await this.#readiness(endpoint);
+      if (word !== null)
+        return { text: `${endpoint} is ${word}`, isReady: !word.startsWith("not ") };
+    }
+    return null;
   }
 
   async #attemptOf(error: unknown, endpoint: string, request: NodeRequest): Promise<Attempt> {

@@ -65,6 +65,14 @@ export class Progress {
     this.#show(nowMs);
   }
 
+  /** A line of its own, where work shows itself at all; for a program an object with a note instead of progress. */
+  say(text: string): void {
+    const { terminal } = this.#context;
+    if (this.#mode === "none") return;
+    if (this.#mode === "bar") terminal.redraw("");
+    terminal.talk(this.#mode === "json" ? JSON.stringify({ note: text }) : text);
+  }
+
   /** Leaves the terminal clean; the command says the result in its own words. */
   end(): void {
     if (this.#mode === "bar") this.#context.terminal.redraw("");

@@ -1,10 +1,12 @@
 /** `hearth bench load`: generated blocks through the binary protocol, a bounded number of requests at a time. */
 import { setMaxListeners } from "node:events";
-import { formatCount, formatDuration } from "../../../base/index.ts";
+import { formatCount, formatDuration, HearthError, toHearthError } from "../../../base/index.ts";
 import { connect, type HearthClient } from "../../../client/index.ts";
 import { type CommandContext, EXIT, type ExitCode, UsageError } from "../../command.ts";
 import { LOAD_DEFAULTS, LoadGenerator } from "../../load/index.ts";
+import { NodeApi } from "../../node-api.ts";
 import { Progress } from "../../progress.ts";
+import { StallWatch } from "../../stall-watch.ts";
 import { parseTime } from "../../times.ts";
 import { websocketAddress } from "../../websocket-address.ts";
 
@@ -71,6 +73,7 @@ class Loader {
   readonly #client: HearthClient;
   readonly #context: CommandContext;
   readonly #progress: Progress;
+  readonly #stall: StallWatch;
   #next = 0;
   #done = 0;
   #requestCount = 0;
@@ -85,6 +88,10 @@ class Loader {
       { title: "adding blocks", unit: "blocks", total: blockCount },
       context,
     );
+    this.#stall = new StallWatch({
+      api: NodeApi.of(context),
+      say: (text) => this.#progress.say(text),
+    });
     this.latenciesMs = new Float64Array(Math.ceil(blockCount / plan.batchCount));
   }
 
@@ -96,9 +103,13 @@ class Loader {
     const startedAtMs = performance.now();
     // Every open request listens for Ctrl-C; that many listeners are no leak.
     setMaxListeners(0, this.#context.signal);
+    this.#stall.start();
     try {
       await Promise.all(Array.from({ length: this.#plan.inFlightCount }, () => this.#lane()));
+    } catch (error) {
+      throw this.#brokenOff(toHearthError(error));
     } finally {
+      this.#stall.stop();
       this.#progress.end();
       this.elapsedMs = performance.now() - startedAtMs;
     }
@@ -119,7 +130,23 @@ class Loader {
       this.latenciesMs[this.#requestCount++] = performance.now() - sentAtMs;
       this.#done += blocks.length;
       this.#progress.update(this.#done);
+      this.#stall.moved();
     }
+  }
+
+  /** How far it came, and why not further. */
+  #brokenOff(error: HearthError): HearthError {
+    const { blockCount } = this.#plan.generator.options;
+    const count = `Added ${formatCount(this.#done)} of ${formatCount(blockCount)} blocks`;
+    const { silence } = this.#stall;
+    const { code, reason, leader, next } = error;
+    const text = silence === null ? count : `${count}, then ${silence}`;
+    return new HearthError(code, `${text}: ${error.message}`, {
+      reason,
+      leader: leader ?? undefined,
+      next: next ?? undefined,
+      cause: error,
+    });
   }
 }
 
