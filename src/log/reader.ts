@@ -5,7 +5,7 @@
  * start. What does not check is damage: it was durable once.
  */
 
-import { HearthError, type Scheduler } from "../base/index.ts";
+import { freeMemory, HearthError, type Scheduler } from "../base/index.ts";
 import { type FileSystem, type DiskFile, OPEN_MODE, readWhole } from "../files/index.ts";
 import { entriesByteLength } from "../protocol/index.ts";
 import type { Batch } from "../raft/index.ts";
@@ -57,11 +57,6 @@ interface FramePlan {
 export class SegmentReader {
   readonly #modules: SegmentReaderModules;
   #sealed: { readonly sequence: number; readonly table: FrameTable } | null = null;
-  /**
-   * Memory for one segment, kept while a reader walks through sealed ones: fresh buffers of that size made a replay
-   * spend a third of its time in the garbage collector.
-   */
-  #scratch: Uint8Array | null = null;
 
   constructor(modules: SegmentReaderModules) {
     this.#modules = modules;
@@ -71,12 +66,10 @@ export class SegmentReader {
   readSealed(segment: SealedSegment, range: ReadRange): Promise<Batch[]> {
     return this.#withFile(segment.sequence, async (file, path) => {
       if (this.#sealed?.sequence !== segment.sequence) {
-        // Taken away meanwhile: another read may come before this one ends.
-        const scratch = this.#scratch;
-        this.#scratch = null;
-        const image = await readWhole(file, scratch);
+        const image = await readWhole(file);
         const table = await this.#checkSealed(segment, path, image);
-        this.#scratch = new Uint8Array(image.buffer);
+        // A segment is the largest that a node has in memory; left to the collector, a replay spends a third of its time there.
+        freeMemory(image.buffer);
         this.#sealed = { sequence: segment.sequence, table };
       }
       return this.#readFrames(file, planFrames(this.#sealed.table, path, range), range);
@@ -85,7 +78,6 @@ export class SegmentReader {
 
   /** Batches of the segment that is still written; the range must be durable. */
   readActive(active: ActiveSegment, range: ReadRange): Promise<Batch[]> {
-    this.#scratch = null;
     const plan = planFrames(
       active.table,
       segmentPath(this.#modules.directory, active.sequence),

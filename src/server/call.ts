@@ -10,7 +10,7 @@
  * a chunk cannot stall a stream. Over the bound of the queue the request fails, never the order of its stream.
  */
 
-import { errorCodeNumber, HearthError } from "../base/index.ts";
+import { errorCodeNumber, freeMemory, HearthError } from "../base/index.ts";
 import {
   type ByteSink,
   CHUNK_HEADROOM_BYTES,
@@ -139,16 +139,15 @@ export class Call implements Reply {
 
   /** Sends what waited, as far as credit and socket allow. */
   pump(): void {
-    let sent = 0;
     const queue = this.#queue;
-    while (queue !== null && sent < queue.length && !this.isSettled && this.#canSend()) {
-      const { payload, isLast } = queue[sent++] as QueuedChunk;
+    while (queue !== null && queue.length > 0 && !this.isSettled && this.#canSend()) {
+      // Out of the queue first: sending may end the connection, and with it whatever is in there.
+      const { payload, isLast } = queue.shift() as QueuedChunk;
+      if (queue.length === 0) this.#queue = null;
       this.#owner.releaseQueue(payload.length);
-      if (isLast) this.#queue = null;
       this.#send(payload, isLast);
+      freeMemory(payload.buffer);
     }
-    if (queue === null || this.isSettled || sent === 0) return;
-    this.#queue = sent < queue.length ? queue.slice(sent) : null;
   }
 
   /** The time is up: what to say depends on what is known of the request. */
@@ -188,7 +187,10 @@ export class Call implements Reply {
   #settle(codeNumber: number): void {
     if (this.isSettled) return;
     this.isSettled = true;
-    for (const { payload } of this.#queue ?? []) this.#owner.releaseQueue(payload.length);
+    for (const { payload } of this.#queue ?? []) {
+      this.#owner.releaseQueue(payload.length);
+      freeMemory(payload.buffer);
+    }
     this.#queue = null;
     this.#owner.settled(this, codeNumber);
     this.onSettled?.();

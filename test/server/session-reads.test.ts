@@ -10,6 +10,7 @@ import {
   OP,
 } from "../../src/protocol/index.ts";
 import { SERVER_DEFAULTS } from "../../src/server/index.ts";
+import { whenMemoryIsFreed } from "../support/freed-memory.ts";
 import {
   assertRefused,
   frame,
@@ -354,6 +355,36 @@ describe("streamed answers", () => {
     assertRefused(bench, "cancelled", "cancelled", 1);
     bench.session.message(frame({ opcode: OP.credit, requestId: 1, aux: 1000 }));
     assert.deepEqual(bench.connection.take(), []);
+  });
+
+  test("what was kept of an answer is given back as it leaves, and all of it when its asker has gone", async () => {
+    const mib = 1024 * 1024;
+    await whenMemoryIsFreed();
+    const bench = greeted();
+    bench.engine.chunks = [1, 2, 3, 4, 5].map((value) => new Uint8Array(mib).fill(value));
+    const heldBytes = (): number => process.memoryUsage().arrayBuffers;
+    bench.session.message(queryFrame(1, { aux: 1 }));
+    bench.connection.take();
+    const before = heldBytes();
+    // Frames that arrived are copies, in the place of what left: nothing is freed by taking them.
+    bench.session.message(frame({ opcode: OP.credit, requestId: 1, aux: 1 + mib }));
+    const arrived = bench.connection.take();
+    assert.deepEqual(
+      arrived.map(({ payload }) => payload[mib - 1]),
+      [2],
+    );
+    assert.ok(heldBytes() <= before + mib / 4, "the copy that was kept is gone");
+    bench.connection.drop();
+    assert.ok(before - heldBytes() >= 2.75 * mib, `${before} bytes, and ${heldBytes()} later`);
+  });
+
+  test("a connection that overflows while kept chunks leave releases each of them once", () => {
+    const bench = greeted();
+    bench.engine.chunks = chunks;
+    bench.session.message(queryFrame(1, { aux: 1 }));
+    bench.connection.sendResult = "overflow";
+    bench.session.message(frame({ opcode: OP.credit, requestId: 1, aux: 1000 }));
+    assert.equal(bench.counters.queuedAnswerBytes, 0);
   });
 
   test("a connection that overflows stops its producer", () => {

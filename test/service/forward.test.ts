@@ -51,6 +51,17 @@ describe("the way there", () => {
     assert.deepEqual(new Uint8Array(decoded.body), new Uint8Array(body));
   });
 
+  it("are not held beside the request that they were copied into", async () => {
+    const sink = new ByteSink();
+    appendEntry(sink, COMMAND.noop, new Uint8Array(100_000));
+    const body = sink.copy();
+    const network = { request: () => new Promise<PeerAnswer>(() => {}) };
+    const modules = { network, scheduler: SYSTEM_SCHEDULER };
+    const forwarder = new WriteForwarder({ ...FORWARD_DEFAULTS, timeoutMs: 100 }, modules);
+    forwarder.forward("leader", { body, count: 1, deadlineAtMs: NEVER_MS }, () => {});
+    assert.equal(body.length, 0);
+  });
+
   it("bytes that are not that many entries are refused: from a reader thread they would stop the process", () => {
     const good = encodeForwarded({ ...asked(3), count: 3 }, 0);
     const wrongCount = encodeForwarded({ ...asked(3), count: 2 }, 0);

@@ -17,6 +17,7 @@ import { setMaxListeners } from "node:events";
 import {
   ERROR_CODES,
   type ErrorCode,
+  freeMemory,
   HearthError,
   type LeaderHint,
   type Scheduler,
@@ -37,8 +38,8 @@ export interface ForwardOptions {
 }
 
 export const FORWARD_DEFAULTS = {
-  // As much as the leader takes uncommitted from everybody.
-  pendingMaxBytes: 64 * 1024 * 1024,
+  // As much as the connection to the leader takes of requests.
+  pendingMaxBytes: 24 * 1024 * 1024,
   // Batches: one per reader thread and turn.
   pendingMaxCount: 1_000,
   // After an orderly hand-over the old leader answers within a round trip or two; one that hangs must not hold callers
@@ -108,7 +109,7 @@ export class WriteForwarder {
       this.#modules.scheduler.after(formerLeaderMs, () => former.abort(formerLeader()));
   }
 
-  /** `done` is called once, within the time limit. */
+  /** `done` is called once, within the time limit. The entries are gone after the call. */
   forward(leader: NodeId, entries: ForwardedEntries, done: (result: ProposalResult) => void): void {
     const { timeoutMs, pendingMaxBytes, pendingMaxCount } = this.#options;
     const bytes = entries.body.length;
@@ -128,13 +129,13 @@ export class WriteForwarder {
     const nowMs = scheduler.monotonicMs();
     const leftMs = Math.max(1, deadlineAtMs - nowMs);
     const options = { timeoutMs: Math.min(timeoutMs, leftMs), signal: this.#giveUp.signal };
-    void network
-      .request({ nodeId: leader }, PEER_CALL.propose, encodeForwarded(entries, nowMs), options)
-      .then((answer) => {
-        this.#pendingBytes -= bytes;
-        this.#pendingCount -= 1;
-        done(resultOf(answer, { count, isLate: leftMs <= timeoutMs }));
-      });
+    const request = encodeForwarded(entries, nowMs);
+    freeMemory(entries.body.buffer);
+    void network.request({ nodeId: leader }, PEER_CALL.propose, request, options).then((answer) => {
+      this.#pendingBytes -= bytes;
+      this.#pendingCount -= 1;
+      done(resultOf(answer, { count, isLate: leftMs <= timeoutMs }));
+    });
   }
 }
 
