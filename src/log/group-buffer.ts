@@ -9,7 +9,7 @@
  */
 
 import { crc32c } from "@node-rs/crc32";
-import { assert } from "../base/index.ts";
+import { assert, freeMemory } from "../base/index.ts";
 import type { CommittedBatch } from "../protocol/index.ts";
 import type { BatchKind, HardState } from "../raft/index.ts";
 import {
@@ -70,8 +70,13 @@ interface OpenFrame {
   count: number;
 }
 
-/** Enough for 1,500 entries of 600 B; grows to the bound when a load needs it. */
+/** Enough for 1,500 entries of 600 B; grows when a load needs it. */
 const INITIAL_BYTES = 1024 * 1024;
+/**
+ * A group with something in it takes nothing beyond: what waits goes with the next write, which a disk does not notice at this
+ * size. Only a frame that is larger by itself makes the buffer grow further, and it shrinks behind that one.
+ */
+const USUAL_MAX_BYTES = 4 * 1024 * 1024;
 
 export class GroupBuffer {
   bytes: Uint8Array;
@@ -183,6 +188,7 @@ export class GroupBuffer {
     this.hardState = null;
     this.#starts.length = 0;
     this.#open = null;
+    if (this.bytes.length > USUAL_MAX_BYTES) this.#replace(USUAL_MAX_BYTES);
   }
 
   #tryAppendMembership(batch: AppendBatch): boolean {
@@ -229,11 +235,17 @@ export class GroupBuffer {
   #reserve(neededBytes: number): boolean {
     const end = this.end + neededBytes;
     if (end <= this.bytes.length) return true;
-    if (end > this.#maxBytes) return false;
-    const grown = new Uint8Array(Math.min(this.#maxBytes, Math.max(end, this.bytes.length * 2)));
-    grown.set(this.bytes.subarray(0, this.end));
-    this.bytes = grown;
-    this.view = viewOf(grown);
+    if (end > this.#maxBytes || (end > USUAL_MAX_BYTES && !this.isEmpty)) return false;
+    this.#replace(Math.max(end, Math.min(this.bytes.length * 2, USUAL_MAX_BYTES, this.#maxBytes)));
     return true;
+  }
+
+  /** Goes over to a buffer of that length, with what was collected. */
+  #replace(bytes: number): void {
+    const former = this.bytes;
+    this.bytes = new Uint8Array(bytes);
+    this.bytes.set(former.subarray(0, this.end));
+    this.view = viewOf(this.bytes);
+    freeMemory(former.buffer);
   }
 }
