@@ -16,7 +16,8 @@ export const RAFT_DEFAULTS = {
   inflightMaxBytes: 32 * MIB,
   // A chunk is at most 1 MiB: four hide a round trip without filling the receiver's memory.
   inflightMaxChunks: 4,
-  uncommittedMaxBytes: 64 * MIB,
+  // Nearly twice the largest proposal, and more than a busy leader commits in a second: what waits longer is better refused.
+  uncommittedMaxBytes: 32 * MIB,
   tailMaxBytes: 32 * MIB,
   // A learner this close catches up within one message.
   promoteMaxLag: 1_000,

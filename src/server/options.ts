@@ -89,8 +89,9 @@ export const SERVER_DEFAULTS: ServerOptions = {
   // Front ends, segment writers and workers number in the hundreds.
   connectionsPerThreadMax: 2_000,
   pingIntervalMs: 30_000,
-  // Two of the largest frames; the leader takes twice as much uncommitted from everybody.
-  pendingWriteMaxBytes: 32 * MIB,
+  // One of the largest frames and what comes beside it. What the leader does not take yet waits nowhere else, so that these bytes
+  // count for each thread.
+  pendingWriteMaxBytes: 20 * MIB,
   // A write that waits costs a kilobyte of memory beside its bytes, and time of all behind it: these are answered within half a
   // second by a thread's share of what a busy leader does.
   pendingWritesMax: 8_192,

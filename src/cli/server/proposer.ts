@@ -98,14 +98,8 @@ export class ReplicaProposer implements Proposer {
       });
       done(result);
     };
-    if (proposal.termAtLeast <= this.#replica.term) {
-      this.#append(proposal, finish);
-      return;
-    }
-    this.#replica.campaign(proposal.termAtLeast, (result) => {
-      if (result.ok) this.#append(proposal, finish);
-      else finish(result);
-    });
+    if (proposal.termAtLeast <= this.#replica.term) this.#append(proposal, finish);
+    else this.#appendInTerm(proposal, finish);
   }
 
   /** `done` is called once, within the time limit; the replica refuses much sooner where there is no leader to wait for. */
@@ -140,6 +134,14 @@ export class ReplicaProposer implements Proposer {
   #refuseLate(done: (result: ProposalResult) => void): void {
     this.#modules.metrics.add("hearth_raft_proposals_total", { result: NOT_PROPOSED.reason });
     done({ ok: false, error: NOT_PROPOSED });
+  }
+
+  /** Apart: a function here that knows the proposal would have `finish` hold the entries until they are answered. */
+  #appendInTerm(proposal: Proposal, done: (result: ProposalResult) => void): void {
+    this.#replica.campaign(proposal.termAtLeast, (result) => {
+      if (result.ok) this.#append(proposal, done);
+      else done(result);
+    });
   }
 
   #append(proposal: Proposal, done: (result: ProposalResult) => void): void {
