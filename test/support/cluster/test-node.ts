@@ -60,6 +60,9 @@ process.once("exit", () => {
 
 const OUTPUT_MAX_CHARS = 64 * 1024;
 const POLL_MS = 20;
+/** As deploy/Dockerfile has it: what a node takes of memory is looked at as it is deployed. */
+const ENVIRONMENT = { MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_TRIM_THRESHOLD_: "131072" };
+
 /** A node that does not answer in that time is asked again, or passed over. */
 const STATUS_LIMIT_MS = 5_000;
 
@@ -159,7 +162,7 @@ export class TestNode {
         "-metastore.min-ready-duration=0s",
         ...this.flags,
       ],
-      { stdio: ["ignore", "pipe", "pipe"] },
+      { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...ENVIRONMENT } },
     );
     this.#child = child;
     this.#isPaused = false;
