@@ -140,8 +140,11 @@ export class Http2Unary {
         this.#sendWindowBytes += payload.readUInt32BE(0);
         return;
       case FRAME.reset:
+        // Behind a whole answer, from a server that answered before it had looked at the end of the request (RFC 9113, 8.1).
+        if (payload.readUInt32BE(0) === NO_ERROR) return;
+        throw new Error("The server ends the call");
       case FRAME.goAway:
-        throw new Error(`The server ends the ${type === FRAME.reset ? "call" : "connection"}`);
+        throw new Error("The server ends the connection");
     }
   }
 
@@ -163,6 +166,7 @@ export class Http2Unary {
   }
 }
 
+const NO_ERROR = 0;
 const EMPTY = new Uint8Array(0);
 
 function writeFrameHeader(
