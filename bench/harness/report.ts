@@ -55,7 +55,8 @@ export function formatCase(result: CaseResult): string {
     `${result.name}  (${(result.elapsedMs / 1000).toFixed(1)} s)`,
     `  ${result.about}`,
   ];
-  if (result.isLeftOut) lines.push(`  LEFT OUT: the time was used up; ${ownRun(result)}`);
+  if (result.isLeftOut)
+    lines.push(`  LEFT OUT: the time was used up; npm run bench -- ${result.name}`);
   if (result.failure !== null) lines.push(`  FAILED  ${result.failure}`);
   for (const side of [result.ours, result.limit]) {
     if (side === null) continue;
@@ -115,9 +116,4 @@ export function formatTotals(results: readonly CaseResult[]): string {
   const broken = failed === 0 ? "" : `, ${failed} failed`;
   const missing = leftOut === 0 ? "" : `, ${leftOut} left out`;
   return `${results.length} cases, ${met} of ${goals.length} goals met${broken}${missing}`;
-}
-
-/** How to get the result of one case. */
-function ownRun(result: CaseResult): string {
-  return `npm run bench -- ${result.name}`;
 }

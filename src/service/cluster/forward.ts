@@ -23,7 +23,12 @@ import {
   type Scheduler,
   type SentState,
 } from "../../base/index.ts";
-import { type PeerAnswer, PEER_CALL, type PeerNetwork } from "../../cluster/index.ts";
+import {
+  type PeerAnswer,
+  PEER_CALL,
+  PEER_DEFAULTS,
+  type PeerNetwork,
+} from "../../cluster/index.ts";
 import { entriesByteLength } from "../../protocol/index.ts";
 import type { NodeId } from "../../raft/index.ts";
 import { NOT_PROPOSED, type ProposalResult } from "../main-link.ts";
@@ -39,7 +44,7 @@ export interface ForwardOptions {
 
 export const FORWARD_DEFAULTS = {
   // As much as the connection to the leader takes of requests.
-  pendingMaxBytes: 24 * 1024 * 1024,
+  pendingMaxBytes: PEER_DEFAULTS.requestQueueMaxBytes,
   // Batches: one per reader thread and turn.
   pendingMaxCount: 1_000,
   // After an orderly hand-over the old leader answers within a round trip or two; one that hangs must not hold callers
