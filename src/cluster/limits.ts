@@ -22,10 +22,12 @@ export const PEER_LIMITS = {
   refusalMaxBytes: 1 * KIB,
   /** Connections that have not said hello yet: strangers cost a socket and 16 KiB each, no more. */
   handshakesMax: 64,
-  /** Connections taken from others, all together: room for the handshakes, the guests and 63 other members. */
-  inboundMax: 256,
+  /** Connections taken from others, all together: handshakes, guests, 63 other members, and calls of members. */
+  inboundMax: 512,
   /** Connections with nodes that are in no configuration of ours, calls included: members always find a place. */
   guestsMax: 128,
+  /** Calls of members: their reader threads ask for read indexes. A thread that finds no place asks by way of its main. */
+  memberCallsMax: 256,
   /** Longest frame of a node that is not of our cluster: probing, founding and joining take a few hundred bytes. */
   guestFrameMaxBytes: 1 * MIB,
   /** Calls to addresses that are open at a time (probing 64 peers at once, and room). */

@@ -74,6 +74,8 @@ export const PEER_CALL = {
   status: 6,
   /** A poll of a compaction worker at a follower, for the leader to plan. Binary. */
   poll: 7,
+  /** What index must a read see that has come to a reader thread of the asker? For the leader. Binary. */
+  readIndex: 8,
 } as const;
 export type PeerCall = (typeof PEER_CALL)[keyof typeof PEER_CALL];
 
@@ -126,6 +128,8 @@ export interface PeerNetwork {
     body: Uint8Array,
     options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
   ): Promise<PeerAnswer>;
+  /** Numeric addresses of a node's host:port, for whoever must not look up names itself; none: not known now. */
+  resolve(address: string): Promise<readonly string[]>;
   /** Every member but this one, and every other node that is connected. */
   peers(): readonly PeerLinkStatus[];
   /** Closes listener and connections; requests in flight end with `unavailable`. */

@@ -73,6 +73,12 @@ const REQUESTS: readonly MetricSpec[] = [
     help: "Reads that wait for a grant or for the applied index.",
   },
   {
+    kind: "counter",
+    name: "hearth_read_rounds_total",
+    help: "Questions of reader threads for a read index: answered by the leader over a connection of the thread, or put to main.",
+    labels: ["way"],
+  },
+  {
     kind: "gauge",
     name: "hearth_pending_write_bytes",
     help: "Bytes of writes handed to the main thread and not answered yet.",

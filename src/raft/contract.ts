@@ -33,6 +33,11 @@ export interface Raft {
   campaign(termAtLeast?: number): void;
   /** Local reads, granted in order of their growing ids (`Output.reads`). Never dropped: the caller keeps deadlines. */
   read(localId: number): void;
+  /**
+   * The index for reads that had come to `from` when it was in `term` and asked for one, beside its messages (DESIGN.md 29).
+   * Null: this member does not lead in that term, or only a round can tell; then `read` does.
+   */
+  grantRead(from: NodeId, term: number): number | null;
 
   // Reports of the driver.
   /** Everything up to this piece of work is on stable storage. `term` is the one of the AppendWork. */

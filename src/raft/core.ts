@@ -24,6 +24,7 @@ import { isMember } from "./quorum.ts";
 import { currentMembership, sliceTail, tailFirst, trimTail } from "./raft-log.ts";
 import {
   beginRound,
+  grantRead,
   handleReadIndex,
   handleReadIndexReply,
   requestReads,
@@ -166,6 +167,10 @@ export class RaftCore implements Raft, Core {
     assert(localId > reads.newestId, `Read ${localId} after read ${reads.newestId}`);
     reads.newestId = localId;
     this.state.needsPump = true;
+  }
+
+  grantRead(from: NodeId, term: number): number | null {
+    return grantRead(this.state, from, term);
   }
 
   // -- reports -----------------------------------------------------------------------------------------------------

@@ -97,16 +97,29 @@ export function handleReadIndex(state: CoreState, message: ReadIndexRequest): vo
   // A follower that was wrong about its leader asks again when it knows better.
   if (leading === null || message.term !== state.term) return;
   const { from, requestId } = message;
-  const { membership } = currentMembership(log);
-  if (!isMember(membership, from)) return drop(state);
+  if (!isMember(currentMembership(log).membership, from)) return drop(state);
   state.needsPump = true;
-  const { nodeId } = state.options;
-  // The asker was in this term when it asked, after its reads had come: what a round would have it say.
-  if (mayAnswer(state, leading) && hasQuorum(membership, (id) => id === nodeId || id === from)) {
+  if (isRound(state, leading, from)) {
     return answer(state, leading, { from, requestId }, state.commitIndex);
   }
   const waiting = leading.remoteReads.get(from) ?? 0;
   if (requestId > waiting) leading.remoteReads.set(from, requestId);
+}
+
+/** The same question on another way; null where it is no round by itself. */
+export function grantRead(state: CoreState, from: NodeId, term: number): number | null {
+  const { leading, commitIndex } = state;
+  if (leading === null || term !== state.term || !isRound(state, leading, from)) return null;
+  tellCommit(leading, from, commitIndex);
+  state.needsPump = true;
+  return commitIndex;
+}
+
+/** The asker was in this term when it asked, after its reads had come: what a round would have it say. */
+function isRound(state: CoreState, leading: LeaderState, from: NodeId): boolean {
+  const { membership } = currentMembership(state.log);
+  const { nodeId } = state.options;
+  return mayAnswer(state, leading) && hasQuorum(membership, (id) => id === nodeId || id === from);
 }
 
 // -- on a follower -------------------------------------------------------------------------------------------------

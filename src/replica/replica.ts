@@ -136,6 +136,19 @@ export class Replica {
     this.#readIndex(done, false);
   }
 
+  /**
+   * The index for reads that had come to member `from` when it was in `term`, if this member can tell it at once; null:
+   * it does not lead in that term, or only `confirmIndex` can tell. Everything committed up to it is on its way to `from`.
+   */
+  grantRead(from: NodeId, term: number): number | null {
+    if (this.#phase !== PHASE.ready) return null;
+    let index: number | null = null;
+    this.#running.input((core) => {
+      index = core.grantRead(from, term);
+    });
+    return index;
+  }
+
   #readIndex(done: ReadIndexDone, looksAtState: boolean): void {
     const error = this.#readRefusal();
     if (error !== null) {

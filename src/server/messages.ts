@@ -13,6 +13,7 @@
  *    │ <──────────────── memberCall ────────────── │
  *    │ ── memberCalled ──────────────────────────> │
  *    │ ── leaderIs ──────────────────────────────> │  told to whoever greets, and to peers that asked for it
+ *    │ ── leaderAt ──────────────────────────────> │  where the thread asks for read indexes itself
  *    │ ── tellEdge ──────────────────────────────> │  something for the further protocol of the thread
  *    │ ── openLocal (a MessagePort of its own) ──> │
  *    │ ── useGeneration ─────────────────────────> │  goes over to another content of the index
@@ -32,6 +33,7 @@ import {
   type LogLevel,
   type PackedBytes,
 } from "../base/index.ts";
+import type { LineTarget } from "../cluster/index.ts";
 import type { LeaderNotice } from "../protocol/index.ts";
 import type {
   NodeQuestion,
@@ -62,6 +64,8 @@ export interface ReaderSettings {
   readonly edgeMessage: object | null;
   /** Who leads; null: not known. */
   readonly leader: LeaderNotice | null;
+  /** Where this thread can ask the leader itself; null: nowhere, or this member leads. */
+  readonly leaderPlace: LineTarget | null;
 }
 
 /**
@@ -85,6 +89,8 @@ export type ToReader =
   | { readonly kind: "memberCalled"; readonly id: number; readonly result: PlainMemberCallResult }
   /** Null: not known. */
   | { readonly kind: "leaderIs"; readonly leader: LeaderNotice | null }
+  /** Null: nowhere, or this member leads. */
+  | { readonly kind: "leaderAt"; readonly place: LineTarget | null }
   | { readonly kind: "tellEdge"; readonly message: object }
   /** The port is transferred; it carries frames as ArrayBuffers, which are transferred too. */
   | { readonly kind: "openLocal"; readonly port: MessagePort }

@@ -1,7 +1,12 @@
 /** What one reader thread counts and reports: requests of the binary protocol, and those of its edge. */
 
 import { OPCODES } from "../protocol/index.ts";
-import { type EdgeMetrics, RequestCounters, type RequestMetrics } from "../service/index.ts";
+import {
+  type EdgeMetrics,
+  type ReadRoundMetrics,
+  RequestCounters,
+  type RequestMetrics,
+} from "../service/index.ts";
 
 /** What a thread reports. Plain data: it crosses threads. Counts since the thread started. */
 export interface ReaderMetrics extends RequestMetrics {
@@ -19,6 +24,8 @@ export interface ReaderMetrics extends RequestMetrics {
   readonly pendingWriteBytes: number;
   /** Now: reads that wait for a grant or for the applied index. */
   readonly waitingReads: number;
+  /** Which ways questions for a read index took. */
+  readonly readRounds: ReadRoundMetrics;
   /** Now: bytes of answers kept for askers without credit. */
   readonly queuedAnswerBytes: number;
   /** Counters of the query engine, by its own names. */

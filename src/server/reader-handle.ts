@@ -12,6 +12,7 @@
 import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import { HearthError, type Logger } from "../base/index.ts";
+import type { LineTarget } from "../cluster/index.ts";
 import type { LeaderNotice } from "../protocol/index.ts";
 import type { TransportKind } from "./listener.ts";
 import {
@@ -115,6 +116,10 @@ export class ReaderHandle {
 
   tellLeader(leader: LeaderNotice | null): void {
     this.#post({ kind: "leaderIs", leader });
+  }
+
+  tellLeaderPlace(place: LineTarget | null): void {
+    this.#post({ kind: "leaderAt", place });
   }
 
   tellEdge(message: object): void {

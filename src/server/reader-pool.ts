@@ -11,6 +11,7 @@
 
 import { createServer } from "node:net";
 import { assert, HearthError, type Logger, toHearthError } from "../base/index.ts";
+import type { LineTarget } from "../cluster/index.ts";
 import type { LeaderNotice } from "../protocol/index.ts";
 import type { SharedState } from "../read/index.ts";
 import { canSharePort } from "../service/index.ts";
@@ -67,6 +68,7 @@ export class ReaderPool {
   #nextLocal = 0;
   #edgeMessage: object | null = null;
   #leader: LeaderNotice | null = null;
+  #leaderPlace: LineTarget | null = null;
 
   constructor(options: ServerOptions, modules: ReaderPoolModules) {
     assert(options.readersCount >= 1, "A server needs at least one reader thread");
@@ -139,6 +141,12 @@ export class ReaderPool {
     for (const reader of this.#readers) reader.tellLeader(leader);
   }
 
+  /** Where the leader's peer port is; null: nowhere, or here. Also for readers that start later. */
+  tellLeaderPlace(place: LineTarget | null): void {
+    this.#leaderPlace = place;
+    for (const reader of this.#readers) reader.tellLeaderPlace(place);
+  }
+
   /** Tells the edges of all readers, and of those that start later. Plain data; the last one is what counts. */
   tellEdges(message: object): void {
     this.#edgeMessage = message;
@@ -190,6 +198,7 @@ export class ReaderPool {
       edge: edge?.settings ?? null,
       edgeMessage: this.#edgeMessage,
       leader: this.#leader,
+      leaderPlace: this.#leaderPlace,
     };
   }
 

@@ -4,9 +4,17 @@
  */
 
 import type { MessagePort } from "node:worker_threads";
-import { type Logger, SYSTEM_CLOCK, toHearthError, unreachable } from "../base/index.ts";
+import {
+  type Logger,
+  SYSTEM_CLOCK,
+  SYSTEM_SCHEDULER,
+  toHearthError,
+  unreachable,
+} from "../base/index.ts";
+import { PEER_DEFAULTS, PeerLine } from "../cluster/index.ts";
 import { IndexDatabase } from "../db/index.ts";
 import { ByteSink } from "../protocol/index.ts";
+import { CODEC_LIMITS, decodeMessage, encodeMessage } from "../raft/index.ts";
 import { QueryEngine, SharedState } from "../read/index.ts";
 import {
   type Edge,
@@ -14,6 +22,7 @@ import {
   CompactionControl,
   TenantControl,
   Inspector,
+  LeaderReads,
   ReadService,
   RequestService,
   WriteService,
@@ -53,6 +62,8 @@ export class Reader {
   readonly #link: PortLink;
   readonly #database: IndexDatabase;
   readonly #engine: QueryEngine;
+  readonly #line: PeerLine;
+  readonly #leaderReads: LeaderReads;
   readonly #reads: ReadService;
   readonly #writes: WriteService;
   readonly #leaderNews: LeaderNews;
@@ -75,11 +86,19 @@ export class Reader {
       generationInForce: () => progress.generation,
     });
     this.#engine = new QueryEngine(settings.engine, { db: this.#database });
+    this.#line = createLine(modules.logger);
+    this.#leaderReads = new LeaderReads({
+      progress,
+      main: this.#link,
+      line: this.#line,
+      scheduler: SYSTEM_SCHEDULER,
+    });
+    this.#leaderReads.setLeader(settings.leaderPlace);
     this.#reads = new ReadService(server, {
       transactions: this.#database,
       appliedIndex: () => this.#engine.appliedIndex(),
       progress,
-      main: this.#link,
+      rounds: this.#leaderReads,
       logger: modules.logger,
     });
     const writeOptions = { ...server, writeBatchMaxBytes: WRITE_BATCH_MAX_BYTES };
@@ -122,6 +141,8 @@ export class Reader {
         return this.#link.memberCalled(message.id, message.result);
       case "leaderIs":
         return this.#leaderNews.tell(message.leader);
+      case "leaderAt":
+        return this.#leaderReads.setLeader(message.place);
       case "tellEdge":
         return this.#edge?.receive(message.message);
       case "openLocal":
@@ -158,6 +179,7 @@ export class Reader {
       writeEntries: this.#writes.entriesSent,
       pendingWriteBytes: this.#writes.pendingBytes,
       waitingReads: this.#reads.waitingCount,
+      readRounds: this.#leaderReads.metrics(),
       queuedAnswerBytes: counters.queuedAnswerBytes,
       engine: { ...this.#engine.counters, cacheBytes: this.#engine.cacheBytes },
       edge: this.#edge?.metrics() ?? null,
@@ -172,6 +194,7 @@ export class Reader {
       this.#logger.error("cannot close the listener", { error: toHearthError(error).message });
     }
     this.#edge?.close();
+    this.#line.close();
     for (const local of this.#locals) local.close(1001, "server is stopping");
     this.#deadlines.close();
   }
@@ -270,6 +293,17 @@ export class Reader {
   #post(message: FromReader): void {
     this.#port.postMessage(message);
   }
+}
+
+/** To the leader's peer port, for read indexes. */
+function createLine(logger: Logger): PeerLine {
+  const { messageMaxBytes } = CODEC_LIMITS;
+  return new PeerLine(PEER_DEFAULTS, {
+    codec: { encode: encodeMessage, decode: decodeMessage, messageMaxBytes },
+    scheduler: SYSTEM_SCHEDULER,
+    random: () => 0,
+    logger: logger.child("line"),
+  });
 }
 
 function delay(ms: number): Promise<void> {

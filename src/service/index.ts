@@ -13,6 +13,9 @@ export { Adoption } from "./cluster/adoption.ts";
 export type { MemberPort } from "./cluster/changes.ts";
 export { Control } from "./cluster/control.ts";
 export { FORWARD_DEFAULTS, WriteForwarder } from "./cluster/forward.ts";
+export { LeaderPlace } from "./cluster/leader-place.ts";
+export { LeaderReads, type ReadRoundMetrics } from "./cluster/leader-reads.ts";
+export { answerReadQuestion } from "./cluster/read-question.ts";
 export { type LeaderKnown, LeaderWord } from "./cluster/leader-word.ts";
 export { MEMBER_CALL_DEFAULTS, MemberCalls } from "./cluster/member-calls.ts";
 export { POLL_FORWARD_DEFAULTS, PollForwarder } from "./cluster/poll-forward.ts";
@@ -52,6 +55,7 @@ export {
   type ReadModules,
   type ReadOptions,
   type ReadProgress,
+  type ReadRounds,
   ReadService,
   type ReadTransactions,
 } from "./reads.ts";

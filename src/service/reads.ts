@@ -4,7 +4,7 @@
  *   run ──> grant known? ──yes──> transaction with applied >= grant? ──yes──> execute, in the same turn
  *             │ no                         │ no
  *             v                            v
- *        next round to main          parked until main publishes        (deadlines are kept by the replies)
+ *     next round, to leader or main  parked until main publishes        (deadlines are kept by the replies)
  *
  * Why an answer is linearizable:
  * 1. The grant is taken after the request arrived and is at or above every index acknowledged before (SharedState).
@@ -27,7 +27,7 @@ import {
   SYSTEM_SCHEDULER,
   toHearthError,
 } from "../base/index.ts";
-import type { MainLink, ReadIndexResult } from "./main-link.ts";
+import type { ReadIndexResult } from "./main-link.ts";
 import { answerGrouped, type Waiter } from "./reply.ts";
 
 /** What reads need of the database handle: short read transactions of this thread. */
@@ -46,12 +46,18 @@ export interface ReadProgress {
   waitForPublish(seenWakeCount: number): Promise<void>;
 }
 
+/** Where reads get an index from that nothing here can grant. */
+export interface ReadRounds {
+  /** An index at or above every write acknowledged before this call. `done` is called once. */
+  readIndex(done: (result: ReadIndexResult) => void): void;
+}
+
 export interface ReadModules {
   readonly transactions: ReadTransactions;
   /** The log index that the open transaction has applied. */
   readonly appliedIndex: () => number;
   readonly progress: ReadProgress;
-  readonly main: MainLink;
+  readonly rounds: ReadRounds;
   readonly logger: Logger;
   /** Turns of this thread's event loop; the simulator has its own. */
   readonly scheduler?: Scheduler;
@@ -93,7 +99,7 @@ export class ReadService {
   #transactionIndex = 0;
   /** While nothing was published since this wake count, the open transaction may serve strong reads: rule 4. */
   #coveredWakeCount = -1;
-  /** Waiting for the next round to main. */
+  /** Waiting for the next round. */
   #nextRound: GrantWaiter[] = [];
   /** Reads in rounds under way. */
   #inRounds = 0;
@@ -137,7 +143,7 @@ export class ReadService {
       this.#execute(task, granted);
       return;
     }
-    this.#askMain({ reply, done: (index) => this.#execute(task, index) });
+    this.#joinRound({ reply, done: (index) => this.#execute(task, index) });
   }
 
   /** A read that was begun has thrown. */
@@ -159,7 +165,7 @@ export class ReadService {
       done(granted, progress.term);
       return;
     }
-    this.#askMain({ reply, done });
+    this.#joinRound({ reply, done });
   }
 
   /** Ends the open transaction: the next read sees what is committed then. For whoever changes the database. */
@@ -250,7 +256,7 @@ export class ReadService {
     this.#modules.transactions.endRead();
   };
 
-  #askMain(waiter: GrantWaiter): void {
+  #joinRound(waiter: GrantWaiter): void {
     if (this.waitingCount >= this.#options.waitingReadsMax) {
       waiter.reply.fail(tooManyWaiting(this.#options.waitingReadsMax));
       return;
@@ -264,7 +270,7 @@ export class ReadService {
     this.#nextRound = [];
     if (waiters.length === 0) return;
     this.#inRounds += waiters.length;
-    this.#modules.main.readIndex((result) => {
+    this.#modules.rounds.readIndex((result) => {
       this.#inRounds -= waiters.length;
       answerGrouped(waiters, (waiter) => answerGrant(waiter, result));
     });

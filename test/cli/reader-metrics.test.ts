@@ -35,6 +35,17 @@ function reader(scale: number): ReaderMetrics {
     writeEntries: 0,
     pendingWriteBytes: 7,
     waitingReads: 1,
+    readRounds: {
+      leader: 4 * scale,
+      main: 2 * scale,
+      waits: {
+        route: "leader",
+        outcome: "success",
+        buckets,
+        count: 4 * scale,
+        sumSeconds: 0.25 * scale,
+      },
+    },
     queuedAnswerBytes: 0,
     engine: { queries: scale },
     edge: null,
@@ -96,6 +107,19 @@ describe("numbers of reader threads", () => {
       "12",
     );
     assert.equal(await value(`pyroscope_request_duration_seconds_sum{${labels}}`), "1.5");
+  });
+
+  it("count the ways of questions for a read index, and how long the leader took", async () => {
+    const { poll, value } = poller([
+      [reader(1), { ...reader(1), readRounds: { leader: 0, main: 3, waits: null } }],
+    ]);
+    await poll();
+    assert.equal(await value('hearth_read_rounds_total{way="leader"}'), "4");
+    assert.equal(await value('hearth_read_rounds_total{way="main"}'), "5");
+    const wait = "pyroscope_metastore_raft_read_index_wait_duration_seconds";
+    assert.equal(await value(`${wait}_bucket{le="0.005"}`), "3");
+    assert.equal(await value(`${wait}_bucket{le="+Inf"}`), "4");
+    assert.equal(await value(`${wait}_sum`), "0.25");
   });
 
   it("only grow: what was counted is not counted again", async () => {

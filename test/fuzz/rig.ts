@@ -77,7 +77,7 @@ export class FuzzRig {
       transactions: this.#db,
       appliedIndex: () => engine.appliedIndex(),
       progress: this.#shared,
-      main: this.#main,
+      rounds: this.#main,
       logger: SILENT_LOGGER,
     });
     this.#writes = new WriteService(options, { main: this.#main });

@@ -129,6 +129,30 @@ describe("three nodes over gRPC", { timeout: 240_000 }, () => {
     assert.equal(unknown.code, 2);
   });
 
+  it("reader threads of followers ask the leader for read indexes themselves, whoever leads", async () => {
+    const asked = async (node: TestNode): Promise<number> => {
+      const metrics = await (await fetch(`${node.httpUrl}/metrics`)).text();
+      return Number(/^hearth_read_rounds_total\{way="leader"\} (\d+)/m.exec(metrics)?.[1] ?? 0);
+    };
+    const isAnsweredByLeader = async (node: TestNode): Promise<void> => {
+      const before = await asked(node);
+      await until("a follower's thread is answered by the leader", async () => {
+        await persist(clientOf(node), `${RAFT}ReadIndex`);
+        return (await asked(node)) > before;
+      });
+    };
+    const [leader, follower] = await leaderAndFollower();
+    await isAnsweredByLeader(follower);
+    const change = { server_id: follower.serverId, current_term: "18446744073709551615" };
+    await until("somebody else leads", async () => {
+      await clientOf(follower)
+        .call(`${RAFT}PromoteToLeader`, change)
+        .catch(() => {});
+      return (await cluster.waitForLeader()) !== leader;
+    });
+    await isAnsweredByLeader((await leaderAndFollower())[1]);
+  });
+
   it("a member that cannot reach the leader names it, and without any leader nobody is named", async () => {
     const [leader, follower] = await leaderAndFollower();
     // Stopped, not gone: connections stay, answers do not come.

@@ -230,7 +230,7 @@ describe(`${REQUESTS} mutated requests per service (seed ${SEED})`, { timeout: 1
       transactions: engine.db,
       appliedIndex: () => engine.queries.appliedIndex(),
       progress: shared,
-      main,
+      rounds: main,
       logger: SILENT_LOGGER,
     });
     const writes = new WriteService({ ...SERVER_DEFAULTS, writeBatchMaxBytes: 1 << 20 }, { main });

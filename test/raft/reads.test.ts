@@ -233,6 +233,46 @@ test("a follower's request confirms nothing for the leader's own reads", () => {
   assert.deepEqual(cluster.node("a").granted, []);
 });
 
+test("a question beside the messages is a round by itself where the two are a quorum", () => {
+  const cluster = led();
+  const { core } = cluster.node("a");
+  cluster.isolate("c");
+  assert.equal(core.grantRead("b", core.term), core.commitIndex);
+  assert.equal(core.grantRead("b", core.term - 1), null, "b was not in this term yet");
+  assert.equal(core.grantRead("b", core.term + 1), null, "b may have voted for somebody else");
+  assert.equal(core.grantRead("stranger", core.term), null);
+  assert.equal(cluster.node("b").core.grantRead("a", core.term), null, "b does not lead");
+});
+
+test("a question beside the messages is not answered before the first commit, nor during a hand-over", () => {
+  const lone = leading();
+  lone.sync();
+  assert.equal(lone.core.grantRead("b", lone.core.term), null);
+  for (const id of ["b", "c"]) lone.step(accept(id, 2));
+  assert.equal(lone.core.grantRead("b", lone.core.term), 2);
+  assert.equal(lone.core.transfer("c"), null);
+  assert.equal(lone.core.grantRead("b", lone.core.term), null);
+});
+
+test("who asks beside the messages hears at once that the index is committed", () => {
+  const cluster = led();
+  cluster.node("c").isDiskHeld = true;
+  cluster.propose("a", "x");
+  cluster.settle();
+  const { core } = cluster.node("a");
+  assert.equal(cluster.node("c").core.commitIndex, core.commitIndex - 1);
+  cluster.input("a", () => assert.equal(core.grantRead("c", core.term), core.commitIndex));
+  cluster.settle();
+  assert.equal(cluster.node("c").core.commitIndex, core.commitIndex);
+});
+
+test("with five voters a question beside the messages needs a round", () => {
+  const cluster = new Cluster({ voters: 5 });
+  cluster.elect("a");
+  const { core } = cluster.node("a");
+  assert.equal(core.grantRead("b", core.term), null);
+});
+
 test("with five voters a follower's request waits for a round", () => {
   const cluster = new Cluster({ voters: 5 });
   cluster.elect("a");

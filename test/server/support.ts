@@ -290,7 +290,7 @@ export function createBench(overrides: Partial<ServerOptions> = {}): Bench {
     transactions,
     appliedIndex: () => engine.appliedIndex(),
     progress,
-    main,
+    rounds: main,
     logger: SILENT_LOGGER,
   });
   const writes = new WriteService(options, { main });

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Membership, NodeId, RaftStatus } from "../../src/raft/index.ts";
-import { checkChange, checkConfiguration, checkMatches } from "./beliefs.ts";
+import { type Membership, MESSAGE, type NodeId, type RaftStatus } from "../../src/raft/index.ts";
+import { checkChange, checkConfiguration, checkMatches, checkPublished } from "./beliefs.ts";
 import { encodeCommands, OPERATION } from "./commands.ts";
 import { Coverage } from "./coverage.ts";
 import { Violation } from "./failure.ts";
@@ -113,5 +113,27 @@ describe("what a leader counts of a peer", () => {
   it("is not looked at where a later leader or damage may have taken it", () => {
     count(3, logOf([1, 3], 3));
     count(3, null);
+  });
+});
+
+describe("the term of a message", () => {
+  it("was published before, but for that of a pre-vote", () => {
+    const grant = {
+      kind: MESSAGE.voteReply,
+      from: "a",
+      to: "b",
+      term: 3,
+      isGranted: true,
+    } as const;
+    checkPublished(grant, 3);
+    finds("term-published", () => checkPublished(grant, 2));
+    const preVote = {
+      ...grant,
+      kind: MESSAGE.preVote,
+      lastIndex: 1,
+      lastTerm: 1,
+      isTransfer: false,
+    };
+    checkPublished(preVote, 2);
   });
 });

@@ -1,6 +1,12 @@
-/** What one member believes about its configuration and about its peers, compared with what is so. */
+/** What one member believes about its configuration and its peers, and says of its term, compared with what is so. */
 
-import type { MembershipAt, NodeId, RaftStatus } from "../../src/raft/index.ts";
+import {
+  type MembershipAt,
+  type Message,
+  MESSAGE,
+  type NodeId,
+  type RaftStatus,
+} from "../../src/raft/index.ts";
 import { violated } from "./failure.ts";
 import type { Invariants, MemberView } from "./invariants.ts";
 import type { ShadowLog } from "./shadow-log.ts";
@@ -17,6 +23,17 @@ export function checkConfiguration(
   const expected = invariants.configurationIndex(shadow);
   if (index !== expected) {
     violated("configuration", `${nodeId} follows the one of ${index}, its log that of ${expected}`);
+  }
+}
+
+/**
+ * Reader threads have been told of a term before a message of it leaves: by the term in which they ask, a leader tells that
+ * their member has voted for nobody after it. A pre-vote names a term that nobody is in yet.
+ */
+export function checkPublished(message: Message, publishedTerm: number): void {
+  const { kind, from, term } = message;
+  if (kind !== MESSAGE.preVote && term > publishedTerm) {
+    violated("term-published", `${from} speaks in term ${term}, has published ${publishedTerm}`);
   }
 }
 

@@ -59,6 +59,8 @@ const COUNTERS = [
   "sessionRefused",
   "readLeader",
   "readFollower",
+  "readOverLine",
+  "readLineFailed",
   "readParked",
   "readRefused",
   "readLeaderless",

@@ -78,6 +78,18 @@ export class History {
     });
   }
 
+  /** Everything finished until now has an index up to here. */
+  get finishedIndex(): number {
+    return this.#finishedIndex;
+  }
+
+  /** A leader grants reads that had come when everything up to `floorIndex` was finished, whether or not they see less. */
+  granted(index: number, floorIndex: number): void {
+    check(index >= floorIndex, "read-grant", () => {
+      return `${index} is granted, but ${floorIndex} was finished before it was asked for`;
+    });
+  }
+
   // -- operations ----------------------------------------------------------------------------------------------
 
   beginWrite(command: SimCommand, nowUs: number): Invoked {

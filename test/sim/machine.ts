@@ -4,17 +4,21 @@
  */
 
 import {
+  assert,
   AssertionError,
   type HearthError,
   isHearthError,
   type Prng,
   SILENT_LOGGER,
 } from "../../src/base/index.ts";
+import type { PeerAnswer } from "../../src/cluster/index.ts";
 import { DurableLog, type LogOptions } from "../../src/log/index.ts";
 import type { Member, Message, NodeId, RaftCore } from "../../src/raft/index.ts";
 import { Replica, type ReplicaOptions } from "../../src/replica/index.ts";
 import type { PeerReceiver, PeerTransport } from "../../src/replica/ports.ts";
+import { answerReadQuestion } from "../../src/service/index.ts";
 import { SnapshotFiles } from "../../src/snapshot/index.ts";
+import { checkPublished } from "./beliefs.ts";
 import type { Coverage } from "./coverage.ts";
 import { SimDatabase, SimStateMachine } from "./database.ts";
 import { SimDisk } from "./disk.ts";
@@ -318,7 +322,7 @@ export class Machine {
         stateMachine,
         snapshots,
         transport: new MachineTransport(endpoint, network, (message) =>
-          this.#onSend(process, message),
+          this.#onSend(process, message, progress.term),
         ),
         clock: this.clock,
         scheduler,
@@ -327,21 +331,28 @@ export class Machine {
         publish: (state) => {
           if (life.isAlive) progress.publish(state);
         },
+        onChanged: () => {
+          for (const reader of process.readers) reader.setLeader(process.replica?.leader ?? "");
+        },
         onFatal: (error) => this.#onFatal(life, error),
       },
     );
     process.replica = replica;
+    endpoint.replica = replica;
     for (let i = 0; i < this.#options.readerThreads; i++) {
       process.readers.push(
         new SimReaderThread({
           loop: this.#modules.loop,
+          network,
           life,
           place: this.place,
+          nodeId: this.nodeId,
           scheduler,
           database: this.database,
           progress,
           replica,
           prng: this.#modules.stream(`reader ${this.place} ${i}`),
+          history: this.#modules.history,
           coverage,
         }),
       );
@@ -376,8 +387,9 @@ export class Machine {
 
   // -- observing -----------------------------------------------------------------------------------------------
 
-  #onSend(process: Process, message: Message): boolean {
+  #onSend(process: Process, message: Message, publishedTerm: number): boolean {
     if (!process.life.isAlive) return false;
+    checkPublished(message, publishedTerm);
     this.#modules.invariants.sent(message, process.shadow);
     return true;
   }
@@ -428,6 +440,7 @@ class MachineEndpoint implements Endpoint {
   readonly nodeId: NodeId;
   readonly life: Life;
   receiver: PeerReceiver | null = null;
+  replica: Replica | null = null;
 
   constructor(place: number, nodeId: NodeId, life: Life) {
     this.place = place;
@@ -441,6 +454,11 @@ class MachineEndpoint implements Endpoint {
 
   onUnreachable(peer: NodeId): void {
     this.receiver?.onUnreachable(peer);
+  }
+
+  onQuestion(from: NodeId, body: Uint8Array): PeerAnswer {
+    assert(this.replica !== null, "A process is connected before it has a replica");
+    return answerReadQuestion(this.replica, from, body);
   }
 }
 

@@ -10,6 +10,7 @@
  */
 
 import type { Prng } from "../../src/base/index.ts";
+import type { PeerAnswer } from "../../src/cluster/index.ts";
 import type { Message, NodeId } from "../../src/raft/index.ts";
 import type { Coverage } from "./coverage.ts";
 import { EVENT, type EventLoop, type Life } from "./event-loop.ts";
@@ -26,6 +27,8 @@ export interface Endpoint {
   readonly life: Life;
   onMessage(message: Message): void;
   onUnreachable(peer: NodeId): void;
+  /** What a reader thread of another member asks. */
+  onQuestion(from: NodeId, body: Uint8Array): PeerAnswer;
 }
 
 export interface NetworkOptions {
@@ -123,6 +126,23 @@ export class SimNetwork {
     if (!prng.nextChance(this.#options.duplicateRate)) return;
     coverage.hit("messageDuplicated");
     this.#deliver({ from, to, link, message: arriving }, sentUs);
+  }
+
+  /** What is no message of Raft, on a connection of its own: late or lost as they are, but nobody is told. */
+  carry(from: NodeId, to: NodeId, arrive: (endpoint: Endpoint) => void): void {
+    const { loop, prng, coverage } = this.#modules;
+    const link = this.#link(from, to);
+    const endpoint = this.#endpoints.get(to);
+    const isLost = this.isFaulty && prng.nextChance(this.#options.lossRate);
+    if (endpoint === undefined || link.isCut || isLost) {
+      coverage.hit("messageLost");
+      return;
+    }
+    const { place, life } = endpoint;
+    const arrivalUs = Math.max(loop.nowUs, link.cloggedUntilUs) + this.#delayUs();
+    loop.at(arrivalUs, { kind: EVENT.deliver, place, life }, () => {
+      if (!link.isCut) arrive(endpoint);
+    });
   }
 
   // -- faults --------------------------------------------------------------------------------------------------

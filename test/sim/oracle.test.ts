@@ -46,6 +46,15 @@ describe("oracle by log index", () => {
     finds("real-time-write", () => history.endWrite(history.beginWrite(command(2), 20), 4, 30));
   });
 
+  it("finds a grant below what was finished before it was asked for", () => {
+    const history = new History();
+    const write = history.beginWrite(command(7), 0);
+    history.tookEffect(3, command(7));
+    history.endWrite(write, 3, 10);
+    history.granted(3, history.finishedIndex);
+    finds("read-grant", () => history.granted(2, history.finishedIndex));
+  });
+
   it("finds a value that takes effect twice, or although it was refused", () => {
     const history = new History();
     history.tookEffect(1, command(1));

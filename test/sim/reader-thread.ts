@@ -1,12 +1,15 @@
 /**
- * One reader thread of a machine: the server's own ReadService over simulated read transactions. Messages between it
- * and the main thread take time, so reads interleave with everything else.
+ * One reader thread of a machine: the server's own ReadService over simulated read transactions, with read indexes from the
+ * leader itself or by way of main. Messages between it and the main thread take time, so reads interleave with everything else.
  */
 
 import { HearthError, type Prng, SILENT_LOGGER } from "../../src/base/index.ts";
+import type { LineTarget } from "../../src/cluster/index.ts";
+import type { NodeId } from "../../src/raft/index.ts";
 import type { ProposeResult, Replica } from "../../src/replica/index.ts";
 import {
-  type MainLink,
+  LeaderReads,
+  type ReadIndexResult,
   ReadService,
   type Reply,
   type ReplyGroup,
@@ -14,22 +17,32 @@ import {
 import type { Coverage } from "./coverage.ts";
 import { type SimDatabase, SimReader } from "./database.ts";
 import { EVENT, type EventLoop, type Life, type MachineScheduler } from "./event-loop.ts";
+import type { History } from "./history.ts";
+import { SimLine } from "./line.ts";
+import type { SimNetwork } from "./network.ts";
 import type { SimProgress } from "./progress.ts";
-import { exponential } from "./random.ts";
+import { exponential, logUniform } from "./random.ts";
 
 /** Mean time of a message between the threads of one process, us. */
 const THREAD_HOP_US = 30;
+/** News of the leader that are late, and how late. */
+const LATE_SHARE = 0.4;
+const LATE_MIN_US = 1_000;
+const LATE_MAX_US = 1_000_000;
 const WAITING_READS_MAX = 1000;
 
 export interface ReaderModules {
   readonly loop: EventLoop;
+  readonly network: SimNetwork;
   readonly place: number;
+  readonly nodeId: NodeId;
   readonly life: Life;
   readonly scheduler: MachineScheduler;
   readonly database: SimDatabase;
   readonly progress: SimProgress;
   readonly replica: Replica;
   readonly prng: Prng;
+  readonly history: History;
   readonly coverage: Coverage;
 }
 
@@ -46,10 +59,19 @@ export type ReadDone = (
 export class SimReaderThread {
   readonly #modules: ReaderModules;
   readonly #reader: SimReader;
+  readonly #leaderReads: LeaderReads;
+  /** When the last of them comes; they come in order. */
+  #newsAtUs = 0;
   readonly #reads: ReadService;
 
   constructor(modules: ReaderModules) {
     this.#modules = modules;
+    this.#leaderReads = new LeaderReads({
+      progress: modules.progress,
+      main: { readIndex: (done) => this.#askMain(done) },
+      line: new SimLine(modules),
+      scheduler: modules.scheduler,
+    });
     const reader = new SimReader(modules.database);
     this.#reader = reader;
     this.#reads = new ReadService(
@@ -58,7 +80,7 @@ export class SimReaderThread {
         transactions: reader,
         appliedIndex: () => reader.appliedIndex,
         progress: modules.progress,
-        main: this.#mainLink(),
+        rounds: this.#leaderReads,
         logger: SILENT_LOGGER,
         scheduler: modules.scheduler,
       },
@@ -86,24 +108,24 @@ export class SimReaderThread {
     });
   }
 
-  #mainLink(): MainLink {
-    const refuse = (): never => {
-      throw new Error("Not used here");
-    };
-    return {
-      propose: refuse,
-      nodeInfo: refuse,
-      pollCompaction: refuse,
-      memberCall: refuse,
-      readIndex: (done) =>
-        this.#hop(() =>
-          this.#modules.replica.readIndex((result) => {
-            if (!result.ok && result.error.reason === "no_leader")
-              this.#modules.coverage.hit("readLeaderless");
-            this.#hopWith(result, done);
-          }),
-        ),
-    };
+  /** Main has heard who leads. It looks up a name, and the thread is busy: this may be news of long ago when it comes. */
+  setLeader(leader: NodeId): void {
+    const { loop, life, place, prng } = this.#modules;
+    const lateUs = prng.nextChance(LATE_SHARE) ? logUniform(prng, LATE_MIN_US, LATE_MAX_US) : 0;
+    this.#newsAtUs = Math.max(this.#newsAtUs, loop.nowUs + THREAD_HOP_US + lateUs);
+    loop.at(this.#newsAtUs, { kind: EVENT.worker, place, life }, () =>
+      this.#leaderReads.setLeader(targetOf(leader)),
+    );
+  }
+
+  #askMain(done: (result: ReadIndexResult) => void): void {
+    this.#hop(() =>
+      this.#modules.replica.readIndex((result) => {
+        if (!result.ok && result.error.reason === "no_leader")
+          this.#modules.coverage.hit("readLeaderless");
+        this.#hopWith(result, done);
+      }),
+    );
   }
 
   #hopWith<T>(value: T, done: (value: T) => void): void {
@@ -116,6 +138,13 @@ export class SimReaderThread {
     const atUs = loop.nowUs + exponential(prng, THREAD_HOP_US);
     loop.at(atUs, { kind: EVENT.worker, place, life }, task);
   }
+}
+
+/** Null where nobody is known to lead. */
+function targetOf(leader: NodeId): LineTarget | null {
+  const addresses = { peer: "", http: "", websocket: "" };
+  const own = { clusterId: "sim", nodeId: "", serverId: "", addresses, version: "", bootNonce: "" };
+  return leader === "" ? null : { nodeId: leader, addresses: [leader], introduction: own };
 }
 
 const ONE_BY_ONE: ReplyGroup = { cork: (body) => body() };

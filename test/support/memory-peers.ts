@@ -95,6 +95,10 @@ export class MemoryPeerNetwork implements PeerNetwork {
     });
   }
 
+  resolve(address: string): Promise<readonly string[]> {
+    return Promise.resolve([address]);
+  }
+
   peers(): readonly PeerLinkStatus[] {
     return this.#members.map(({ id, serverId, address }) => {
       const introduction = this.#reach(id)?.own ?? null;

@@ -26,6 +26,7 @@ import {
   Adoption,
   Control,
   FORWARD_DEFAULTS,
+  LeaderPlace,
   LeaderWord,
   PeerRequests,
   POLL_FORWARD_DEFAULTS,
@@ -69,6 +70,7 @@ export class Peers implements PeerTransport {
   readonly #modules: PeersModules;
   readonly #forwarder: WriteForwarder;
   readonly #leaderWord: LeaderWord;
+  readonly #leaderPlace: LeaderPlace;
   #introduction: NodeIntroduction;
   #receiver: PeerReceiver | null = null;
   #replica: Replica | null = null;
@@ -104,6 +106,7 @@ export class Peers implements PeerTransport {
     const replica = (): Replica | null => this.#replica;
     this.book = new AddressBook({ self, peers: () => network.peers() });
     this.#leaderWord = new LeaderWord(this.book);
+    this.#leaderPlace = new LeaderPlace({ network, self });
     this.control = new Control(
       { applyTimeoutMs },
       {
@@ -149,6 +152,7 @@ export class Peers implements PeerTransport {
       onIntroduced: () => {
         this.#addresses?.check();
         this.#leaderWord.check();
+        this.#leaderPlace.check();
       },
     });
   }
@@ -266,16 +270,20 @@ export class Peers implements PeerTransport {
     this.#planPoll = plan;
   }
 
-  /** Whose clients are told who leads, from now on. */
-  attachReaders(pool: Pick<ReaderPool, "tellLeader">): void {
+  /** Who is told who leads, and where, from now on. */
+  attachReaders(pool: Pick<ReaderPool, "tellLeader" | "tellLeaderPlace">): void {
     this.#leaderWord.listen((leader) => pool.tellLeader(leader));
+    this.#leaderPlace.listen((place) => pool.tellLeaderPlace(place));
   }
 
   /** Role, leader or members changed. */
   changed(): void {
     const members = this.#replica?.membership?.membership.members ?? [];
     this.network.setMembers(members);
-    if (this.#replica !== null) this.#leaderWord.changed(this.#replica);
+    if (this.#replica !== null) {
+      this.#leaderWord.changed(this.#replica);
+      this.#leaderPlace.changed(this.#replica);
+    }
     this.#forwarder.leaderChanged(this.#replica?.leader ?? "");
     this.#adoption?.check();
     // In a later turn: a change of the members is no answer to hearing of one.
@@ -359,6 +367,7 @@ export class Peers implements PeerTransport {
     this.#introduction = { ...this.#introduction, ...change };
     this.network.introduce(this.#introduction);
     this.#leaderWord.check();
+    this.#leaderPlace.check();
   }
 
   /** By its configuration nobody else is wanted, and nobody else founded the cluster. */

@@ -8,6 +8,7 @@
  */
 import { errorCodeFromNumber, type Logger } from "../../base/index.ts";
 import {
+  DEFAULT_SECONDS_BUCKETS,
   type Labels,
   type MetricRegistry,
   REQUEST_SECONDS_BUCKETS,
@@ -112,46 +113,57 @@ export class ReaderMetricsPoller {
     const counted: Counted[] = [
       ...traffic(readers, protocol),
       ["hearth_write_batches_total", {}, sum(readers, (reader) => reader.writeBatches)],
+      ...readRounds(readers),
       ...engineCounters(readers),
     ];
-    this.#addDurations(readers, (duration) => durationLabels("WebSocket", duration));
+    this.#addRequests(readers, (duration) => durationLabels("WebSocket", duration));
+    this.#addReadWaits(readers);
     const edges = edgesOf(readers);
     for (const name of protocolsOf(edges)) {
       const own = edges.filter((edge) => edge.protocol === name);
       counted.push(...traffic(own, name));
-      this.#addDurations(own, (duration) => durationLabels(METHODS[name] ?? name, duration));
+      this.#addRequests(own, (duration) => durationLabels(METHODS[name] ?? name, duration));
     }
     for (const [name, labels, count] of counted) this.#addDifference(name, labels, count);
   }
 
-  #addDurations(
+  #addRequests(
     threads: readonly RequestMetrics[],
     labelsOf: (duration: RequestDuration) => Labels,
   ): void {
-    const series = new Map<string, { buckets: number[]; sum: number; labels: Labels }>();
+    const bounds = REQUEST_SECONDS_BUCKETS;
+    const all = new Map<string, Series>();
     for (const duration of threads.flatMap((thread) => thread.durations)) {
       const labels = labelsOf(duration);
       const key = JSON.stringify(labels);
-      const known = series.get(key) ?? {
-        buckets: new Array<number>(REQUEST_SECONDS_BUCKETS.length + 1).fill(0),
-        sum: 0,
-        labels,
-      };
-      addBuckets(known.buckets, duration.buckets);
-      known.sum += duration.sumSeconds;
-      series.set(key, known);
+      const series = all.get(key) ?? emptySeries(labels, bounds);
+      addDuration(series, duration, bounds);
+      all.set(key, series);
     }
-    for (const { labels, buckets, sum: seconds } of series.values()) {
-      const name = "pyroscope_request_duration_seconds";
-      const key = `${name}${JSON.stringify(labels)}`;
-      const increase: ThreadSeries = {
-        name,
-        labels,
-        buckets: buckets.map((count, i) => this.#difference(`${key}#${i}`, count)),
-        sum: this.#difference(`${key}#sum`, seconds),
-      };
-      this.#modules.metrics.merge(increase);
+    for (const series of all.values()) {
+      this.#addSeries("pyroscope_request_duration_seconds", series);
     }
+  }
+
+  /** Beside those that main observes itself. */
+  #addReadWaits(readers: readonly ReaderMetrics[]): void {
+    const bounds = DEFAULT_SECONDS_BUCKETS;
+    const series = emptySeries({}, bounds);
+    for (const { readRounds } of readers) {
+      if (readRounds.waits !== null) addDuration(series, readRounds.waits, bounds);
+    }
+    this.#addSeries("pyroscope_metastore_raft_read_index_wait_duration_seconds", series);
+  }
+
+  #addSeries(name: string, { labels, buckets, sum: seconds }: Series): void {
+    const key = `${name}${JSON.stringify(labels)}`;
+    const increase: ThreadSeries = {
+      name,
+      labels,
+      buckets: buckets.map((count, i) => this.#difference(`${key}#${i}`, count)),
+      sum: this.#difference(`${key}#sum`, seconds),
+    };
+    this.#modules.metrics.merge(increase);
   }
 
   #addDifference(name: string, labels: Labels, count: number): void {
@@ -199,15 +211,35 @@ function traffic(threads: readonly Traffic[], protocol: string): Counted[] {
   ];
 }
 
+interface Series {
+  readonly labels: Labels;
+  /** The last is everything above the highest bound. */
+  readonly buckets: number[];
+  sum: number;
+}
+
+function emptySeries(labels: Labels, bounds: readonly number[]): Series {
+  return { labels, buckets: new Array<number>(bounds.length + 1).fill(0), sum: 0 };
+}
+
 /** Fine buckets into the reference's: each goes where all of it fits. */
-function addBuckets(target: number[], source: readonly number[]): void {
-  for (const [i, count] of source.entries()) {
+function addDuration(series: Series, duration: RequestDuration, bounds: readonly number[]): void {
+  const { buckets } = series;
+  for (const [i, count] of duration.buckets.entries()) {
     const bound = REQUEST_DURATION_BUCKETS_SECONDS[i];
-    const slot =
-      bound === undefined ? -1 : REQUEST_SECONDS_BUCKETS.findIndex((wanted) => wanted >= bound);
-    const at = slot < 0 ? target.length - 1 : slot;
-    target[at] = (target[at] ?? 0) + count;
+    const slot = bound === undefined ? -1 : bounds.findIndex((wanted) => wanted >= bound);
+    const at = slot < 0 ? buckets.length - 1 : slot;
+    buckets[at] = (buckets[at] ?? 0) + count;
   }
+  series.sum += duration.sumSeconds;
+}
+
+function readRounds(readers: readonly ReaderMetrics[]): Counted[] {
+  const name = "hearth_read_rounds_total";
+  return [
+    [name, { way: "leader" }, sum(readers, (reader) => reader.readRounds.leader)],
+    [name, { way: "main" }, sum(readers, (reader) => reader.readRounds.main)],
+  ];
 }
 
 type Counted = readonly [name: string, labels: Labels, total: number];

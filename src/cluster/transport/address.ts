@@ -4,6 +4,10 @@ export interface HostPort {
   readonly port: number;
 }
 
+export function formatAddress({ host, port }: HostPort): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /** Null: not of that form. */
 export function tryParseAddress(address: string): HostPort | null {
   const match = /^(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:[\]/]+)):(\d{1,5})$/.exec(address);

@@ -3,15 +3,13 @@
  * whom a message is for.
  */
 
-import { assert, type Logger, type Scheduler } from "../../base/index.ts";
-import type { Member, Message, NodeId, RandomU32 } from "../../raft/index.ts";
-import type { MessageCodec } from "../codec.ts";
+import { assert } from "../../base/index.ts";
+import type { Member, Message, NodeId } from "../../raft/index.ts";
 import { badAddress, bodyTooLarge, networkClosed, type Problem, unknownPeer } from "../errors.ts";
 import { encodeHello, type Hello } from "../frames/hello.ts";
 import { PEER_LIMITS } from "../limits.ts";
-import { createPeerNetworkStats, type PeerNetworkStats } from "../metrics.ts";
+import type { PeerNetworkStats } from "../metrics.ts";
 import { assertPeerOptions, type PeerOptions } from "../options.ts";
-import { type LookUpHost, lookUpHost, type PeerSockets, TCP_SOCKETS } from "../sockets.ts";
 import type {
   AnswerPeer,
   NodeIntroduction,
@@ -23,30 +21,17 @@ import type {
   PeerRequest,
   PeerTarget,
 } from "../types.ts";
-import { tryParseAddress } from "./address.ts";
+import { formatAddress, tryParseAddress } from "./address.ts";
 import { AddressCalls } from "./address-calls.ts";
 import type { Channel } from "./channel.ts";
 import { type ConnectionOwner, PeerConnection } from "./connection.ts";
-import type { TransportContext } from "./context.ts";
+import { createContext, type TransportContext, type TransportModules } from "./context.ts";
 import { Exchange } from "./exchange.ts";
-import { HostNames } from "./host-names.ts";
 import { Inbound } from "./inbound.ts";
-import { Incarnations } from "./incarnations.ts";
 import type { PeerRefusal } from "./judge.ts";
 import { PeerLink } from "./link.ts";
-import { Refusals } from "./refusals.ts";
 
-export interface PeerModules {
-  /** encodeMessage and decodeMessage of src/raft/codec. */
-  readonly codec: MessageCodec;
-  readonly scheduler: Scheduler;
-  /** For jitter. */
-  readonly random: RandomU32;
-  readonly logger: Logger;
-  /** Left out: plain TCP. */
-  readonly sockets?: PeerSockets;
-  /** Left out: the system's resolver. */
-  readonly lookUpHost?: LookUpHost;
+export interface PeerModules extends TransportModules {
   /** Called with every round trip to a member that was measured. */
   readonly onRoundTrip?: (serverId: string, roundTripMs: number) => void;
 }
@@ -54,7 +39,7 @@ export interface PeerModules {
 const CLOSED: Problem = { reason: "shutting_down", text: "this node is shutting down" };
 
 export class TcpPeerNetwork implements PeerNetwork {
-  readonly stats: PeerNetworkStats = createPeerNetworkStats();
+  readonly stats: PeerNetworkStats;
   readonly #context: TransportContext;
   readonly #inbound: Inbound;
   readonly #links = new Map<NodeId, PeerLink>();
@@ -69,8 +54,7 @@ export class TcpPeerNetwork implements PeerNetwork {
 
   constructor(options: PeerOptions, modules: PeerModules) {
     assertPeerOptions(options);
-    const { codec, scheduler, random, logger } = modules;
-    const { messageMaxBytes } = codec;
+    const { messageMaxBytes } = modules.codec;
     assert(
       messageMaxBytes <= PEER_LIMITS.messageMaxBytes,
       `Messages of ${messageMaxBytes} bytes do not fit into frames`,
@@ -79,20 +63,8 @@ export class TcpPeerNetwork implements PeerNetwork {
       options.sendQueueMaxBytes > messageMaxBytes,
       `sendQueueMaxBytes ${options.sendQueueMaxBytes} is below a message of ${messageMaxBytes} bytes`,
     );
-    const { stats } = this;
-    this.#context = {
-      options,
-      codec,
-      scheduler,
-      random,
-      logger,
-      stats,
-      sockets: modules.sockets ?? TCP_SOCKETS,
-      names: new HostNames(modules.lookUpHost ?? lookUpHost, PEER_LIMITS.lookupsMax),
-      refusals: new Refusals(options, { stats, logger, scheduler }),
-      incarnations: new Incarnations(),
-      own: options.introduction,
-    };
+    this.#context = createContext(options, modules);
+    this.stats = this.#context.stats;
     this.#onRoundTrip = modules.onRoundTrip ?? (() => {});
     this.#callOwner = this.#createCallOwner();
     this.#calls = new AddressCalls(this.#context, this.#callOwner);
@@ -174,6 +146,18 @@ export class TcpPeerNetwork implements PeerNetwork {
     });
   }
 
+  async resolve(address: string): Promise<readonly string[]> {
+    const target = tryParseAddress(address);
+    if (target === null) return [];
+    try {
+      const hosts = await this.#context.names.resolve(target.host);
+      return hosts.map((host) => formatAddress({ host, port: target.port }));
+    } catch {
+      // Whoever dials the node says so; here it is merely not known.
+      return [];
+    }
+  }
+
   peers(): readonly PeerLinkStatus[] {
     return [...this.#links.values()].map((link) => link.status());
   }
@@ -235,21 +219,31 @@ export class TcpPeerNetwork implements PeerNetwork {
     if (this.#closing !== null)
       return { reason: "too_many_connections", text: "this node is shutting down" };
     const link = this.#links.get(hello.introduction.nodeId);
-    if (hello.link === "peer" && link?.isMember) return link.judge(hello);
+    if (link?.isMember !== true) return this.#judgeGuest(hello, link);
+    if (hello.link === "peer") return link.judge(hello);
+    const { memberCallsMax } = PEER_LIMITS;
+    const calls = [...this.#inboundCalls].filter((call) => this.#isOfMember(call)).length;
+    return calls < memberCallsMax ? null : tooMany(memberCallsMax, "of threads of members");
+  }
+
+  #judgeGuest(hello: Hello, link: PeerLink | undefined): PeerRefusal | null {
     const { guestsMax } = PEER_LIMITS;
-    if (this.#guestCount() >= guestsMax) {
-      const text = `${guestsMax} connections with nodes that are no members are open`;
-      return { reason: "too_many_connections", text };
-    }
+    if (this.#guestCount() >= guestsMax)
+      return tooMany(guestsMax, "with nodes that are no members");
     return hello.link === "call" ? null : (link?.judge(hello) ?? null);
   }
 
   #guestCount(): number {
-    let count = this.#inboundCalls.size;
+    let count = 0;
+    for (const call of this.#inboundCalls) if (!this.#isOfMember(call)) count += 1;
     for (const { isMember, connection } of this.#links.values()) {
       if (!isMember && connection !== null) count += 1;
     }
     return count;
+  }
+
+  #isOfMember({ introduction }: PeerConnection): boolean {
+    return this.#links.get(introduction.nodeId)?.isMember === true;
   }
 
   #onWelcome(channel: Channel, hello: Hello): void {
@@ -307,6 +301,10 @@ export class TcpPeerNetwork implements PeerNetwork {
     this.#calls.close(CLOSED);
     await closed;
   }
+}
+
+function tooMany(max: number, ofWhom: string): PeerRefusal {
+  return { reason: "too_many_connections", text: `${max} connections ${ofWhom} are open` };
 }
 
 /** Nothing is opened before `listen`; `close` ends everything. */

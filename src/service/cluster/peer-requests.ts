@@ -10,6 +10,7 @@ import {
   type FoundNotice,
   type NodeIntroduction,
   PEER_CALL,
+  type PeerAnswer,
   type PeerRequest,
   type ProbeAnswer,
 } from "../../cluster/index.ts";
@@ -18,6 +19,7 @@ import type { PollResult, Proposal, ProposalResult } from "../main-link.ts";
 import type { ControlCall, MemberPort } from "./changes.ts";
 import type { Control } from "./control.ts";
 import { decodeForwarded, encodeOutcome, type ForwardedRequest } from "./forward.ts";
+import { answerReadQuestion } from "./read-question.ts";
 import { TransitTimes } from "./transit.ts";
 
 export interface PeerRequestModules {
@@ -42,6 +44,7 @@ const MEMBERS_ONLY: ReadonlySet<number> = new Set([
   PEER_CALL.control,
   PEER_CALL.status,
   PEER_CALL.poll,
+  PEER_CALL.readIndex,
 ]);
 
 export class PeerRequests {
@@ -85,6 +88,8 @@ export class PeerRequests {
         return this.#propose(request, answer);
       case PEER_CALL.poll:
         return this.#poll(body, answer);
+      case PEER_CALL.readIndex:
+        return answer(this.#readIndex(request));
       default:
         unreachable(call);
     }
@@ -126,6 +131,14 @@ export class PeerRequests {
     const nowMs = this.#modules.nowMs();
     const deadlineAtMs = nowMs + budgetMs - this.#transitsOf(from).waitedMs(sentAtMs, nowMs);
     this.#modules.propose({ body, count, termAtLeast: 0, appendedAtMs: 0, deadlineAtMs }, done);
+  }
+
+  #readIndex({ from, body }: PeerRequest): PeerAnswer {
+    const replica = this.#modules.replica();
+    if (replica !== null) return answerReadQuestion(replica, from.nodeId, body);
+    throw new HearthError("unavailable", "This node has not opened its log yet", {
+      reason: "not_ready",
+    });
   }
 
   #transitsOf(peer: NodeIntroduction): TransitTimes {

@@ -36,7 +36,8 @@ const SIM_SAFETY = [
 ];
 
 export const SAFETY = new RegExp(`^(${SIM_SAFETY.join("|")}):`);
-export const READS = /^(stale-read|read-value|real-time-write|read-transaction):/;
+export const READS =
+  /^(stale-read|read-value|read-grant|term-published|real-time-write|read-transaction):/;
 export const LIVENESS = /^liveness-/;
 
 const SEEDS_MAX = 2_000;

@@ -76,12 +76,46 @@ export const READ_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "src/raft/reads.ts",
-        find: "  if (mayAnswer(state, leading) && hasQuorum(membership, (id) => id === nodeId || id === from)) {",
+        find: "  return mayAnswer(state, leading) && hasQuorum(membership, (id) => id === nodeId || id === from);",
         replace:
-          "  if (mayAnswer(state, leading) && (nodeId === from || hasQuorum(membership, () => true))) {",
+          "  return mayAnswer(state, leading) && (nodeId === from || hasQuorum(membership, () => true));",
       },
     ],
     killers: [sim(READS, TERMS)],
+  },
+  {
+    id: "read-question-of-any-term",
+    reference: "TiKV #16069: a leader that was deposed answers from what it knows",
+    does: "answers reader threads of followers whatever term they are in",
+    edits: [
+      {
+        file: "src/raft/reads.ts",
+        find: "  if (leading === null || term !== state.term || !isRound(state, leading, from)) return null;",
+        replace: "  if (leading === null || !isRound(state, leading, from)) return null;",
+      },
+    ],
+    killers: [
+      {
+        kind: "test",
+        file: "test/raft/reads.test.ts",
+        why: "a leader that was replaced is asked only in the milliseconds before it hears so: the simulator takes 1,000 seeds",
+        expect: /a question beside the messages is a round by itself/,
+      },
+      sim(READS, SIM_READS),
+    ],
+  },
+  {
+    id: "read-question-before-term-is-published",
+    reference: "R4: what a read relies on is told before anybody acts on it",
+    does: "tells reader threads of a new term only when something is applied, after it has voted in it",
+    edits: [
+      {
+        file: "src/replica/loop.ts",
+        find: "    this.#modules.onChanged?.();\n    this.announce();\n",
+        replace: "    this.#modules.onChanged?.();\n",
+      },
+    ],
+    killers: [sim(READS, SIM_READS)],
   },
   {
     id: "read-request-confirms-for-others",
