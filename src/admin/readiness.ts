@@ -70,6 +70,8 @@ export interface NodeView {
   readonly space: { readonly text: string; readonly isReadOnly: boolean } | null;
   /** Why the disk of the index is nearly full; null: it is not. */
   readonly indexSpaceProblem: string | null;
+  /** Why no more blocks are taken; null: they are. */
+  readonly indexFullProblem: string | null;
   readonly readerCount: number;
   readonly readerRunningCount: number;
   /** Restarts that failed in a row since a reader last ran. */
@@ -179,13 +181,15 @@ function checkLog({ logWritePendingMs, hasGivenUpLeadership, space }: NodeView):
 }
 
 /** Reads go on; for how long, without room for the index, nobody knows. */
-function checkSpace({ space, indexSpaceProblem }: NodeView): CheckResult {
+function checkSpace({ space, indexSpaceProblem, indexFullProblem }: NodeView): CheckResult {
   const problems: string[] = [];
   if (space !== null) {
     const what = space.isReadOnly ? "read-only" : "no room for the next segment of the log";
     problems.push(`${what}: ${space.text}`);
   }
-  if (indexSpaceProblem !== null) problems.push(`little room for the index: ${indexSpaceProblem}`);
+  if (indexFullProblem !== null) problems.push(`no room for more blocks: ${indexFullProblem}`);
+  else if (indexSpaceProblem !== null)
+    problems.push(`little room for the index: ${indexSpaceProblem}`);
   return problems.length === 0 ? CHECK_OK : { state: "warning", reason: problems.join("; ") };
 }
 

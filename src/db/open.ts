@@ -18,7 +18,7 @@ import {
   syncGeneration,
   trustedGeneration,
 } from "./generations.ts";
-import type { TableName } from "./tables.ts";
+import { TABLES, type TableName } from "./tables.ts";
 import { explainWriteError } from "./write-error.ts";
 
 export interface IndexDatabaseOptions {
@@ -354,6 +354,11 @@ export class IndexDatabase {
     };
     const pages = stats.treeBranchPageCount + stats.treeLeafPageCount + stats.overflowPages;
     return { entries: stats.entryCount, bytes: pages * stats.pageSize };
+  }
+
+  /** Bytes of pages in use, of all tables. Costs a look at each. */
+  liveBytes(): number {
+    return TABLES.reduce((sum, table) => sum + this.tableStats(table).bytes, 0);
   }
 
   /** Closes; the writer syncs and records a clean stop, so that the next start may trust what it finds. */

@@ -257,7 +257,12 @@ const LOG_AND_STATE: readonly MetricSpec[] = [
   {
     kind: "gauge",
     name: "hearth_index_low_on_space",
-    help: "1 while that is below hearth.index-min-free, or below 5 % of the disk where that is less.",
+    help: "1 while that is below hearth.index-min-free, or below 5 % of the disk where that is less, or while less than a tenth of hearth.index-map-size is free.",
+  },
+  {
+    kind: "gauge",
+    name: "hearth_index_full",
+    help: "1 while a leader would take no more blocks: less than half of that is free, or less than 5 % of hearth.index-map-size.",
   },
   {
     kind: "gauge",

@@ -157,6 +157,7 @@ export {
   iterateEntries,
   newestVersion,
 } from "./command/entry-body.ts";
+export { addsBlocks } from "./command/adds-blocks.ts";
 export {
   beginSessionEntry,
   appendSessionEntry,

@@ -60,6 +60,12 @@ export function refused(
       });
     case "invalid_change":
       return new HearthError("invalid_argument", `Cannot change the members: ${detail}`, common);
+    case "index_full":
+      return new HearthError("resource_exhausted", `No room for more blocks: ${detail}`, {
+        ...common,
+        next: "Make the volume of the index (or hearth.index-map-size, if that is what it says) larger, or shorten retention; adding blocks goes on by itself",
+        retryAfterMs: 1000,
+      });
     case "disk_full":
       return new HearthError("resource_exhausted", `The disk of the log is full: ${detail}`, {
         ...common,

@@ -5,7 +5,7 @@
  */
 
 import { assert, assertFailed, type HearthError, toHearthError } from "../base/index.ts";
-import { entriesByteLength } from "../protocol/index.ts";
+import { addsBlocks, entriesByteLength } from "../protocol/index.ts";
 import {
   type MembershipAt,
   type MembershipChange,
@@ -39,6 +39,8 @@ import {
 export interface ReplicaModules extends MemberModules {
   /** Called once when the node cannot go on: the process must end (exit 74 for a failed log write). */
   readonly onFatal: (error: HearthError) => void;
+  /** Why the state has no room for more blocks, in words; null: it has. Asked by each proposal. Left out: it always has. */
+  readonly roomProblem?: () => string | null;
 }
 
 export class Replica {
@@ -93,6 +95,10 @@ export class Replica {
       assertFailed(`Body of ${bodyBytes} bytes is not ${count} entries`);
     }
     assert((body.byteOffset & 7) === 0, "Body does not begin at a multiple of 8");
+    const roomProblem = this.#modules.roomProblem?.() ?? null;
+    // Whoever leads may have room.
+    if (roomProblem !== null && this.#running.core.isLeader && addsBlocks(body, bodyBytes))
+      return this.#refuse(refused("index_full", roomProblem), done);
     this.#running.propose(proposal, done);
   }
 

@@ -202,6 +202,7 @@ export const REFUSAL_REASONS = [
   "reads_waiting",
   "no_leader",
   "disk_full",
+  "index_full",
   "change_pending",
   "invalid_change",
 ] as const;

@@ -105,6 +105,7 @@ const SERVING: NodeView = {
   logWritePendingMs: 0,
   space: null,
   indexSpaceProblem: null,
+  indexFullProblem: null,
   readerCount: 4,
   readerRunningCount: 4,
   readerFailedRestartCount: 0,
@@ -241,6 +242,10 @@ describe("readiness in words", () => {
         space: { ...space, isReadOnly: true },
       }),
       /^\[!\]disk read-only: ENOSPC.*; little room for the index: 812 MiB free on .*\n(.*\n)*ready$/m,
+    );
+    assert.match(
+      await sentence("/ready?verbose", { indexSpaceProblem, indexFullProblem: "12 MiB are left" }),
+      /^\[!\]disk no room for more blocks: 12 MiB are left\n(.*\n)*ready$/m,
     );
     assert.match(await sentence("/ready?verbose", {}), /^\[\+\]disk ok$/m);
   });

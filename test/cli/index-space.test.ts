@@ -53,6 +53,50 @@ describe("room for the index", () => {
     assert.deepEqual(await problemsOf([{ ...half, freeBytes: 0 }], 0), [null]);
   });
 
+  it("is none for more blocks below half of the bound, until there is a little more", async () => {
+    const left = [0.6, 0.4, 0.6, 0.63, 2].map((gib) => ({
+      freeBytes: gib * GIB,
+      sizeBytes: 100 * GIB,
+    }));
+    const space = new IndexSpace({ directory: DIRECTORY, freeMinBytes: GIB }, async () => {
+      return left.shift() as Volume;
+    });
+    const full: (string | null)[] = [];
+    while (left.length > 0) {
+      await space.look();
+      full.push(space.fullProblem);
+    }
+    assert.deepEqual(
+      full.map((problem) => problem !== null),
+      [false, true, true, false, false],
+    );
+    assert.match(full[1] ?? "", /^410 MiB free on the disk of \/data\/index, below 512 MiB$/);
+  });
+
+  it("is little, then none, in the address space too, whatever the disk has", async () => {
+    const space = new IndexSpace({ directory: DIRECTORY, freeMinBytes: GIB }, async () => ({
+      freeBytes: 50 * GIB,
+      sizeBytes: 100 * GIB,
+    }));
+    const found: boolean[][] = [];
+    const lookAt = async (share: number, sizeBytes: number): Promise<void> => {
+      space.attachMap(() => ({ liveBytes: share * sizeBytes, sizeBytes }));
+      await space.look();
+      found.push([space.problem !== null, space.fullProblem !== null]);
+    };
+    for (const share of [0.89, 0.91, 0.89, 0.87, 0.96, 0.945, 0.93]) await lookAt(share, 64 * GIB);
+    const [none, little, full] = [
+      [false, false],
+      [true, false],
+      [true, true],
+    ];
+    assert.deepEqual(found, [none, little, little, none, full, full, little]);
+    assert.match(
+      space.problem ?? "",
+      /^the index takes 59.5 GiB of the 64 GiB of hearth.index-map-size$/,
+    );
+  });
+
   it("is not known where the system does not say", async () => {
     const full = { freeBytes: 0, sizeBytes: GIB };
     const problems = await problemsOf([full, null, full]);
@@ -79,7 +123,11 @@ interface Situation {
 
 /** The watch over a space that a test sets; `look` is the next one, with what follows it. */
 function watched({ isServing = true, voters = 3 }: Situation = {}) {
-  const space = { problem: null as string | null, look: async () => {} };
+  const space = {
+    problem: null as string | null,
+    fullProblem: null as string | null,
+    look: async () => {},
+  };
   const logger: Logger & { readonly lines: readonly { readonly level: string }[] } =
     recordingLogger();
   let moves = 0;
@@ -108,8 +156,9 @@ function watched({ isServing = true, voters = 3 }: Situation = {}) {
   return {
     end,
     logger,
-    movesAfter: async (problem: string | null): Promise<number> => {
+    movesAfter: async (problem: string | null, isFull = false): Promise<number> => {
       space.problem = problem;
+      space.fullProblem = isFull ? problem : null;
       await turn();
       due?.();
       await turn();
@@ -129,6 +178,18 @@ describe("little room for the index", () => {
     assert.equal(logger.lines.filter(({ level }) => level === "warn").length, 2);
     end();
     assert.equal(isWaiting(), false);
+  });
+
+  it("that ends in none is said as an error, once, and when it is over", async () => {
+    const { movesAfter, logger, end } = watched({ isServing: false });
+    await movesAfter("little");
+    for (const problem of ["none", "still none"]) await movesAfter(problem, true);
+    await movesAfter("little");
+    assert.deepEqual(
+      logger.lines.map(({ level }) => level).filter((level) => level !== "debug"),
+      ["warn", "error", "info"],
+    );
+    end();
   });
 
   it("moves nothing on a follower, nor where nobody else is", async () => {

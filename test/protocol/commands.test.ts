@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isHearthError } from "../../src/base/index.ts";
 import {
+  addsBlocks,
   appendAddBlockEntry,
   appendEntry,
+  appendSessionEntry,
   beginCommandRequest,
   beginEntry,
   type BlockMeta,
@@ -314,4 +316,24 @@ test("raw command requests without entries or with a bad header are refused", ()
   refused({ termAtLeast: -1 }, 1);
   refused({ appendedAtMs: Number.NaN }, 1);
   assert.throws(() => decodeCommandRequest(new Uint8Array(15)), isHearthError);
+});
+
+test("entries that add blocks are told from all others, in a session and without one", () => {
+  const bodyOf = (...append: ((sink: ByteSink) => void)[]): Uint8Array => {
+    const sink = new ByteSink();
+    for (const one of append) one(sink);
+    return sink.copy();
+  };
+  const add = (sink: ByteSink): void => void appendAddBlockEntry(sink, wireOf(blockOf()));
+  const other = (sink: ByteSink): void =>
+    void appendEntry(sink, COMMAND.replaceBlocks, new Uint8Array(8));
+  const inSession = (entry: Uint8Array) => (sink: ByteSink) =>
+    void appendSessionEntry(sink, { sessionId: 1, sequence: 1, ackedThrough: 0 }, entry);
+  const verdict = (body: Uint8Array): boolean => addsBlocks(body, body.length);
+  assert.equal(verdict(bodyOf(add)), true);
+  assert.equal(verdict(bodyOf(other, other)), false);
+  assert.equal(verdict(bodyOf(other, add, other)), true);
+  assert.equal(verdict(bodyOf(inSession(bodyOf(add)))), true);
+  assert.equal(verdict(bodyOf(inSession(bodyOf(other)))), false);
+  assert.throws(() => addsBlocks(new Uint8Array(4), 4), isHearthError);
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SYSTEM_SCHEDULER } from "../../src/base/index.ts";
 import { ROOM_WAIT_MS } from "../../src/log/preallocator.ts";
+import { appendEntry, ByteSink, COMMAND } from "../../src/protocol/index.ts";
 import type { ProposeResult } from "../../src/replica/index.ts";
 import { entriesBody, LogUnderTest } from "../log/support/log-harness.ts";
 import { MemoryDisk } from "../log/support/memory-disk.ts";
@@ -331,6 +332,29 @@ test("a stop during replay ends it between two pieces", async () => {
   assert.ok(state.appliedIndex < 251, `applied ${state.appliedIndex}`);
   assert.equal(again.replica.status().phase, "stopped");
   assert.equal(rig.disk.openFiles, 0);
+});
+
+test("without room for the state blocks are refused before they are logged, everything else goes on", async () => {
+  const rig = await Rig.start();
+  const entry = (command: number): Uint8Array<ArrayBuffer> => {
+    const sink = new ByteSink();
+    appendEntry(sink, command, new Uint8Array(8));
+    return new Uint8Array(sink.copy());
+  };
+  const add = entry(COMMAND.addBlocks);
+  assert.ok((await rig.propose(1, { body: add })).ok);
+  rig.roomProblem = "12 MiB are left";
+  const { lastIndex } = rig.replica.status();
+  const result = await rig.propose(1, { body: add });
+  assert.ok(!result.ok && result.error.code === "resource_exhausted" && result.error.sent === "no");
+  assert.equal(reasonOf(result), "index_full");
+  assert.match(result.error.message, /12 MiB are left/);
+  assert.equal(rig.replica.status().lastIndex, lastIndex);
+  assert.ok((await rig.propose(1, { body: entry(COMMAND.replaceBlocks) })).ok, "makes room");
+  assert.ok((await rig.readIndex()).ok);
+  rig.roomProblem = null;
+  assert.ok((await rig.propose(1, { body: add })).ok);
+  await rig.replica.stop();
 });
 
 test("with a full disk writes are refused before they are logged, reads go on", async () => {

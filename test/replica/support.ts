@@ -133,6 +133,8 @@ export class Rig {
   readonly clock: FakeClock;
   readonly published: PublishedState[] = [];
   readonly fatal: HearthError[] = [];
+  /** Why the state has no room for more blocks. */
+  roomProblem: string | null = null;
 
   static async open(parts: RigParts = {}): Promise<Rig> {
     const disk = parts.disk ?? new MemoryDisk();
@@ -165,6 +167,7 @@ export class Rig {
       logger: SILENT_LOGGER,
       publish: (published: PublishedState) => this.published.push(published),
       onFatal: (error: HearthError) => this.fatal.push(error),
+      roomProblem: () => this.roomProblem,
     };
     this.replica = new Replica(
       { ...REPLICA_DEFAULTS, nodeId: SELF.id, bootstrap: [SELF], ...parts.options },
@@ -176,7 +179,7 @@ export class Rig {
     count = 1,
     more: Partial<Proposal> & { payloadBytes?: number } = {},
   ): Promise<ProposeResult> {
-    const body = entriesBody(1, count, more.payloadBytes ?? 64);
+    const body = more.body ?? entriesBody(1, count, more.payloadBytes ?? 64);
     return new Promise((resolve) => {
       const { appendedAtMs } = more;
       this.replica.propose({ body, bodyBytes: body.length, count, appendedAtMs }, (result) => {

@@ -177,11 +177,12 @@ export function collectState(metrics: MetricRegistry, state: StateMachine): void
 export function collectDatabase(
   metrics: MetricRegistry,
   db: IndexDatabase,
-  space: Pick<IndexSpace, "freeBytes" | "problem">,
+  space: Pick<IndexSpace, "freeBytes" | "problem" | "fullProblem">,
 ): void {
   metrics.onCollect(() => {
     metrics.set("hearth_index_bytes", db.fileSizeBytes());
     metrics.set("hearth_index_low_on_space", space.problem === null ? 0 : 1);
+    metrics.set("hearth_index_full", space.fullProblem === null ? 0 : 1);
     if (space.freeBytes !== null) metrics.set("hearth_index_disk_free_bytes", space.freeBytes);
     for (const table of TABLES) {
       const { entries, bytes } = db.tableStats(table);

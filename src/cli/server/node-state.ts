@@ -103,6 +103,8 @@ export class NodeState {
   attachIndex(stateMachine: StateMachine, db: IndexDatabase): void {
     this.#stateMachine = stateMachine;
     this.#db = db;
+    const { indexMapBytes: sizeBytes } = this.#config.storage;
+    this.indexSpace.attachMap(() => ({ liveBytes: db.liveBytes(), sizeBytes }));
   }
 
   attachLog(log: DurableLog): void {
@@ -182,6 +184,7 @@ export class NodeState {
       logWritePendingMs: replica?.pendingWriteMs ?? 0,
       space: replica?.space ?? null,
       indexSpaceProblem: this.indexSpace.problem,
+      indexFullProblem: this.indexSpace.fullProblem,
       readerCount: this.#config.readers.threadCount,
       readerRunningCount: this.#servingCount,
       // The pool ends the process itself when restarts go on failing.

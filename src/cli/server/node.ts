@@ -254,10 +254,9 @@ export class HearthNode {
     });
     this.#parts.db = db;
     this.#parts.listing = new BlockListing(db);
-    const logger = this.#logger.child("state");
     const stateMachine = new StateMachine(STATE_DEFAULTS, {
       db,
-      logger,
+      logger: this.#logger.child("state"),
       onCheck: (check, index) => this.#parts.checks?.checks.onCheck(check, index),
     });
     this.#parts.stateMachine = stateMachine;
@@ -350,6 +349,7 @@ export class HearthNode {
         this.state.memberChanged();
       },
       onFatal,
+      roomProblem: () => this.state.indexSpace.fullProblem,
     });
     const watch = { replica, control: peers.control, scheduler: SYSTEM_SCHEDULER, logger };
     this.#parts.follows = [

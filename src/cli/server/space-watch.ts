@@ -5,7 +5,8 @@
  * refused anything yet, and a member with room goes on. One that leads without a successor refuses writes in the end.
  *
  * Little room for the index is said, and moves the leadership once: the node is going to end, and a hand-over is
- * shorter than an election. No more than once, since it may last for days, and on all members at the same time.
+ * shorter than an election. No more than once, since it may last for days, and on all members at the same time. With
+ * nearly none left a leader refuses blocks (`IndexSpace.fullProblem`).
  */
 import type { Logger, Scheduler } from "../../base/index.ts";
 import type { Replica } from "../../replica/index.ts";
@@ -19,6 +20,8 @@ const LOOK_MS = 250;
 const AGAIN_MS = 10_000;
 /** The bound leaves room for minutes at full speed. */
 const INDEX_LOOK_MS = 5_000;
+/** From there on it is seconds. */
+const INDEX_LOOK_AGAIN_MS = 1_000;
 
 export interface SpaceWatchModules {
   readonly replica: Pick<Replica, "space" | "isServing">;
@@ -54,19 +57,26 @@ export type IndexWatchModules = Pick<SpaceWatchModules, "control" | "scheduler" 
 
 /** Looks at once, and until the returned function is called. */
 export function followIndexSpace(
-  space: Pick<IndexSpace, "look" | "problem">,
+  space: Pick<IndexSpace, "look" | "problem" | "fullProblem">,
   { replica, control, scheduler, logger }: IndexWatchModules,
 ): () => void {
   let hasEnded = false;
   let cancel = (): void => {};
   let before: string | null = null;
+  let isFull = false;
   const judge = (): void => {
     if (hasEnded) return;
-    cancel = scheduler.after(INDEX_LOOK_MS, look);
-    const { problem } = space;
+    const { problem, fullProblem } = space;
+    cancel = scheduler.after(problem === null ? INDEX_LOOK_MS : INDEX_LOOK_AGAIN_MS, look);
     const isNew = problem !== null && before === null;
     if (problem === null && before !== null) logger.info("there is room for the index again");
     before = problem;
+    if ((fullProblem !== null) !== isFull) {
+      isFull = fullProblem !== null;
+      if (isFull)
+        logger.error("no room for more blocks: a leader refuses them", { reason: fullProblem });
+      else logger.info("there is room for more blocks again");
+    }
     if (!isNew) return;
     logger.warn("little room for the index: without any the node ends", { reason: problem });
     const { voters, members } = control.view();

@@ -15,6 +15,7 @@ const CERTAIN_REFUSALS: ReadonlySet<string> = new Set([
   "forward_backlog",
   "uncommitted_bytes",
   "disk_full",
+  "index_full",
   "write_backlog",
   "in_flight",
   "not_proposed",
