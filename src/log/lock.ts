@@ -76,8 +76,13 @@ function lockOf(directory: string, generation: number): DirectoryLock {
   return {
     release: async () => {
       const claim = await writeClaim(directory, NOBODY);
-      await rename(claim, lockPath(directory, generation));
-      OWN_CLAIMS.delete(claim);
+      try {
+        await rename(claim, lockPath(directory, generation));
+        OWN_CLAIMS.delete(claim);
+      } catch (error) {
+        await removeClaim(claim);
+        throw error;
+      }
     },
   };
 }

@@ -1,4 +1,4 @@
-/** A load that nobody takes: what it says while it waits, and how it ends. */
+/** A load, or blocks of files, that nobody takes: what is said while it waits, and how it ends. */
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -102,5 +102,20 @@ describe("hearth bench load without a leader", () => {
     const { code, talk } = await load("--quiet");
     assert.equal(code, 1);
     assert.match(talk, /^hearth: Added 0 of 20 blocks, then nothing/);
+  });
+});
+
+describe("hearth block add without a leader", () => {
+  it("says what it waits for", async () => {
+    const answer = ({ url }: { readonly url: string }) =>
+      url === "/ready" ? { status: 503, body: `${NO_LEADER}\n` } : null;
+    await withNode(answer, async ({ endpoint }) => {
+      const flags = ["--timeout", "3s", "--endpoint", endpoint];
+      const { code, talk } = await hearth(["block", "add", "examples/blocks", ...flags]);
+      assert.notEqual(code, 0);
+      const [said = ""] = talk.split("\n");
+      assert.match(said, /^nothing was acknowledged for [1-3] s: /);
+      assert.ok(said.endsWith(`: ${endpoint} is ${NO_LEADER}`), said);
+    });
   });
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -8,6 +8,16 @@ import { acquireDirectoryLock } from "../../src/log/index.ts";
 
 const root = mkdtempSync(join(tmpdir(), "hearth-lock-"));
 after(() => rmSync(root, { recursive: true, force: true }));
+
+test("a release that fails leaves no claim behind", async () => {
+  const directory = join(root, "release");
+  const lock = await acquireDirectoryLock(directory);
+  // A file cannot take the place of a directory.
+  rmSync(join(directory, "lock.1"));
+  mkdirSync(join(directory, "lock.1"));
+  await assert.rejects(lock.release(), { code: "EISDIR" });
+  assert.deepEqual(readdirSync(directory), ["lock.1"]);
+});
 
 test("a held directory is refused, a released one is free again", async () => {
   const directory = join(root, "a", "nested");

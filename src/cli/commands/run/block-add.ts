@@ -5,6 +5,7 @@ import { type BlockFile, findBlockFiles, readBlockFile } from "../../block-files
 import { type CommandContext, EXIT, type ExitCode } from "../../command.ts";
 import { NodeApi } from "../../node-api.ts";
 import { Progress } from "../../progress.ts";
+import { StallWatch } from "../../stall-watch.ts";
 
 /** A request stays far below hearth.http-body-max-bytes, and a retry repeats little. */
 const REQUEST_MAX_BYTES = 4 * 1024 * 1024;
@@ -24,18 +25,27 @@ export async function run(context: CommandContext): Promise<ExitCode> {
     });
   }
   const totals: Totals = { files: files.length, added: 0, failed: [] };
-  const sender = new BlockSender(context);
   const progress = new Progress(
     { title: "adding files", unit: "files", total: files.length },
     context,
   );
-  for (const [i, file] of files.entries()) {
-    context.signal.throwIfAborted();
-    await addFile(readBlockFile(file), sender, totals);
-    progress.update(i + 1);
+  const stall = new StallWatch({
+    api: NodeApi.of(context),
+    say: (text) => progress.say(text),
+  });
+  const sender = new BlockSender(context, () => stall.moved());
+  stall.start();
+  try {
+    for (const [i, file] of files.entries()) {
+      context.signal.throwIfAborted();
+      await addFile(readBlockFile(file), sender, totals);
+      progress.update(i + 1);
+    }
+    await sender.flush();
+  } finally {
+    stall.stop();
+    progress.end();
   }
-  await sender.flush();
-  progress.end();
   totals.added = sender.addedCount;
   report(context, totals);
   return totals.failed.length === 0 ? EXIT.done : EXIT.failed;
@@ -70,12 +80,14 @@ function report({ flags, globals, spec, terminal }: CommandContext, totals: Tota
 class BlockSender {
   readonly #context: CommandContext;
   readonly #api: NodeApi;
+  readonly #onAdded: () => void;
   #pending: string[] = [];
   #pendingBytes = 0;
   #addedCount = 0;
 
-  constructor(context: CommandContext) {
+  constructor(context: CommandContext, onAdded: () => void) {
     this.#context = context;
+    this.#onAdded = onAdded;
     this.#api = NodeApi.of(context);
   }
 
@@ -102,6 +114,7 @@ class BlockSender {
         path,
         body: `{"blocks":[${this.#pending.join(",")}]}`,
       });
+      this.#onAdded();
     }
     this.#addedCount += this.#pending.length;
     this.#pending = [];
