@@ -97,6 +97,20 @@ describe("room for the index", () => {
     );
   });
 
+  it("is looked for in the index before the system is asked: then it may be closed", async () => {
+    let isClosed = false;
+    const space = new IndexSpace({ directory: DIRECTORY, freeMinBytes: GIB }, async () => {
+      isClosed = true;
+      return { freeBytes: 50 * GIB, sizeBytes: 100 * GIB };
+    });
+    space.attachMap(() => {
+      assert.ok(!isClosed, "a closed index must not be asked");
+      return { liveBytes: GIB, sizeBytes: GIB };
+    });
+    await space.look();
+    assert.notEqual(space.fullProblem, null);
+  });
+
   it("is not known where the system does not say", async () => {
     const full = { freeBytes: 0, sizeBytes: GIB };
     const problems = await problemsOf([full, null, full]);

@@ -73,11 +73,12 @@ export class IndexSpace {
     return this.#problems.none;
   }
 
-  /** Never rejects. To be awaited: a mount that hangs shall keep one thread of the system's pool, not all. */
+  /** Never rejects for what the system says. To be awaited: a mount that hangs shall keep one thread of the system's pool, not all. */
   async look(): Promise<void> {
+    // First: when the system has answered, the index may be closed.
+    const map = this.#mapOf();
     const volume = await this.#volumeOf(this.#options.directory).catch(() => null);
     this.#freeBytes = volume?.freeBytes ?? null;
-    const map = this.#mapOf();
     for (const level of ["little", "none"] as const) {
       const wasShort = this.#problems[level] !== null;
       this.#problems[level] =
