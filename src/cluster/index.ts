@@ -24,7 +24,7 @@ export {
 } from "./metrics.ts";
 export { PEER_DEFAULTS, type PeerOptions } from "./options.ts";
 export { type LookUpHost, lookUpHost, type PeerSockets, TCP_SOCKETS } from "./sockets.ts";
-export { type HostPort, tryParseAddress } from "./transport/address.ts";
+export { formatAddress, type HostPort, tryParseAddress } from "./transport/address.ts";
 export { type LineOptions, type LineTarget, PeerLine } from "./transport/line.ts";
 export { createPeerNetwork, type PeerModules, TcpPeerNetwork } from "./transport/network.ts";
 export {

@@ -78,10 +78,8 @@ function lockOf(directory: string, generation: number): DirectoryLock {
       const claim = await writeClaim(directory, NOBODY);
       try {
         await rename(claim, lockPath(directory, generation));
-        OWN_CLAIMS.delete(claim);
-      } catch (error) {
+      } finally {
         await removeClaim(claim);
-        throw error;
       }
     },
   };

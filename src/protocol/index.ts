@@ -157,7 +157,7 @@ export {
   iterateEntries,
   newestVersion,
 } from "./command/entry-body.ts";
-export { addsBlocks } from "./command/adds-blocks.ts";
+export { addsBlocks, iterateAddedBatches } from "./command/added-blocks.ts";
 export {
   beginSessionEntry,
   appendSessionEntry,

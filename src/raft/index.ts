@@ -13,6 +13,7 @@ export {
   encodeSnapshotMeta,
   joinPieces,
   membershipProblem,
+  MESSAGE_CODEC,
 } from "./codec/index.ts";
 export { sliceBatch } from "./batches.ts";
 export type { Raft } from "./contract.ts";

@@ -14,7 +14,7 @@ import {
 import { PEER_DEFAULTS, PeerLine } from "../cluster/index.ts";
 import { IndexDatabase } from "../db/index.ts";
 import { ByteSink } from "../protocol/index.ts";
-import { CODEC_LIMITS, decodeMessage, encodeMessage } from "../raft/index.ts";
+import { MESSAGE_CODEC } from "../raft/index.ts";
 import { QueryEngine, SharedState } from "../read/index.ts";
 import {
   type Edge,
@@ -297,9 +297,8 @@ export class Reader {
 
 /** To the leader's peer port, for read indexes. */
 function createLine(logger: Logger): PeerLine {
-  const { messageMaxBytes } = CODEC_LIMITS;
   return new PeerLine(PEER_DEFAULTS, {
-    codec: { encode: encodeMessage, decode: decodeMessage, messageMaxBytes },
+    codec: MESSAGE_CODEC,
     scheduler: SYSTEM_SCHEDULER,
     random: () => 0,
     logger: logger.child("line"),

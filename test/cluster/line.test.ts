@@ -84,6 +84,13 @@ class OwnLine {
     return this.line.tryAsk(PEER_CALL.readIndex, BODY, timeoutMs, resolve) ? answered : null;
   }
 
+  static async connected(nodeId: string, target: TestNode): Promise<OwnLine> {
+    const own = new OwnLine(nodeId);
+    own.setTarget(target);
+    await own.connect();
+    return own;
+  }
+
   async connect(): Promise<void> {
     assert.equal(this.ask(), null, "the first one finds no connection");
     await untilTrue(() => this.line.isConnected);
@@ -134,9 +141,7 @@ describe("a line", () => {
   });
 
   it("tells at once that it broke, and is made anew after a pause", async () => {
-    const own = new OwnLine("b");
-    own.setTarget(node);
-    await own.connect();
+    const own = await OwnLine.connected("b", node);
     node.onRequest = () => {};
     const answer = own.ask();
     await untilTrue(() => node.requests.length === 1);
@@ -153,9 +158,7 @@ describe("a line", () => {
   });
 
   it("fails what another node was asked", async () => {
-    const own = new OwnLine("b");
-    own.setTarget(node);
-    await own.connect();
+    const own = await OwnLine.connected("b", node);
     node.onRequest = () => {};
     const answer = own.ask();
     own.setTarget(node);
@@ -167,9 +170,7 @@ describe("a line", () => {
   });
 
   it("ends a question that is not answered in time", async () => {
-    const own = new OwnLine("b");
-    own.setTarget(node);
-    await own.connect();
+    const own = await OwnLine.connected("b", node);
     node.onRequest = () => {};
     const answer = await own.ask(20);
     assert.equal(answer?.ok === false && answer.error.reason, "peer_timeout");
@@ -183,9 +184,7 @@ describe("a line", () => {
   });
 
   it("dials no more when it is closed, and may be closed twice", async () => {
-    const own = new OwnLine("b");
-    own.setTarget(node);
-    await own.connect();
+    const own = await OwnLine.connected("b", node);
     own.line.close();
     own.line.close();
     await untilTrue(() => own.sockets.openCount === 0);
@@ -202,18 +201,16 @@ describe("a line", () => {
     const { memberCallsMax } = PEER_LIMITS;
     const own: OwnLine[] = [];
     while (own.length < memberCallsMax) {
-      const group = Array.from({ length: PEER_LIMITS.handshakesMax / 2 }, () => new OwnLine("b"));
-      for (const line of group) line.setTarget(a);
-      await Promise.all(group.map((line) => line.connect()));
-      own.push(...group);
+      const group = Array.from({ length: PEER_LIMITS.handshakesMax / 2 }, () =>
+        OwnLine.connected("b", a),
+      );
+      own.push(...(await Promise.all(group)));
     }
     const late = new OwnLine("b");
     late.setTarget(a);
     assert.equal(late.ask(), null);
     await untilTrue(() => a.network.stats.refused.too_many_connections === 1);
-    const guest = new OwnLine("guest");
-    guest.setTarget(a);
-    await guest.connect();
+    await OwnLine.connected("guest", a);
     await Promise.all([a.network.close(), b.network.close()]);
   });
 });

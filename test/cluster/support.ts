@@ -16,15 +16,11 @@ import {
   TCP_SOCKETS,
   type TcpPeerNetwork,
 } from "../../src/cluster/index.ts";
-import { CODEC_LIMITS, decodeMessage, encodeMessage } from "../../src/raft/codec/index.ts";
+import { MESSAGE_CODEC } from "../../src/raft/codec/index.ts";
 import { type Member, type Message, MESSAGE, type NodeId } from "../../src/raft/index.ts";
 import { untilTrue } from "../support/until.ts";
 
-export const CODEC: MessageCodec = {
-  encode: encodeMessage,
-  decode: decodeMessage,
-  messageMaxBytes: CODEC_LIMITS.messageMaxBytes,
-};
+export const CODEC: MessageCodec = MESSAGE_CODEC;
 
 /** Quick where a test waits for it, and patient where a busy machine would seem to be a peer that is gone. */
 export const QUICK: Omit<PeerOptions, "introduction"> = {

@@ -19,6 +19,7 @@ import {
   decodeMessage,
   encodeMessage,
   joinPieces,
+  MESSAGE_CODEC,
 } from "../../../src/raft/codec/index.ts";
 import { type Append, type AppendReply, type Message, MESSAGE } from "../../../src/raft/index.ts";
 import {
@@ -99,11 +100,7 @@ async function openPeers(): Promise<Transport> {
         },
       },
       {
-        codec: {
-          encode: encodeMessage,
-          decode: decodeMessage,
-          messageMaxBytes: CODEC_LIMITS.messageMaxBytes,
-        },
+        codec: MESSAGE_CODEC,
         scheduler: SYSTEM_SCHEDULER,
         random: () => prng.nextU32(),
         logger: SILENT_LOGGER,

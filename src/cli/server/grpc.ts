@@ -12,7 +12,7 @@ import {
 import type { Replica } from "../../replica/index.ts";
 import { type MemberPort, probePort, type ReaderPool } from "../../server/index.ts";
 import { MEMBER_CALL_DEFAULTS, MemberCalls } from "../../service/index.ts";
-import { bracketed, listenHost } from "./listen-host.ts";
+import { listeningAddress, listenHost } from "./listen-host.ts";
 import type { Peers } from "./peers.ts";
 
 export interface NodeGrpcModules {
@@ -69,7 +69,7 @@ export class NodeGrpc {
   /** host:port of the listener. */
   get address(): string {
     const { host, port } = this.edge.settings;
-    return `${bracketed(host)}:${port}`;
+    return listeningAddress(host, port);
   }
 
   /** The threads run: they are told what there is to know, now and whenever it changes. */

@@ -1,5 +1,6 @@
 /** "Every interface" as an address: both families where the system has both. */
 import { createServer } from "node:net";
+import { formatAddress } from "../../cluster/index.ts";
 
 /** The address itself, or for an empty one `::`, or `0.0.0.0` where IPv6 is switched off. */
 export async function listenHost(configured: string): Promise<string> {
@@ -28,8 +29,7 @@ export function reachableAt(address: string, advertised: string): string {
   return address.replace(/^(0\.0\.0\.0|\[::\])(?=:)/, name);
 }
 
-/** An IPv6 address needs brackets before a port; an empty one stands for every interface. */
-export function bracketed(host: string): string {
-  if (host === "") return "0.0.0.0";
-  return host.includes(":") ? `[${host}]` : host;
+/** host:port of a listener; an empty host stands for every interface. */
+export function listeningAddress(host: string, port: number): string {
+  return formatAddress({ host: host === "" ? "0.0.0.0" : host, port });
 }

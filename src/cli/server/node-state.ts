@@ -15,7 +15,7 @@ import type { StateChecks, StateMachine } from "../../state/index.ts";
 import { compactionStatus } from "./compaction-status.ts";
 import type { ConsistencyWatch } from "./consistency.ts";
 import { IndexSpace } from "./index-space.ts";
-import { bracketed } from "./listen-host.ts";
+import { listeningAddress } from "./listen-host.ts";
 
 /** What the poller of reader metrics knows beside the metrics. */
 export interface ReaderCounts {
@@ -144,11 +144,12 @@ export class NodeState {
   }
 
   get httpAddress(): string {
-    return `${bracketed(this.#config.http.address)}:${this.#httpPort ?? this.#config.http.port}`;
+    const { address, port } = this.#config.http;
+    return listeningAddress(address, this.#httpPort ?? port);
   }
 
   get websocketAddress(): string | null {
-    return this.#address === null ? null : `${bracketed(this.#address.host)}:${this.#address.port}`;
+    return this.#address === null ? null : listeningAddress(this.#address.host, this.#address.port);
   }
 
   /** For the health checks. */

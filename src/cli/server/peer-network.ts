@@ -9,7 +9,7 @@ import {
 } from "../../cluster/index.ts";
 import type { Config } from "../../config/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
-import { CODEC_LIMITS, decodeMessage, encodeMessage } from "../../raft/index.ts";
+import { MESSAGE_CODEC } from "../../raft/index.ts";
 import { splitAddress } from "./listen-host.ts";
 
 export interface NetworkModules {
@@ -23,11 +23,10 @@ export function createNetwork(config: Config, modules: NetworkModules): TcpPeerN
   const { introduction, logger, metrics } = modules;
   const { host, port } = splitAddress(config.cluster.bindAddress);
   const random = new Prng(randomBytes(4).readUInt32LE());
-  const { messageMaxBytes } = CODEC_LIMITS;
   return createPeerNetwork(
     { ...PEER_DEFAULTS, introduction, listenHost: host, listenPort: port },
     {
-      codec: { encode: encodeMessage, decode: decodeMessage, messageMaxBytes },
+      codec: MESSAGE_CODEC,
       scheduler: SYSTEM_SCHEDULER,
       random: () => random.nextU32(),
       logger,

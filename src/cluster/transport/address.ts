@@ -4,6 +4,7 @@ export interface HostPort {
   readonly port: number;
 }
 
+/** What `tryParseAddress` reads. */
 export function formatAddress({ host, port }: HostPort): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -13,7 +13,7 @@ import { Incarnations } from "./incarnations.ts";
 import { Refusals } from "./refusals.ts";
 
 export interface TransportModules {
-  /** encodeMessage and decodeMessage of src/raft/codec. */
+  /** MESSAGE_CODEC of src/raft/codec. */
   readonly codec: MessageCodec;
   readonly scheduler: Scheduler;
   /** For jitter. */

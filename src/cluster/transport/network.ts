@@ -222,8 +222,9 @@ export class TcpPeerNetwork implements PeerNetwork {
     if (link?.isMember !== true) return this.#judgeGuest(hello, link);
     if (hello.link === "peer") return link.judge(hello);
     const { memberCallsMax } = PEER_LIMITS;
-    const calls = [...this.#inboundCalls].filter((call) => this.#isOfMember(call)).length;
-    return calls < memberCallsMax ? null : tooMany(memberCallsMax, "of threads of members");
+    return this.#memberCallCount() < memberCallsMax
+      ? null
+      : tooMany(memberCallsMax, "of threads of members");
   }
 
   #judgeGuest(hello: Hello, link: PeerLink | undefined): PeerRefusal | null {
@@ -234,16 +235,19 @@ export class TcpPeerNetwork implements PeerNetwork {
   }
 
   #guestCount(): number {
-    let count = 0;
-    for (const call of this.#inboundCalls) if (!this.#isOfMember(call)) count += 1;
+    let count = this.#inboundCalls.size - this.#memberCallCount();
     for (const { isMember, connection } of this.#links.values()) {
       if (!isMember && connection !== null) count += 1;
     }
     return count;
   }
 
-  #isOfMember({ introduction }: PeerConnection): boolean {
-    return this.#links.get(introduction.nodeId)?.isMember === true;
+  #memberCallCount(): number {
+    let count = 0;
+    for (const { introduction } of this.#inboundCalls) {
+      if (this.#links.get(introduction.nodeId)?.isMember === true) count += 1;
+    }
+    return count;
   }
 
   #onWelcome(channel: Channel, hello: Hello): void {

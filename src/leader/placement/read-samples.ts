@@ -3,12 +3,10 @@
 import { isHearthError, ulidTimeMs } from "../../base/index.ts";
 import {
   BlockReader,
-  COMMAND,
   DATASET,
-  decodeSessionEntry,
   HEAD,
+  iterateAddedBatches,
   iterateBlockBatch,
-  iterateEntries,
 } from "../../protocol/index.ts";
 import type { PlacementSample } from "./statistics.ts";
 
@@ -33,12 +31,9 @@ export class SampleReader {
   /** Calls `take` for each dataset of each block. Never throws for what is in the bytes. */
   read(body: Uint8Array, nowMs: number, take: (sample: PlacementSample) => void): void {
     try {
-      iterateEntries(body, body.length, (command, _version, offset, length) => {
-        if (command === COMMAND.addBlocks) this.#readBatch(body, { offset, length }, nowMs, take);
-        if (command !== COMMAND.sessionEntry) return;
-        const inner = decodeSessionEntry(body, offset, length);
-        if (inner.command === COMMAND.addBlocks) this.#readBatch(body, inner, nowMs, take);
-      });
+      iterateAddedBatches(body, body.length, (offset, length) =>
+        this.#readBatch(body, { offset, length }, nowMs, take),
+      );
     } catch (error) {
       if (!isHearthError(error)) throw error;
       this.counts.badEntries++;

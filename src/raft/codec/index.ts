@@ -10,5 +10,5 @@ export {
   encodeMembershipBody,
   membershipProblem,
 } from "./membership.ts";
-export { decodeMessage, encodeMessage, joinPieces } from "./message.ts";
+export { decodeMessage, encodeMessage, joinPieces, MESSAGE_CODEC } from "./message.ts";
 export { decodeSnapshotMeta, encodeSnapshotMeta } from "./snapshot-meta.ts";

@@ -283,3 +283,10 @@ function readSnapshotReply(head: FrameHead, reader: RecordReader): SnapshotReply
   reader.align();
   return { kind: MESSAGE.snapshotReply, from, to, term, snapshotId, nextChunk, isRejected: flag };
 }
+
+/** Both directions with their bound, for whoever is handed a codec. */
+export const MESSAGE_CODEC = {
+  encode: encodeMessage,
+  decode: decodeMessage,
+  messageMaxBytes: CODEC_LIMITS.messageMaxBytes,
+} as const;

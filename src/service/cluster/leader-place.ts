@@ -13,7 +13,7 @@ export interface LeaderPlaceModules {
 
 export class LeaderPlace {
   readonly #modules: LeaderPlaceModules;
-  #known: LeaderKnown | null = null;
+  #known: Pick<LeaderKnown, "leader" | "membership"> = { leader: "", membership: null };
   #place: LineTarget | null = null;
   #listener: ((place: LineTarget | null) => void) | null = null;
   /** Of the newest look-up; what an earlier one finds is void. */
@@ -29,16 +29,16 @@ export class LeaderPlace {
     listener(this.#place);
   }
 
-  /** Leader, term or members changed. */
-  changed(known: LeaderKnown): void {
-    this.#known = { leader: known.leader, term: known.term, membership: known.membership };
+  /** Leader or members changed. */
+  changed({ leader, membership }: Pick<LeaderKnown, "leader" | "membership">): void {
+    this.#known = { leader, membership };
     this.check();
   }
 
   /** Somebody said where it is, or was reached again: perhaps under another number. */
   check(): void {
     this.#lookUps += 1;
-    const nodeId = this.#known?.leader ?? "";
+    const nodeId = this.#known.leader;
     const introduction = this.#modules.self();
     if (nodeId === "" || nodeId === introduction.nodeId || introduction.clusterId === "") {
       this.#tell(null);
@@ -57,7 +57,7 @@ export class LeaderPlace {
 
   /** What the configuration says, then what the node says of itself. */
   #namesOf(nodeId: string): readonly string[] {
-    const member = this.#known?.membership?.membership.members.find(({ id }) => id === nodeId);
+    const member = this.#known.membership?.membership.members.find(({ id }) => id === nodeId);
     const peer = this.#modules.network.peers().find((candidate) => candidate.nodeId === nodeId);
     const names = [member?.address ?? "", peer?.introduction?.addresses.peer ?? ""];
     return [...new Set(names.filter((name) => name !== ""))];
