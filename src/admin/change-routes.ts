@@ -2,7 +2,13 @@
  * What operators change: members, leadership, snapshots. Each change can be tried first (`dryRun`), is bounded in time,
  * must be meant (foreign-page.ts), and leaves a line in the log.
  */
-import { HearthError, invalidArgument, isHearthError, type Logger } from "../base/index.ts";
+import {
+  HearthError,
+  invalidArgument,
+  isHearthError,
+  type Logger,
+  timeoutSignal,
+} from "../base/index.ts";
 import type { ChangeResult, ClusterControl, SnapshotControl } from "../service/index.ts";
 import { availableControl, type ClusterControlSource } from "./cluster-routes.ts";
 import { requireDeliberate } from "./foreign-page.ts";
@@ -169,7 +175,7 @@ class ChangeApi {
     const dryRun = booleanField(body, "dryRun");
     const snapshots = this.#snapshots();
     const timeoutMs = readTimeout(request, DEFAULT_TIMEOUT_MS);
-    const signal = AbortSignal.any([request.signal, AbortSignal.timeout(timeoutMs)]);
+    const signal = AbortSignal.any([request.signal, timeoutSignal(timeoutMs)]);
     const work = withDeadline(snapshots.take({ dryRun, signal }), timeoutMs, request);
     const taken = await this.#audited("take snapshot", "", request, work);
     return json(200, { schema: "hearth/snapshot-taken/v1", asOf: this.#asOf(), ...taken });

@@ -50,3 +50,4 @@ export {
   parseSize,
   type UnitResult,
 } from "./units.ts";
+export { timeoutSignal } from "./timeout-signal.ts";

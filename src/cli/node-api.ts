@@ -12,6 +12,7 @@ import {
   formatDurationSetting,
   HearthError,
   type LeaderHint,
+  timeoutSignal,
 } from "../base/index.ts";
 import type { CommandContext } from "./command.ts";
 import { UnreachableError } from "./failure.ts";
@@ -162,7 +163,7 @@ function send(
 ): Promise<NodeAnswer> {
   const url = new URL(`${endpoint}${request.path}`);
   const start = url.protocol === "https:" ? httpsRequest : httpRequest;
-  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs)]);
+  const signal = AbortSignal.any([options.signal, timeoutSignal(options.timeoutMs)]);
   const body = request.body === undefined ? null : Buffer.from(request.body);
   const headers: Record<string, string | number> = {
     accept: "application/json",

@@ -8,7 +8,7 @@
  * as it was, under its number: the leader answers a repeat as it answered the first. A job that the leader does not
  * confirm is lost, and its signal aborts.
  */
-import { HearthError, isHearthError } from "../base/index.ts";
+import { HearthError, isHearthError, timeoutSignal } from "../base/index.ts";
 import {
   type CompactedBlocks,
   type JobAssignment,
@@ -241,10 +241,7 @@ export class CompactionWorker {
     const { onTombstone } = this.#options;
     if (onTombstone === undefined) return;
     for (const tombstone of tombstones) {
-      const signal = AbortSignal.any([
-        this.#stop.signal,
-        AbortSignal.timeout(TOMBSTONE_TIMEOUT_MS),
-      ]);
+      const signal = AbortSignal.any([this.#stop.signal, timeoutSignal(TOMBSTONE_TIMEOUT_MS)]);
       void Promise.resolve()
         .then(() => onTombstone(tombstone, signal))
         .catch(() => {});
