@@ -81,9 +81,12 @@ export interface Config {
     readonly indexMapBytes: number;
     /** Less room on its disk is little. */
     readonly indexMinFreeBytes: number;
-    readonly logSegmentBytes: number;
-    /** Largest single write of the log. */
-    readonly logGroupBytes: number;
+    readonly log: {
+      readonly segmentBytes: number;
+      /** Largest single write. */
+      readonly groupMaxBytes: number;
+      readonly inPlaceMaxMs: number;
+    };
   };
   readonly objects: StorageOptions;
   /** What only a leader does. */
@@ -202,8 +205,11 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
     storage: {
       indexMapBytes: read.number("hearth.index-map-size"),
       indexMinFreeBytes: read.number("hearth.index-min-free"),
-      logSegmentBytes: read.number("hearth.log-segment-size"),
-      logGroupBytes: logGroupBytes(read.number("hearth.frame-max-bytes")),
+      log: {
+        segmentBytes: read.number("hearth.log-segment-size"),
+        groupMaxBytes: logGroupBytes(read.number("hearth.frame-max-bytes")),
+        inPlaceMaxMs: read.number("hearth.log-in-place-max"),
+      },
     },
     compaction: { ...compactionConfig(read), ...plannerKeys(values) },
     objects: objectStore(read),

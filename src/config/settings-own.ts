@@ -82,6 +82,14 @@ export const OWN_SETTINGS = [
     help: "Size of one preallocated file of the durable log",
   },
   {
+    name: "hearth.log-in-place-max",
+    kind: "duration",
+    default: LOG_DEFAULTS.inPlaceMaxMs,
+    min: 0,
+    max: 10,
+    help: "Small writes of the log are waited for by the main thread itself while the disk takes less than this on average; 0: never",
+  },
+  {
     name: "hearth.frame-max-bytes",
     kind: "size",
     default: LIMITS.frameMaxBytes,

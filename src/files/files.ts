@@ -10,9 +10,16 @@ export type WriteDone = (error: Error | null, writtenBytes: number) => void;
 export interface DiskFile {
   /**
    * Writes bytes[start, end) at `position`. Durable when it reports success, if the file was opened as durable.
-   * The bytes are borrowed until `done` is called; `done` never runs before `write` returns.
+   * The bytes are borrowed until `done` is called, which is after `write` has returned. With `inPlace` the caller may be made to
+   * wait for the disk, and `done` may then be called before: with success only, an error is always told later.
    */
-  write(bytes: Uint8Array, range: ByteRange, position: number, done: WriteDone): void;
+  write(
+    bytes: Uint8Array,
+    range: ByteRange,
+    position: number,
+    done: WriteDone,
+    inPlace?: boolean,
+  ): void;
   /** Fills `target` from `position` on; returns fewer bytes only at the end of the file. */
   read(target: Uint8Array, position: number): Promise<number>;
   sizeBytes(): Promise<number>;
@@ -52,21 +59,24 @@ export interface FileTree extends FileSystem {
   removeDirectory(path: string): Promise<void>;
 }
 
-/** Writes all of bytes[start, end), however short the single writes are. */
+/** Writes all of bytes[start, end), however short the single writes are. `inPlace` as in `DiskFile.write`. */
 export function writeFully(
   file: DiskFile,
   bytes: Uint8Array,
   range: ByteRange,
   position: number,
   done: (error: Error | null) => void,
+  inPlace = false,
 ): void {
-  file.write(bytes, range, position, (error, writtenBytes) => {
+  const onWritten: WriteDone = (error, writtenBytes) => {
     if (error !== null) return done(error);
     const start = range.start + writtenBytes;
     if (start === range.end) return done(null);
     if (writtenBytes <= 0) return done(new Error("the disk accepted no bytes and gave no reason"));
+    // What is short has not gone as it should: the rest is nothing to wait for in place, and an error in it comes later.
     writeFully(file, bytes, { start, end: range.end }, position + writtenBytes, done);
-  });
+  };
+  file.write(bytes, range, position, onWritten, inPlace);
 }
 
 /** `writeFully` as a promise, for everything that is not the append path. */

@@ -1,6 +1,6 @@
 /** The real disk: Node's fs, with O_DSYNC for everything durable. */
 
-import { close, constants, fstat, open, read, write } from "node:fs";
+import { close, constants, fstat, open, read, write, writeSync } from "node:fs";
 import { mkdir, open as openHandle, readdir, rename, rmdir, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
@@ -27,8 +27,23 @@ class NodeFile implements DiskFile {
     this.#fd = fd;
   }
 
-  write(bytes: Uint8Array, range: ByteRange, position: number, done: WriteDone): void {
-    write(this.#fd, bytes, range.start, range.end - range.start, position, done);
+  write(
+    bytes: Uint8Array,
+    range: ByteRange,
+    position: number,
+    done: WriteDone,
+    inPlace = false,
+  ): void {
+    const length = range.end - range.start;
+    if (!inPlace) return write(this.#fd, bytes, range.start, length, position, done);
+    let writtenBytes: number;
+    try {
+      writtenBytes = writeSync(this.#fd, bytes, range.start, length, position);
+    } catch (error) {
+      setImmediate(done, error as Error, 0);
+      return;
+    }
+    done(null, writtenBytes);
   }
 
   read(target: Uint8Array, position: number): Promise<number> {

@@ -28,10 +28,10 @@ import { PendingStarts, PromisedEntries, SentEntries } from "./promised.ts";
 import { LogReader, type ReadBounds } from "./log-reader.ts";
 import { type RecoveredLog, recoverLog } from "./recovery.ts";
 import { type ActiveSegment, segmentPath } from "./segment.ts";
-import { encodeSegmentHeader, NO_OWNER, SEGMENT_ORIGIN } from "./segment-header.ts";
 import { leavesSegment, rollPoint, SegmentSet } from "./segment-set.ts";
 import type { MembershipEntry } from "./term-spans.ts";
 import { createLogStats, type LogModules, type LogOwner, type LogStats } from "./types.ts";
+import { WritePace } from "./write-pace.ts";
 import { WriteQueue } from "./write-queue.ts";
 
 export class DurableLog {
@@ -49,7 +49,6 @@ export class DurableLog {
   readonly #modules: LogModules;
   readonly #logger: Logger;
   readonly #scheduler: Scheduler;
-  readonly #logId: Uint8Array;
   readonly #salt: number;
   readonly #segments: SegmentSet;
   readonly #reader: LogReader;
@@ -73,6 +72,7 @@ export class DurableLog {
   #durableSequence = 0;
 
   readonly #queue: WriteQueue;
+  readonly #pace: WritePace;
   #writing: GroupBuffer | null = null;
   #writeStartedAtMs = 0;
   #waitsForSegment = false;
@@ -103,7 +103,6 @@ export class DurableLog {
     this.#modules = modules;
     this.#logger = modules.logger;
     this.#scheduler = modules.scheduler ?? SYSTEM_SCHEDULER;
-    this.#logId = found.logId;
     this.#salt = logSalt(found.logId);
     const { end } = found;
     this.#promised = new PromisedEntries(found);
@@ -114,6 +113,7 @@ export class DurableLog {
     this.recoveredCutBytes = found.cutBytes;
     this.recoveredDamage = found.damage;
     this.#queue = new WriteQueue(options.groupMaxBytes);
+    this.#pace = new WritePace(options.inPlaceMaxMs ?? 0);
     // A group may wait for its segment; nothing else can be in flight then.
     const onReady = (): void => this.flush();
     const rest = { ...modules, scheduler: this.#scheduler };
@@ -321,14 +321,13 @@ export class DurableLog {
     this.#promised.dropBelow(this.#segments.firstIndex);
   }
 
-  /** Starts a write of what was collected, unless one is in flight: then it goes when that one ends. */
-  flush(): void {
-    if (this.#writing !== null || this.#queue.collecting.isEmpty || this.#failure !== null) return;
-    if (!this.#ensureSegment(this.#queue.collecting)) return;
-    const group = this.#queue.take();
-    this.#writing = group;
-    this.#writeStartedAtMs = this.#scheduler.monotonicMs();
-    this.#write(group, this.#segments.active as ActiveSegment);
+  /**
+   * Starts a write of what was collected, unless one is in flight: then it goes when that one ends. A small write on a quick
+   * disk is made in place (write-pace.ts), unless `mayWait` forbids it: it has ended, and `onDurable` was called, when this returns.
+   */
+  flush(mayWait = true): void {
+    const { collecting } = this.#queue;
+    this.#startWrite(mayWait && this.#pace.isInPlace(collecting.frameBytes));
   }
 
   /**
@@ -403,10 +402,19 @@ export class DurableLog {
     return false;
   }
 
-  #write(group: GroupBuffer, active: ActiveSegment): void {
+  #startWrite(inPlace: boolean): void {
+    if (this.#writing !== null || this.#queue.collecting.isEmpty || this.#failure !== null) return;
+    if (!this.#ensureSegment(this.#queue.collecting)) return;
+    const group = this.#queue.take();
+    this.#writing = group;
+    this.#writeStartedAtMs = this.#scheduler.monotonicMs();
+    this.#write(group, this.#segments.active as ActiveSegment, inPlace);
+  }
+
+  #write(group: GroupBuffer, active: ActiveSegment, inPlace: boolean): void {
     const groupStart = active.position;
     this.#begin(group.start);
-    if (groupStart === 0) active.crc = this.#encodeHeader(group, active);
+    if (groupStart === 0) active.crc = this.#segments.encodeHeader(group, this.#sent);
     const { view } = group;
     const place = {
       sequence: active.sequence,
@@ -423,10 +431,13 @@ export class DurableLog {
     if (group.hardState !== null) this.#sent.hardState = group.hardState;
     const start = groupStart === 0 ? 0 : SEGMENT_HEADER_BYTES;
     active.position += group.end - start;
-    writeFully(active.file, group.bytes, { start, end: group.end }, groupStart, (error) => {
+    const onWritten = (error: Error | null): void => {
       if (error === null) this.#onWritten(group);
       else this.#fail(writeFailed(segmentPath(this.options.directory, active.sequence), error));
-    });
+    };
+    const range = { start, end: group.end };
+    if (inPlace) this.stats.writesInPlace += 1;
+    writeFully(active.file, group.bytes, range, groupStart, onWritten, inPlace);
   }
 
   #begin(start: GroupStart | null): void {
@@ -436,29 +447,11 @@ export class DurableLog {
     if (this.#reset === start.base) this.#reset = null;
   }
 
-  #encodeHeader(group: GroupBuffer, active: ActiveSegment): number {
-    const { below } = this.#segments;
-    const { sequence, segmentBytes, firstIndex, previousTerm } = active;
-    return encodeSegmentHeader(group.bytes, group.view, {
-      sequence,
-      segmentBytes,
-      firstIndex,
-      previousTerm,
-      logId: this.#logId,
-      owner: this.options.owner ?? NO_OWNER,
-      origin: group.start?.kind === "reset" ? SEGMENT_ORIGIN.snapshot : SEGMENT_ORIGIN.log,
-      ...this.#sent.headerFields(),
-      commitIndex: group.commitIndex,
-      belowSequence: below?.sequence ?? 0,
-      belowEnd: below?.end ?? 0,
-      belowCrc: below?.crc ?? 0,
-      groupMaxBytes: this.options.groupMaxBytes,
-    });
-  }
-
   #onWritten(group: GroupBuffer): void {
     const { stats } = this;
-    stats.lastWriteMs = this.#scheduler.monotonicMs() - this.#writeStartedAtMs;
+    const nowMs = this.#scheduler.monotonicMs();
+    stats.lastWriteMs = nowMs - this.#writeStartedAtMs;
+    this.#pace.note(group.frameBytes, stats.lastWriteMs, nowMs);
     this.#modules.onWrite?.(stats.lastWriteMs, group.frameBytes);
     stats.writes += 1;
     stats.writtenBytes += group.frameBytes;
@@ -471,7 +464,7 @@ export class DurableLog {
     this.#segments.removeDead();
     this.#queue.refill();
     // The disk first: it works while the owner applies and answers.
-    this.flush();
+    this.#startWrite(false);
     this.#segments.prepareAhead();
     this.#owner.onDurable(this.#durableSequence);
     if (this.#durableSequence === this.#sequence) this.#onIdle?.();

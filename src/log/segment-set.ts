@@ -6,11 +6,12 @@
 import { assert, type Logger, type Scheduler } from "../base/index.ts";
 import type { FileSystem } from "../files/index.ts";
 import type { LogOptions } from "./options.ts";
-import type { GroupStart } from "./group-buffer.ts";
+import type { GroupBuffer, GroupStart } from "./group-buffer.ts";
 import type { SentEntries } from "./promised.ts";
 import { Preallocator } from "./preallocator.ts";
 import type { RecoveredLog } from "./recovery.ts";
 import { type ActiveSegment, FrameTable, type SealedSegment, segmentPath } from "./segment.ts";
+import { encodeSegmentHeader, NO_OWNER, SEGMENT_ORIGIN } from "./segment-header.ts";
 
 export interface SegmentSetModules {
   readonly files: FileSystem;
@@ -38,6 +39,7 @@ export class SegmentSet {
   readonly #options: LogOptions;
   readonly #modules: SegmentSetModules;
   readonly #preallocator: Preallocator;
+  readonly #logId: Uint8Array;
   readonly #sealed: SealedSegment[];
   #active: ActiveSegment | null;
   /** Not needed any more once the first group of the active segment is durable; a crash before needs them. */
@@ -48,6 +50,7 @@ export class SegmentSet {
   constructor(options: LogOptions, modules: SegmentSetModules, found: RecoveredLog) {
     this.#options = options;
     this.#modules = modules;
+    this.#logId = found.logId;
     this.#sealed = found.sealed;
     this.#active = found.active;
     this.#preallocator = new Preallocator(options, modules, found);
@@ -98,6 +101,27 @@ export class SegmentSet {
       await this.close();
       throw error;
     }
+  }
+
+  /** Puts the header of the active segment in front of its first group. Returns its CRC, the first link of the chain. */
+  encodeHeader(group: GroupBuffer, sent: SentEntries): number {
+    const { below } = this;
+    const { sequence, segmentBytes, firstIndex, previousTerm } = this.#active as ActiveSegment;
+    return encodeSegmentHeader(group.bytes, group.view, {
+      sequence,
+      segmentBytes,
+      firstIndex,
+      previousTerm,
+      logId: this.#logId,
+      owner: this.#options.owner ?? NO_OWNER,
+      origin: group.start?.kind === "reset" ? SEGMENT_ORIGIN.snapshot : SEGMENT_ORIGIN.log,
+      ...sent.headerFields(),
+      commitIndex: group.commitIndex,
+      belowSequence: below?.sequence ?? 0,
+      belowEnd: below?.end ?? 0,
+      belowCrc: below?.crc ?? 0,
+      groupMaxBytes: this.#options.groupMaxBytes,
+    });
   }
 
   /** Lets the next segment grow with the active one, a little ahead. */

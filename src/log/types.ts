@@ -27,6 +27,8 @@ export interface LogOwner {
 /** Counters for the metrics; they only grow. */
 export interface LogStats {
   writes: number;
+  /** Those of them that the calling thread waited for itself. */
+  writesInPlace: number;
   writtenBytes: number;
   frames: number;
   /** Groups that had to wait for the next segment to be prepared. */
@@ -37,7 +39,15 @@ export interface LogStats {
 }
 
 export function createLogStats(): LogStats {
-  return { writes: 0, writtenBytes: 0, frames: 0, stalls: 0, rolls: 0, lastWriteMs: 0 };
+  return {
+    writes: 0,
+    writesInPlace: 0,
+    writtenBytes: 0,
+    frames: 0,
+    stalls: 0,
+    rolls: 0,
+    lastWriteMs: 0,
+  };
 }
 
 /** One promise on its way to the disk; `commitIndex` is the one known when it was made. */

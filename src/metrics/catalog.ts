@@ -192,6 +192,11 @@ const LOG_AND_STATE: readonly MetricSpec[] = [
   },
   {
     kind: "counter",
+    name: "hearth_log_writes_in_place_total",
+    help: "Those of them that the main thread waited for itself: small ones, while the disk is quick (hearth.log-in-place-max).",
+  },
+  {
+    kind: "counter",
     name: "hearth_log_written_bytes_total",
     help: "Bytes written to the log, headers and padding included.",
   },

@@ -9,6 +9,7 @@
 import { assert } from "../base/index.ts";
 import type { DurableLog } from "../log/index.ts";
 import type { AppendWork } from "../raft/index.ts";
+import type { ReplicaStats } from "./types.ts";
 
 export interface Report {
   readonly sequence: number;
@@ -23,16 +24,21 @@ interface Mark extends Report {
 
 export class LogWriter {
   readonly #log: DurableLog;
+  readonly #stats: Pick<ReplicaStats, "reads">;
   readonly #marks: Mark[] = [];
-  /** Newest write sequence number that was handed out, and that is durable. */
+  /** Newest write sequence number that was handed out, that a flush has seen, and that is durable. */
   #written = 0;
+  #flushed = 0;
   #durable = 0;
+  /** Reads when the last write was handed over. */
+  #readsBefore = 0;
 
-  constructor(log: DurableLog) {
+  constructor(log: DurableLog, stats: Pick<ReplicaStats, "reads">) {
     this.#log = log;
+    this.#stats = stats;
   }
 
-  /** Steps 1 and 2: into the log's buffer; the owner flushes at the end of its turn. */
+  /** Steps 1 and 2: into the log's buffer. */
   write(work: AppendWork): void {
     const { sequence, term, hardState, truncateFrom, install, batches } = work;
     assert(
@@ -51,6 +57,21 @@ export class LogWriter {
       logSequence: this.#written,
       isInstalling: install !== null,
     });
+  }
+
+  /**
+   * Step 2, when the core wants nothing more: gives the disk what was collected. Answers what was durable at once, being
+   * written in place. Not where somebody has asked this member for a read index since the last write: others will while this
+   * one lasts, and they are not to wait for the disk.
+   */
+  flush(commitIndex: number): Report | null {
+    const log = this.#log;
+    const { reads } = this.#stats;
+    log.commitIndex = Math.max(log.commitIndex, commitIndex);
+    log.flush(reads === this.#readsBefore);
+    if (this.#flushed < this.#written) this.#readsBefore = reads;
+    this.#flushed = this.#written;
+    return this.takeReport();
   }
 
   onDurable(logSequence: number): void {

@@ -11,6 +11,7 @@ import {
   type AppendWork,
   type Batch,
   createOutput,
+  MESSAGE,
   type Message,
   type Output,
   type ProposedEntries,
@@ -84,7 +85,7 @@ export class MemberLoop {
     this.#modules = modules;
     this.#cache = new LogCache(log);
     this.core = new RaftCore(raftOptionsOf(options), found.start, this.#cache, modules.random);
-    this.#writer = new LogWriter(log);
+    this.#writer = new LogWriter(log, stats);
     this.view = new MemberView(options.nodeId);
     const { core } = this;
     // A batch is logged in one frame and applied in one piece.
@@ -92,7 +93,7 @@ export class MemberLoop {
       core,
       queue: this.#queue,
       stats,
-      nowMs: () => this.#nowMs(),
+      nowMs: () => this.nowMs(),
       onRefused: modules.onRefused,
     });
     const onFailed = (error: HearthError): void => this.#fail(error);
@@ -172,8 +173,11 @@ export class MemberLoop {
   /** Step 1. `done` is called once: with the outcomes, or, as `onRefused`, at the end of the turn at the latest. */
   propose(entries: ProposedEntries, done: ProposeDone): void {
     this.#intake.add(entries, done);
-    const { log } = this.#modules;
-    if (this.#intake.isEnoughToWrite && !this.#isRunning && log.isIdle) this.#drain();
+    if (this.#intake.isEnoughToWrite && !this.#isRunning && this.#modules.log.isIdle) {
+      this.#isRunning = true;
+      this.#drain();
+      this.#isRunning = false;
+    }
     this.#scheduleTurn();
   }
 
@@ -203,10 +207,6 @@ export class MemberLoop {
     this.#input(() => change(this.core));
   }
 
-  nowMs(): number {
-    return this.#nowMs();
-  }
-
   #input(change: () => void): void {
     if (this.#hasStopped) return;
     this.#intake.handOver();
@@ -216,7 +216,9 @@ export class MemberLoop {
 
   #onMessage(message: Message): void {
     if (this.#hasStopped) return;
-    this.#modules.stats.receivedMessages += 1;
+    const { stats } = this.#modules;
+    stats.receivedMessages += 1;
+    if (message.kind === MESSAGE.readIndex) stats.reads += 1;
     this.core.step(message);
     if (this.#modules.transport.saysArrived === true) this.#hasArrivals = true;
     else this.#scheduleTurn();
@@ -238,7 +240,8 @@ export class MemberLoop {
     if (this.#hasStopped) return;
     this.#writer.onDurable(logSequence);
     this.#installWhenDurable();
-    this.#run();
+    // A write in place ends within the drain that asked for it, which goes on with it.
+    if (!this.#isRunning) this.#run();
   }
 
   #onTick(): void {
@@ -284,7 +287,8 @@ export class MemberLoop {
 
   // -- the turn ------------------------------------------------------------------------------------------------
 
-  #nowMs(): number {
+  /** Of this turn. */
+  nowMs(): number {
     if (this.#turnAtMs === 0) this.#turnAtMs = this.#modules.clock.nowMs();
     return this.#turnAtMs;
   }
@@ -314,7 +318,7 @@ export class MemberLoop {
     this.#isRunning = false;
   }
 
-  /** Hands out what the core wants done until it wants nothing more, then gives the disk its write (step 2). */
+  /** Hands out what the core wants done, and gives the disk its write, until neither has anything more to say. */
   #drain(): void {
     const output = this.#output;
     this.#intake.handOver();
@@ -322,14 +326,11 @@ export class MemberLoop {
     for (;;) {
       this.core.drain(output);
       this.#handle(output);
-      const report = this.#writer.takeReport();
+      const report = this.#writer.takeReport() ?? this.#writer.flush(this.core.commitIndex);
       if (report === null) break;
       this.core.durable(report.sequence, report.term);
       this.#resumeAfterInstall(report.sequence);
     }
-    const { log } = this.#modules;
-    log.commitIndex = Math.max(log.commitIndex, this.core.commitIndex);
-    log.flush();
   }
 
   #handle(output: Output): void {

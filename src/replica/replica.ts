@@ -149,6 +149,7 @@ export class Replica {
   grantRead(from: NodeId, term: number): number | null {
     if (this.#phase !== PHASE.ready) return null;
     let index: number | null = null;
+    this.stats.reads += 1;
     this.#running.input((core) => {
       index = core.grantRead(from, term);
     });

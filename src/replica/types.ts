@@ -170,6 +170,7 @@ export interface ReplicaStats {
   appliedEntries: number;
   /** Database transactions. */
   commits: number;
+  /** Read indexes that were asked for, by this member's readers and by others. */
   reads: number;
   sentMessages: number;
   receivedMessages: number;

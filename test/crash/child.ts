@@ -16,7 +16,7 @@ import {
   SYSTEM_SCHEDULER,
 } from "../../src/base/index.ts";
 import { IndexDatabase } from "../../src/db/index.ts";
-import { acquireDirectoryLock, DurableLog, NODE_FILES } from "../../src/log/index.ts";
+import { acquireDirectoryLock, DurableLog, LOG_DEFAULTS, NODE_FILES } from "../../src/log/index.ts";
 import { PlanChunkReader } from "../../src/protocol/index.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../../src/read/index.ts";
 import { NO_PEERS, REPLICA_DEFAULTS, Replica } from "../../src/replica/index.ts";
@@ -27,7 +27,11 @@ import { addBlocksBody, BLOCKS_PER_RUN, blockId, SHARD } from "./blocks.ts";
 
 const [directory = "", firstText = "", seedText = "", checkPath = "-"] = process.argv.slice(2);
 /** Small, so that a run rolls over many segments. */
-const LOG_SIZES = { segmentBytes: 256 * 1024, groupMaxBytes: 64 * 1024, spaceRetryMs: 1000 };
+const LOG_SIZES = {
+  ...LOG_DEFAULTS,
+  segmentBytes: 256 * 1024,
+  groupMaxBytes: 64 * 1024,
+};
 
 function fatal(error: HearthError): void {
   process.stderr.write(`${error.message}\n`);

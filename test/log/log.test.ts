@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isHearthError } from "../../src/base/index.ts";
+import { isHearthError, SYSTEM_SCHEDULER } from "../../src/base/index.ts";
 import { batchOf, LogUnderTest, SMALL_LOG } from "./support/log-harness.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
 
@@ -143,6 +143,61 @@ test("durable sequence numbers cover exactly what a write carried", async () => 
   disk.held.shift()?.();
   assert.equal(under.durableSequence, second);
   disk.fault = () => "none";
+  await under.log.close();
+});
+
+/** A log whose disk has shown that it is quick: time stands still while it writes. */
+async function openQuick(disk: MemoryDisk): Promise<LogUnderTest> {
+  const scheduler = { ...SYSTEM_SCHEDULER, monotonicMs: () => 0 };
+  const under = await LogUnderTest.open(disk, { ...SMALL_LOG, inPlaceMaxMs: 0.5 }, scheduler);
+  while (under.log.stats.writesInPlace === 0) await under.append(1);
+  return under;
+}
+
+test("small writes on a quick disk are durable when the flush returns", async () => {
+  const disk = new MemoryDisk();
+  const under = await openQuick(disk);
+  const { log } = under;
+  for (let i = 0; i < 100; i++) {
+    const sequence = log.append(batchOf(log.lastIndex + 1, 2, { payloadBytes: 300 }));
+    assert.ok(under.durableSequence < sequence);
+    log.flush();
+    // The segment may be full, and the next one not ready.
+    if (under.durableSequence < sequence) await under.durable(sequence);
+    assert.equal(log.durableIndex, log.lastIndex);
+    assert.ok(log.isIdle);
+  }
+  assert.ok(log.stats.writesInPlace > 80, `${log.stats.writesInPlace}`);
+  const large = log.append(batchOf(log.lastIndex + 1, 1, { payloadBytes: 5000 }));
+  log.flush();
+  assert.ok(under.durableSequence < large, "a large one is on its way");
+  const behind = log.append(batchOf(log.lastIndex + 1, 1));
+  log.flush();
+  assert.equal(under.durableSequence, large - 1, "there is never more than one write");
+  await under.durable(behind);
+  const { lastIndex } = log;
+  const again = await reopen(disk, under);
+  assert.equal((await again.entries()).length, lastIndex);
+  await again.log.close();
+});
+
+test("short writes and errors in place are what they are elsewhere", async () => {
+  const disk = new MemoryDisk();
+  const under = await openQuick(disk);
+  disk.fault = () => "short";
+  const sequence = under.log.append(batchOf(under.log.lastIndex + 1, 1));
+  under.log.flush();
+  assert.ok(under.durableSequence < sequence, "the rest of it follows later");
+  disk.fault = () => "none";
+  await under.durable(sequence);
+  disk.fault = () => "error";
+  const failed = under.append(1);
+  assert.equal(under.failure, null, "told later: not within the flush");
+  await assert.rejects(
+    failed,
+    (error) => isHearthError(error) && error.reason === "log_write_failed",
+  );
+  assert.equal(under.log.durableIndex, under.log.lastIndex - 1);
   await under.log.close();
 });
 

@@ -123,6 +123,7 @@ export interface RigParts {
   readonly scheduler?: Scheduler;
   /** Of the log alone. */
   readonly logScheduler?: Scheduler;
+  readonly logOptions?: Partial<LogOptions>;
 }
 
 export class Rig {
@@ -140,7 +141,7 @@ export class Rig {
     const disk = parts.disk ?? new MemoryDisk();
     const scheduler = parts.logScheduler ?? SYSTEM_SCHEDULER;
     const modules = { files: disk, logger: SILENT_LOGGER, scheduler };
-    const log = await DurableLog.open(LOG_OPTIONS, modules);
+    const log = await DurableLog.open({ ...LOG_OPTIONS, ...parts.logOptions }, modules);
     return new Rig(disk, log, parts);
   }
 

@@ -1,5 +1,6 @@
 /** Everything of one seed put together: machines, network, clients, checks; and the step that checks after each event. */
 
+import { LOG_DEFAULTS } from "../../src/log/index.ts";
 import {
   decodeMessage,
   encodeMessage,
@@ -147,6 +148,7 @@ export class Cluster {
           segmentBytes: SEGMENT_BYTES,
           groupMaxBytes: GROUP_BYTES,
           spaceRetryMs: 50,
+          inPlaceMaxMs: LOG_DEFAULTS.inPlaceMaxMs,
           damagePolicy: plan.voters > 1 ? "abstain" : "refuse",
         },
         replica: {

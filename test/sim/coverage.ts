@@ -45,6 +45,7 @@ const COUNTERS = [
   "snapshotTaken",
   "snapshotInstalled",
   "logCut",
+  "writeInPlace",
   "suffixCut",
   "indexRebuilt",
   "codecSampled",

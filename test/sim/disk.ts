@@ -6,6 +6,8 @@
  * - A write is in flight from the call to its completion. When it completes without error it is on the platter.
  * - A killed process leaves of a write in flight: nothing, all, or some sectors, in the page cache.
  * - A power cut leaves on the platter any choice of the 512-byte sectors that were not yet there.
+ * - A write in place may be done at once: no event comes between the call and its completion, so no crash either. (Of a
+ *   write that a crash cuts off nothing can be told that is not true of one in flight.)
  * - A failed write leaves in the page cache what it was to write, and nothing certain on the platter (ATC'20).
  * - Creations, renames and removals are durable from the next sync of their directory on; a power cut before that keeps
  *   some first of them, in order (a journalling file system).
@@ -19,19 +21,9 @@ import type { SnapshotFileSystem } from "../../src/snapshot/index.ts";
 import type { Coverage } from "./coverage.ts";
 import { EVENT, type EventLoop, type Life } from "./event-loop.ts";
 import { exponential } from "./random.ts";
+import { applyChange, createFile, type NameChange, store, type StoredFile } from "./stored-file.ts";
 
 export const SECTOR_BYTES = 512;
-
-/** What one file holds, or a directory. The same object stands in both name tables. */
-interface StoredFile {
-  readonly isDirectory: boolean;
-  cache: Uint8Array;
-  platter: Uint8Array;
-  /** Sectors in which the layers may differ. */
-  readonly dirty: Set<number>;
-  /** Where the newest write that was reported durable begins. */
-  lastWriteStart: number;
-}
 
 interface Operation {
   readonly life: Life;
@@ -43,11 +35,6 @@ interface WriteInFlight {
   readonly position: number;
   readonly bytes: Uint8Array;
 }
-
-type NameChange =
-  | { readonly kind: "create"; readonly path: string; readonly file: StoredFile }
-  | { readonly kind: "remove"; readonly path: string }
-  | { readonly kind: "rename"; readonly path: string; readonly to: string };
 
 export interface DiskModules {
   readonly loop: EventLoop;
@@ -217,9 +204,22 @@ export class SimDisk {
     });
   }
 
-  write(life: Life, file: StoredFile, position: number, bytes: Uint8Array, done: WriteDone): void {
+  write(
+    life: Life,
+    file: StoredFile,
+    position: number,
+    bytes: Uint8Array,
+    done: WriteDone,
+    inPlace: boolean,
+  ): void {
     const { coverage } = this.#modules;
     const write = { file, position, bytes };
+    if (inPlace && this.#takesAtOnce(write)) {
+      coverage.hit("writeInPlace");
+      this.#keep(write);
+      done(null, bytes.length);
+      return;
+    }
     this.#inFlight.add(write);
     this.complete(life, () => {
       this.#inFlight.delete(write);
@@ -236,12 +236,26 @@ export class SimDisk {
         done(diskError("EIO", "i/o error"), 0);
         return;
       }
-      file.cache = store(file.cache, position, bytes);
-      file.platter = store(file.platter, position, bytes);
-      file.lastWriteStart = position;
-      this.#forgetDirty(write);
+      this.#keep(write);
       done(null, bytes.length);
     });
+  }
+
+  /** A healthy disk does, in half of the cases: both ways are to meet everything else. */
+  #takesAtOnce({ file, position, bytes }: WriteInFlight): boolean {
+    const { stalledUntilUs, latencyUs, failsNextWrite } = this.state;
+    const isHealthy = latencyUs === HEALTHY_LATENCY_US && !failsNextWrite;
+    if (!isHealthy || stalledUntilUs > this.#modules.loop.nowUs) return false;
+    if (position + bytes.length > file.cache.length) return false;
+    return this.#modules.prng.nextChance(0.5);
+  }
+
+  #keep(write: WriteInFlight): void {
+    const { file, position, bytes } = write;
+    file.cache = store(file.cache, position, bytes);
+    file.platter = store(file.platter, position, bytes);
+    file.lastWriteStart = position;
+    this.#forgetDirty(write);
   }
 
   openFile(path: string, mode: OpenMode): StoredFile {
@@ -417,10 +431,16 @@ class OpenFile implements LogFile {
     this.#file = file;
   }
 
-  write(bytes: Uint8Array, range: ByteRange, position: number, done: WriteDone): void {
+  write(
+    bytes: Uint8Array,
+    range: ByteRange,
+    position: number,
+    done: WriteDone,
+    inPlace = false,
+  ): void {
     // Borrowed until `done`, but a crash decides about the bytes of this moment.
     const copy = bytes.slice(range.start, range.end);
-    this.#disk.write(this.#life, this.#file, position, copy, done);
+    this.#disk.write(this.#life, this.#file, position, copy, done, inPlace);
   }
 
   read(target: Uint8Array, position: number): Promise<number> {
@@ -451,40 +471,6 @@ function operation<T>(disk: SimDisk, life: Life, act: () => T): Promise<T> {
       }
     });
   });
-}
-
-function applyChange(names: Map<string, StoredFile>, change: NameChange): void {
-  if (change.kind === "create") {
-    names.set(change.path, change.file);
-    return;
-  }
-  const file = names.get(change.path);
-  names.delete(change.path);
-  if (change.kind === "remove" || file === undefined) return;
-  names.set(change.to, file);
-  if (!file.isDirectory) return;
-  const prefix = `${change.path}/`;
-  for (const [path, inside] of [...names]) {
-    if (!path.startsWith(prefix)) continue;
-    names.delete(path);
-    names.set(`${change.to}/${path.slice(prefix.length)}`, inside);
-  }
-}
-
-function createFile(isDirectory: boolean): StoredFile {
-  const empty = new Uint8Array(0);
-  return { isDirectory, cache: empty, platter: empty, dirty: new Set(), lastWriteStart: 0 };
-}
-
-function store(target: Uint8Array, position: number, bytes: Uint8Array): Uint8Array {
-  const end = position + bytes.length;
-  let into = target;
-  if (end > target.length) {
-    into = new Uint8Array(end);
-    into.set(target);
-  }
-  into.set(bytes, position);
-  return into;
 }
 
 function diskError(code: string, message: string): Error {

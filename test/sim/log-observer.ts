@@ -101,9 +101,9 @@ export function observeLog(log: DurableLog, observer: Observer): void {
     shadow.reset(base.index, base.term, sequence);
     return sequence;
   };
-  log.flush = (): void => {
+  log.flush = (mayWait): void => {
     observer.onDrained();
-    real.flush();
+    real.flush(mayWait);
   };
   log.setOwner = (owner): void => {
     real.setOwner({

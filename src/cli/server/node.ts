@@ -271,15 +271,13 @@ export class HearthNode {
 
   async #openLog(): Promise<void> {
     const { metrics } = this.#modules;
-    const { logSegmentBytes, logGroupBytes } = this.#config.storage;
     const { identity } = built(this.#parts, "identity");
     const { clusterId, nodeId, formerClusterIds } = identity;
     identity.assertLogIsThere();
     const options = {
       ...LOG_DEFAULTS,
+      ...this.#config.storage.log,
       directory: logFilesDirectory(this.#config.node.logDirectory),
-      segmentBytes: logSegmentBytes,
-      groupMaxBytes: logGroupBytes,
       owner: { clusterId, nodeId },
       formerClusterIds,
     };

@@ -103,7 +103,13 @@ export class MemoryDisk implements FileSystem {
     this.operations.push({ kind: "end", what });
   }
 
-  write(name: string, bytes: Uint8Array, position: number, done: WriteDone): void {
+  write(
+    name: string,
+    bytes: Uint8Array,
+    position: number,
+    done: WriteDone,
+    inPlace: boolean,
+  ): void {
     const fault = this.fault(this.#writes, name);
     this.#writes += 1;
     const kept = fault === "short" ? bytes.slice(0, Math.ceil(bytes.length / 2)) : bytes.slice();
@@ -117,6 +123,7 @@ export class MemoryDisk implements FileSystem {
       done(null, kept.length);
     };
     if (fault === "hold") this.held.push(complete);
+    else if (inPlace && fault !== "error") complete();
     else setImmediate(complete);
   }
 }
@@ -130,8 +137,15 @@ class MemoryFile implements DiskFile {
     this.#name = name;
   }
 
-  write(bytes: Uint8Array, range: ByteRange, position: number, done: WriteDone): void {
-    this.#disk.write(this.#name, bytes.subarray(range.start, range.end), position, done);
+  write(
+    bytes: Uint8Array,
+    range: ByteRange,
+    position: number,
+    done: WriteDone,
+    inPlace = false,
+  ): void {
+    const part = bytes.subarray(range.start, range.end);
+    this.#disk.write(this.#name, part, position, done, inPlace);
   }
 
   async read(target: Uint8Array, position: number): Promise<number> {

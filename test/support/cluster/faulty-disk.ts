@@ -110,11 +110,17 @@ class FaultyFile implements DiskFile {
     this.#sizeBytes = sizeBytes;
   }
 
-  write(bytes: Uint8Array, range: ByteRange, position: number, done: WriteDone): void {
+  write(
+    bytes: Uint8Array,
+    range: ByteRange,
+    position: number,
+    done: WriteDone,
+    inPlace = false,
+  ): void {
     this.#disk.whenMoving(() => {
       const failure = this.#disk.failure ?? this.#noRoom(position + range.end - range.start);
       if (failure !== null) setImmediate(() => done(failure, 0));
-      else this.#real.write(bytes, range, position, done);
+      else this.#real.write(bytes, range, position, done, inPlace);
     });
   }
 

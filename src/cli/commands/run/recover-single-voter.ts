@@ -49,8 +49,8 @@ function readInput({ flags, environment, nowMs }: CommandContext): RecoveryInput
     raftDirectory,
     snapshotsDirectory:
       flags.text("snapshots-dir") ?? (set("metastore.raft.snapshots-dir") || raftDirectory),
-    segmentBytes: config.storage.logSegmentBytes,
-    groupMaxBytes: config.storage.logGroupBytes,
+    segmentBytes: config.storage.log.segmentBytes,
+    groupMaxBytes: config.storage.log.groupMaxBytes,
     peerAddress: set("metastore.raft.advertise-address"),
     nowMs: nowMs(),
   };
