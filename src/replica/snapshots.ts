@@ -295,14 +295,14 @@ export class Snapshots {
     this.#served = [];
     logger.info("snapshot taken", { index: meta.index, sizeBytes: meta.sizeBytes });
     onInput();
-    await this.#removeOld();
+    await this.#removeOld(meta.index);
   }
 
   /** Removing needs a little room, too; the next attempt comes with the next snapshot. */
-  async #removeOld(): Promise<void> {
+  async #removeOld(throughIndex: number): Promise<void> {
     const { store, logger } = this.#modules;
     try {
-      await store.retain(this.#options.snapshotsRetain);
+      await store.retain(this.#options.snapshotsRetain, throughIndex);
     } catch (error) {
       const { reason, message } = toHearthError(error);
       if (reason !== DISK_FULL) throw error;

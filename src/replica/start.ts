@@ -123,10 +123,12 @@ function assertSameTerm({ log, stateMachine }: StartModules, appliedIndex: numbe
   throw mismatch("state_of_other_log", text);
 }
 
-/** One that is ahead of the state was received and never installed: the leader offers it, or a newer one, again. */
+/**
+ * The newest one that the state has. One ahead of it was received and never installed: the leader offers it, or a newer one,
+ * again; until then the log stands on what is below.
+ */
 function usableSnapshot(store: SnapshotStore | null, appliedIndex: number): SnapshotMeta | null {
-  const latest = store?.latest ?? null;
-  return latest !== null && latest.index <= appliedIndex ? latest : null;
+  return store?.complete.findLast(({ index }) => index <= appliedIndex) ?? null;
 }
 
 const NO_MEMBERSHIP: MembershipAt = {

@@ -154,10 +154,11 @@ export class SnapshotFiles implements SnapshotStore {
   }
 
   /** A snapshot that is being read stays until a later call. */
-  retain(count: number): Promise<void> {
+  retain(count: number, throughIndex = Number.MAX_SAFE_INTEGER): Promise<void> {
     assert(count > 0, `retain(${count}) would remove every snapshot`);
     return this.#serially(async () => {
       const surplus = this.#snapshots
+        .filter(({ meta }) => meta.index <= throughIndex)
         .slice(0, -count)
         .filter(({ meta }) => !this.#pins.has(meta.id));
       for (const snapshot of surplus) {

@@ -41,8 +41,11 @@ export interface SnapshotStore {
   open(meta: SnapshotMeta): SnapshotSource;
   /** Takes one out of use whose bytes are what they were and whose content is not: kept for people, with `what` in the log. */
   setAside(meta: SnapshotMeta, what: string): Promise<void>;
-  /** Keeps the newest `count` complete ones and drops partial ones that nobody is receiving. */
-  retain(count: number): Promise<void>;
+  /**
+   * Of the complete ones up to `throughIndex` keeps the newest `count`, and drops partial ones that nobody is receiving. Those
+   * above are not in the state yet, and take nobody's place. Left out: all count.
+   */
+  retain(count: number, throughIndex?: number): Promise<void>;
   /**
    * Gives up what takes long, and resolves when this store changes nothing on the disk any more: within about a chunk,
    * or a removal. What is under way, and what is asked for later, rejects with `snapshot_closed`. Repeating it is harmless.

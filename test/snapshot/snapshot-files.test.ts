@@ -300,6 +300,19 @@ describe("retain", () => {
     assert.equal(disk.openFiles, 0);
   });
 
+  it("counts none that are ahead of the state, and leaves them", async () => {
+    const disk = new TreeDisk();
+    const { store } = await openStore(disk);
+    for (const index of [10, 20, 30, 40]) {
+      await store.take(headAt(index), sourceOf(headAt(index), content(index, 2000)));
+    }
+    await store.retain(1, 20);
+    assert.deepEqual(
+      store.complete.map(({ index }) => index),
+      [20, 30, 40],
+    );
+  });
+
   it("drops a receive that a complete snapshot has overtaken, and no other", async () => {
     const meta = await peerSnapshot(new TreeDisk(), 40, content(1, 2000));
     const disk = new TreeDisk();
