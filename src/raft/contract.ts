@@ -38,6 +38,8 @@ export interface Raft {
    * Null: this member does not lead in that term, or only a round can tell; then `read` does.
    */
   grantRead(from: NodeId, term: number): number | null;
+  /** What `read` was granted was for member `id`, which is about to wait until it has applied that much: it hears at once. */
+  tellCommit(id: NodeId, index: number): void;
 
   // Reports of the driver.
   /** Everything up to this piece of work is on stable storage. `term` is the one of the AppendWork. */

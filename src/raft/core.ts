@@ -28,6 +28,7 @@ import {
   handleReadIndex,
   handleReadIndexReply,
   requestReads,
+  tellCommit,
   tickReads,
 } from "./reads.ts";
 import {
@@ -171,6 +172,10 @@ export class RaftCore implements Raft, Core {
 
   grantRead(from: NodeId, term: number): number | null {
     return grantRead(this.state, from, term);
+  }
+
+  tellCommit(id: NodeId, index: number): void {
+    tellCommit(this.state, id, index);
   }
 
   // -- reports -----------------------------------------------------------------------------------------------------

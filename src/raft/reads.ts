@@ -63,26 +63,23 @@ export function confirmRounds(state: CoreState): void {
     rounds.shift();
     state.needsPump = true;
     grant(state, first.throughId, first.index);
-    for (const request of first.requests) answer(state, leading, request, first.index);
+    for (const request of first.requests) answer(state, request, first.index);
   }
 }
 
-function answer(
-  state: CoreState,
-  leading: LeaderState,
-  { from, requestId }: RemoteRead,
-  index: number,
-): void {
-  tellCommit(leading, from, index);
+function answer(state: CoreState, { from, requestId }: RemoteRead, index: number): void {
+  tellCommit(state, from, index);
   const { nodeId } = state.options;
   const { term } = state;
   send(state, { kind: MESSAGE.readIndexReply, from: nodeId, to: from, term, requestId, index });
 }
 
 /** Who asked is about to wait until it has applied that much. */
-function tellCommit(leading: LeaderState, id: NodeId, index: number): void {
-  const peer = leading.peers.get(id);
-  if (peer !== undefined && peer.sentCommitIndex < index) peer.isCommitDue = true;
+export function tellCommit(state: CoreState, id: NodeId, index: number): void {
+  const peer = state.leading?.peers.get(id);
+  if (peer === undefined || peer.sentCommitIndex >= index) return;
+  peer.isCommitDue = true;
+  state.needsPump = true;
 }
 
 function grant(state: CoreState, throughId: number, index: number): void {
@@ -100,7 +97,7 @@ export function handleReadIndex(state: CoreState, message: ReadIndexRequest): vo
   if (!isMember(currentMembership(log).membership, from)) return drop(state);
   state.needsPump = true;
   if (isRound(state, leading, from)) {
-    return answer(state, leading, { from, requestId }, state.commitIndex);
+    return answer(state, { from, requestId }, state.commitIndex);
   }
   const waiting = leading.remoteReads.get(from) ?? 0;
   if (requestId > waiting) leading.remoteReads.set(from, requestId);
@@ -110,8 +107,7 @@ export function handleReadIndex(state: CoreState, message: ReadIndexRequest): vo
 export function grantRead(state: CoreState, from: NodeId, term: number): number | null {
   const { leading, commitIndex } = state;
   if (leading === null || term !== state.term || !isRound(state, leading, from)) return null;
-  tellCommit(leading, from, commitIndex);
-  state.needsPump = true;
+  tellCommit(state, from, commitIndex);
   return commitIndex;
 }
 

@@ -111,7 +111,7 @@ export class MemberLoop {
           this.#sweeper?.schedule();
         },
         onVisible: (head) => this.#snapshots?.noteVisible(head),
-        onMore: () => this.#scheduleTurn(),
+        onMore: () => this.scheduleTurn(),
         onFailed,
       },
       found.position,
@@ -138,7 +138,7 @@ export class MemberLoop {
     this.view.update(this.core);
     this.#modules.onChanged?.();
     this.#ticker.start();
-    this.#scheduleTurn();
+    this.scheduleTurn();
   }
 
   /** Takes nothing in any more; what is staged is committed. */
@@ -178,18 +178,18 @@ export class MemberLoop {
       this.#drain();
       this.#isRunning = false;
     }
-    this.#scheduleTurn();
+    this.scheduleTurn();
   }
 
   /** Proposals that the core makes of its own: changes of the configuration. Answered like any other. */
   follow(outcome: ProposeOutcome & { readonly ok: true }, done: ProposeDone): void {
     this.#queue.push({ firstIndex: outcome.firstIndex, term: outcome.term, count: 1, done });
-    this.#scheduleTurn();
+    this.scheduleTurn();
   }
 
   readIndex(done: ReadIndexDone, looksAtState: boolean): void {
     this.core.read(this.#reads.push({ done, looksAtState }));
-    this.#scheduleTurn();
+    this.scheduleTurn();
   }
 
   campaign(termAtLeast: number, done: ProposeDone | null): void {
@@ -211,7 +211,7 @@ export class MemberLoop {
     if (this.#hasStopped) return;
     this.#intake.handOver();
     change();
-    this.#scheduleTurn();
+    this.scheduleTurn();
   }
 
   #onMessage(message: Message): void {
@@ -221,7 +221,7 @@ export class MemberLoop {
     if (message.kind === MESSAGE.readIndex) stats.reads += 1;
     this.core.step(message);
     if (this.#modules.transport.saysArrived === true) this.#hasArrivals = true;
-    else this.#scheduleTurn();
+    else this.scheduleTurn();
   }
 
   /**
@@ -231,7 +231,7 @@ export class MemberLoop {
   #onArrived(): void {
     if (!this.#hasArrivals) return;
     this.#hasArrivals = false;
-    if (this.core.isLeader) this.#scheduleTurn();
+    if (this.core.isLeader) this.scheduleTurn();
     else this.#turn();
   }
 
@@ -249,7 +249,7 @@ export class MemberLoop {
     this.core.tick();
     this.#giveUpLate();
     this.#refuseLeaderlessReads();
-    this.#scheduleTurn();
+    this.scheduleTurn();
   }
 
   /**
@@ -293,7 +293,7 @@ export class MemberLoop {
     return this.#turnAtMs;
   }
 
-  #scheduleTurn(): void {
+  scheduleTurn(): void {
     if (this.#isTurnScheduled || this.#hasStopped) return;
     this.#isTurnScheduled = true;
     this.#modules.scheduler.defer(() => {
@@ -427,7 +427,7 @@ export class MemberLoop {
       store,
       installer: { stateMachine, store, progress },
       send: (message) => this.#send(message),
-      onInput: () => this.#scheduleTurn(),
+      onInput: () => this.scheduleTurn(),
       onFailed: (error) => this.#fail(error),
     });
   }
@@ -464,7 +464,7 @@ export class MemberLoop {
         if (this.#hasStopped) return;
         this.#installed = install;
         this.#writer.onInstalled(install.sequence);
-        this.#scheduleTurn();
+        this.scheduleTurn();
       },
       (error: unknown) => this.#fail(toHearthError(error)),
     );

@@ -156,6 +156,19 @@ export class Replica {
     return index;
   }
 
+  /** As `confirmIndex`, for member `from`, which is about to wait until it has applied that much. */
+  confirmIndexFor(from: NodeId, done: ReadIndexDone): void {
+    this.#readIndex((result) => {
+      if (result.ok) {
+        const loop = this.#running;
+        loop.core.tellCommit(from, result.index);
+        // Grants are handed out within a drain that may have nothing more to do.
+        loop.scheduleTurn();
+      }
+      done(result);
+    }, false);
+  }
+
   #readIndex(done: ReadIndexDone, looksAtState: boolean): void {
     const error = this.#readRefusal();
     if (error !== null) {

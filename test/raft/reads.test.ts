@@ -266,11 +266,22 @@ test("who asks beside the messages hears at once that the index is committed", (
   assert.equal(cluster.node("c").core.commitIndex, core.commitIndex);
 });
 
-test("with five voters a question beside the messages needs a round", () => {
+test("with five voters a question beside the messages needs a round, behind which the asker hears of the commit", () => {
   const cluster = new Cluster({ voters: 5 });
   cluster.elect("a");
   const { core } = cluster.node("a");
-  assert.equal(core.grantRead("b", core.term), null);
+  assert.equal(core.grantRead("e", core.term), null);
+  cluster.node("e").isDiskHeld = true;
+  cluster.propose("a", "x");
+  cluster.settle();
+  const { commitIndex } = core;
+  assert.equal(cluster.node("e").core.commitIndex, commitIndex - 1);
+  cluster.input("a", () => core.tellCommit("stranger", commitIndex));
+  cluster.settle();
+  assert.equal(cluster.node("e").core.commitIndex, commitIndex - 1);
+  cluster.input("a", () => core.tellCommit("e", commitIndex));
+  cluster.settle();
+  assert.equal(cluster.node("e").core.commitIndex, commitIndex);
 });
 
 test("with five voters a follower's request waits for a round", () => {

@@ -9,6 +9,7 @@ import {
   PEER_CALL,
   type PeerAnswer,
 } from "../../src/cluster/index.ts";
+import type { ReadIndexDone } from "../../src/replica/index.ts";
 import { LeaderReads, type ReadIndexResult } from "../../src/service/index.ts";
 import {
   answerReadQuestion,
@@ -120,7 +121,7 @@ describe("read indexes of a reader thread", () => {
     assert.equal(thread.asked.length, 1);
   });
 
-  it("are not asked for again where every question needs a round, until somebody else leads", () => {
+  it("are not asked for again where the leader does not know the question, until somebody else leads", () => {
     const thread = new Thread();
     thread.read();
     thread.answer(failure("unimplemented"));
@@ -140,33 +141,81 @@ describe("read indexes of a reader thread", () => {
   });
 });
 
-describe("the leader's answer to a question", () => {
-  const leads = { isServing: true, term: 3 };
+/** A replica that leads in term 3, until a test says otherwise. */
+class Leader {
+  isServing = true;
+  term = 3;
+  /** What it can tell at once; null: only a round can. */
+  index: number | null = 41;
+  readonly granted: unknown[] = [];
+  readonly rounds: { readonly from: string; readonly done: ReadIndexDone }[] = [];
 
+  grantRead(from: string, term: number): number | null {
+    this.granted.push([from, term]);
+    return this.index;
+  }
+
+  confirmIndexFor(from: string, done: ReadIndexDone): void {
+    this.rounds.push({ from, done });
+  }
+
+  ask(body: Uint8Array): PeerAnswer[] {
+    const answers: PeerAnswer[] = [];
+    answerReadQuestion(this, "b", body, (answer) => answers.push(answer));
+    return answers;
+  }
+}
+
+function textOf(answer: PeerAnswer | undefined): string {
+  if (answer === undefined) return "none";
+  return answer.ok ? "ok" : `${answer.error.code} ${answer.error.reason}`;
+}
+
+describe("the leader's answer to a question", () => {
   it("is the index that the replica grants to that member", () => {
-    const asked: unknown[] = [];
-    const grantRead = (from: string, term: number): number => asked.push([from, term]) + 40;
-    const answer = answerReadQuestion({ ...leads, grantRead }, "b", encodeReadQuestion(3));
-    assert.ok(answer.ok);
+    const leader = new Leader();
+    const [answer] = leader.ask(encodeReadQuestion(3));
+    assert.ok(answer?.ok);
     assert.deepEqual(tryDecodeReadGrant(answer.body), { index: 41, term: 3 });
-    assert.deepEqual(asked, [["b", 3]]);
+    assert.deepEqual(leader.granted, [["b", 3]]);
+    assert.equal(leader.rounds.length, 0);
   });
 
-  it("says whether another question could fare better", () => {
-    const codeOf = (state: typeof leads, body: Uint8Array): string => {
-      const answer = answerReadQuestion({ ...state, grantRead: () => null }, "b", body);
-      return answer.ok ? "ok" : `${answer.error.code} ${answer.error.reason}`;
-    };
-    assert.equal(codeOf(leads, encodeReadQuestion(3)), "unimplemented needs_round");
-    assert.equal(codeOf(leads, encodeReadQuestion(2)), "unavailable not_leader");
-    assert.equal(
-      codeOf({ ...leads, isServing: false }, encodeReadQuestion(3)),
-      "unavailable not_leader",
-    );
+  it("follows with a round where the two are no majority, and where the asker is of an earlier term", () => {
+    for (const term of [3, 2]) {
+      const leader = new Leader();
+      leader.index = null;
+      const answers = leader.ask(encodeReadQuestion(term));
+      assert.equal(answers.length, 0);
+      const [round] = leader.rounds;
+      assert.equal(round?.from, "b");
+      round?.done({ ok: true, index: 44, term: 4 });
+      assert.ok(answers[0]?.ok);
+      assert.deepEqual(tryDecodeReadGrant(answers[0].body), { index: 44, term: 4 });
+    }
+  });
+
+  it("is the refusal of the round", () => {
+    const leader = new Leader();
+    leader.index = null;
+    const answers = leader.ask(encodeReadQuestion(3));
+    const error = new HearthError("unavailable", "nobody leads", { reason: "no_leader" });
+    leader.rounds[0]?.done({ ok: false, error });
+    assert.equal(textOf(answers[0]), "unavailable no_leader");
+  });
+
+  it("is given by no member that does not lead, or not in that term yet", () => {
+    const behind = new Leader();
+    behind.index = null;
+    assert.equal(textOf(behind.ask(encodeReadQuestion(4))[0]), "unavailable not_leader");
+    const follower = new Leader();
+    follower.index = null;
+    follower.isServing = false;
+    assert.equal(textOf(follower.ask(encodeReadQuestion(3))[0]), "unavailable not_leader");
+    assert.deepEqual([behind.rounds, follower.rounds], [[], []]);
   });
 
   it("refuses what is no question", () => {
-    const grantRead = (): never => assert.fail("nothing is granted for it");
     const good = encodeReadQuestion(3);
     const otherVersion = good.slice();
     otherVersion[0] = 2;
@@ -182,8 +231,9 @@ describe("the leader's answer to a question", () => {
       notInteger,
       negative,
     ]) {
-      const answer = answerReadQuestion({ ...leads, grantRead }, "b", body);
-      assert.equal(answer.ok ? "ok" : answer.error.code, "invalid_argument");
+      const leader = new Leader();
+      assert.equal(textOf(leader.ask(body)[0]), "invalid_argument bad_peer_request");
+      assert.deepEqual([leader.granted, leader.rounds], [[], []]);
     }
   });
 });

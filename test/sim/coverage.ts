@@ -61,6 +61,7 @@ const COUNTERS = [
   "readLeader",
   "readFollower",
   "readOverLine",
+  "readOverLineRound",
   "readLineFailed",
   "readParked",
   "readRefused",

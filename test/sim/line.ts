@@ -61,8 +61,12 @@ export class SimLine {
     const cancel = scheduler.after(timeoutMs, () => finish(GONE));
     const question = body.slice();
     network.carry(nodeId, leader, (endpoint) => {
-      const answer = endpoint.onQuestion(nodeId, question);
-      network.carry(leader, nodeId, () => finish(answer));
+      let isLate = false;
+      endpoint.onQuestion(nodeId, question, (answer) => {
+        if (answer.ok && isLate) coverage.hit("readOverLineRound");
+        network.carry(leader, nodeId, () => finish(answer));
+      });
+      isLate = true;
     });
     return true;
   }

@@ -11,7 +11,7 @@ import {
   type Prng,
   SILENT_LOGGER,
 } from "../../src/base/index.ts";
-import type { PeerAnswer } from "../../src/cluster/index.ts";
+import type { AnswerPeer } from "../../src/cluster/index.ts";
 import { DurableLog, type LogOptions } from "../../src/log/index.ts";
 import type { Member, Message, NodeId, RaftCore } from "../../src/raft/index.ts";
 import { Replica, type ReplicaOptions } from "../../src/replica/index.ts";
@@ -456,9 +456,9 @@ class MachineEndpoint implements Endpoint {
     this.receiver?.onUnreachable(peer);
   }
 
-  onQuestion(from: NodeId, body: Uint8Array): PeerAnswer {
+  onQuestion(from: NodeId, body: Uint8Array, answer: AnswerPeer): void {
     assert(this.replica !== null, "A process is connected before it has a replica");
-    return answerReadQuestion(this.replica, from, body);
+    answerReadQuestion(this.replica, from, body, answer);
   }
 }
 

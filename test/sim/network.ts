@@ -10,7 +10,7 @@
  */
 
 import type { Prng } from "../../src/base/index.ts";
-import type { PeerAnswer } from "../../src/cluster/index.ts";
+import type { AnswerPeer } from "../../src/cluster/index.ts";
 import type { Message, NodeId } from "../../src/raft/index.ts";
 import type { Coverage } from "./coverage.ts";
 import { EVENT, type EventLoop, type Life } from "./event-loop.ts";
@@ -28,7 +28,7 @@ export interface Endpoint {
   onMessage(message: Message): void;
   onUnreachable(peer: NodeId): void;
   /** What a reader thread of another member asks. */
-  onQuestion(from: NodeId, body: Uint8Array): PeerAnswer;
+  onQuestion(from: NodeId, body: Uint8Array, answer: AnswerPeer): void;
 }
 
 export interface NetworkOptions {

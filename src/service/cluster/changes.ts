@@ -37,6 +37,7 @@ export type MemberPort = Pick<
   | "changeMembership"
   | "transfer"
   | "confirmIndex"
+  | "confirmIndexFor"
   | "grantRead"
 >;
 

@@ -9,7 +9,8 @@
  *
  * Two threads less have to wake than on the way over main and back, and main has nothing to do with it.
  *
- * Why a grant is as good as the one that main gets (src/raft/DESIGN.md 29): the question says in which term this member was
+ * Why a grant is as good as the one that main gets (src/raft/DESIGN.md 29): where the two are no majority the leader asks the others,
+ * as it does for main; where they are, the question says in which term this member was
  * when the reads had come. Main publishes a term before anything that it does in it leaves, its vote included, so a member
  * whose published term is T has voted in no later one; and the leader of T answers only while it leads in it.
  */
@@ -25,7 +26,7 @@ import { encodeReadQuestion, tryDecodeReadGrant } from "./read-question.ts";
 const ANSWER_MS = 1_000;
 /** How long main is asked behind a question that failed. */
 const REST_MS = 1_000;
-/** The same behind one that no later one would fare better than: this leader needs a round, or does not know the question. */
+/** The same behind one that no later one would fare better than: this leader is of a version that does not know the question. */
 const LONG_REST_MS = 30_000;
 
 /** What reader threads came to. Plain data: it crosses threads. Counts since the thread started. */

@@ -10,7 +10,6 @@ import {
   type FoundNotice,
   type NodeIntroduction,
   PEER_CALL,
-  type PeerAnswer,
   type PeerRequest,
   type ProbeAnswer,
 } from "../../cluster/index.ts";
@@ -89,7 +88,7 @@ export class PeerRequests {
       case PEER_CALL.poll:
         return this.#poll(body, answer);
       case PEER_CALL.readIndex:
-        return answer(this.#readIndex(request));
+        return this.#readIndex(request, answer);
       default:
         unreachable(call);
     }
@@ -133,9 +132,9 @@ export class PeerRequests {
     this.#modules.propose({ body, count, termAtLeast: 0, appendedAtMs: 0, deadlineAtMs }, done);
   }
 
-  #readIndex({ from, body }: PeerRequest): PeerAnswer {
+  #readIndex({ from, body }: PeerRequest, answer: AnswerPeer): void {
     const replica = this.#modules.replica();
-    if (replica !== null) return answerReadQuestion(replica, from.nodeId, body);
+    if (replica !== null) return answerReadQuestion(replica, from.nodeId, body, answer);
     throw new HearthError("unavailable", "This node has not opened its log yet", {
       reason: "not_ready",
     });

@@ -8,7 +8,7 @@
  */
 
 import { HearthError } from "../../base/index.ts";
-import type { PeerAnswer } from "../../cluster/index.ts";
+import type { AnswerPeer } from "../../cluster/index.ts";
 import type { NodeId } from "../../raft/index.ts";
 import type { Replica } from "../../replica/index.ts";
 
@@ -66,32 +66,31 @@ function tryNumberAt(view: DataView, at: number): number | null {
 }
 
 /**
- * The leader's answer to member `from`. An error says that main has to ask: `unimplemented` where every question of this
- * configuration needs a round, `unavailable` where this member does not lead in that term, or not yet; `invalid_argument` for
+ * The leader's answer to member `from`: at once where the two are a majority, else with the next round. An error says that main has
+ * to ask: `unavailable` where this member does not lead, or not in that term yet, and any refusal of a read; `invalid_argument` for
  * bytes that are no question.
  */
 export function answerReadQuestion(
-  replica: Pick<Replica, "grantRead" | "isServing" | "term">,
+  replica: Pick<Replica, "grantRead" | "confirmIndexFor" | "isServing" | "term">,
   from: NodeId,
   body: Uint8Array,
-): PeerAnswer {
+  answer: AnswerPeer,
+): void {
   const term = tryDecodeReadQuestion(body);
-  if (term === null) return { ok: false, error: UNREADABLE };
+  if (term === null) return answer({ ok: false, error: UNREADABLE });
   const index = replica.grantRead(from, term);
-  if (index !== null) return { ok: true, body: encodeReadGrant({ index, term }) };
-  const leads = replica.isServing && replica.term === term;
-  return { ok: false, error: leads ? NEEDS_ROUND : NOT_LEADER };
+  if (index !== null) return answer({ ok: true, body: encodeReadGrant({ index, term }) });
+  // Asker of a later term: a round could only show that this member does not lead any more.
+  if (!replica.isServing || term > replica.term) return answer({ ok: false, error: NOT_LEADER });
+  replica.confirmIndexFor(from, (result) => {
+    answer(result.ok ? { ok: true, body: encodeReadGrant(result) } : result);
+  });
 }
 
 const UNREADABLE = new HearthError("invalid_argument", "Cannot read what the peer asks for", {
   reason: "bad_peer_request",
 });
-/** Made once: these are said by the thousand while a leader changes. */
-const NEEDS_ROUND = new HearthError(
-  "unimplemented",
-  "Asker and leader are no majority here: the members have to be asked",
-  { reason: "needs_round" },
-);
+/** Made once: it is said by the thousand while a leader changes. */
 const NOT_LEADER = new HearthError("unavailable", "This node does not lead in that term", {
   reason: "not_leader",
 });

@@ -124,11 +124,11 @@ export const READ_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "src/raft/reads.ts",
-        find: "    return answer(state, leading, { from, requestId }, state.commitIndex);\n",
+        find: "    return answer(state, { from, requestId }, state.commitIndex);\n",
         replace:
           "    const peer = leading.peers.get(from);\n" +
           "    if (peer !== undefined) peer.readRound = leading.readRound;\n" +
-          "    return answer(state, leading, { from, requestId }, state.commitIndex);\n",
+          "    return answer(state, { from, requestId }, state.commitIndex);\n",
       },
     ],
     killers: [explore("reads-twice", STALE, 3_000_000)],
