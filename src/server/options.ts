@@ -41,7 +41,7 @@ export interface ServerOptions {
   readonly connectionsPerThreadMax: number;
   /** A silent peer is pinged after this time and dropped after twice as long, ms; 0 = never. */
   readonly pingIntervalMs: number;
-  /** Bytes of writes that may wait for main, per thread; above it writes answer resource_exhausted. */
+  /** Bytes of writes waiting for main, per thread, from which on more answer resource_exhausted; one of any size fits on top. */
   readonly pendingWriteMaxBytes: number;
   /** Writes that may wait for main, per thread, whatever their size; above it they are refused the same way. */
   readonly pendingWritesMax: number;
@@ -89,12 +89,12 @@ export const SERVER_DEFAULTS: ServerOptions = {
   // Front ends, segment writers and workers number in the hundreds.
   connectionsPerThreadMax: 2_000,
   pingIntervalMs: 30_000,
-  // One of the largest frames and what comes beside it. What the leader does not take yet waits nowhere else, so that these bytes
-  // count for each thread.
-  pendingWriteMaxBytes: 20 * MIB,
-  // A write that waits costs a kilobyte of memory beside its bytes, and time of all behind it: these are answered within half a
-  // second by a thread's share of what a busy leader does.
-  pendingWritesMax: 8_192,
+  // More would be answered no sooner, and its clients had better hear of it at once: this much is answered within half a second
+  // by the threads' share of a busy leader, large blocks as well as small ones. What the leader does not take yet waits nowhere
+  // else, so that these bytes count for each thread.
+  pendingWriteMaxBytes: 4 * MIB,
+  // A write that waits costs a kilobyte of memory beside its bytes.
+  pendingWritesMax: 4_096,
   waitingReadsMax: 65_536,
   readIndexMaxDistance: 0,
   allowRawCommands: false,

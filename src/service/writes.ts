@@ -35,7 +35,7 @@ import { ENTRY_OUTCOMES, type MainLink, type Proposal, type ProposalResult } fro
 import { answerGrouped, type SingleReply } from "./reply.ts";
 
 export interface WriteOptions {
-  /** Bytes of entries that may wait for main, this thread. */
+  /** Bytes of entries waiting for main from which on no more are taken, this thread: one of any size fits on top. */
   readonly pendingWriteMaxBytes: number;
   /** Writes that may wait for main, this thread. */
   readonly pendingWritesMax: number;
@@ -174,7 +174,7 @@ export class WriteService {
     if (this.#batch.length + bytes > writeBatchMaxBytes) this.flush();
     const count = this.#pendingWrites + this.#writes.length;
     if (count >= pendingWritesMax) throw this.#tooMany;
-    if (this.pendingBytes + bytes > pendingWriteMaxBytes) throw this.#tooLarge;
+    if (this.pendingBytes >= pendingWriteMaxBytes) throw this.#tooLarge;
   }
 
   /** Takes the entry out again. */

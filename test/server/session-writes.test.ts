@@ -159,6 +159,17 @@ describe("writes", () => {
     assert.deepEqual(bench.connection.take(), []);
   });
 
+  test("one that is larger than the bound is taken while less waits", async () => {
+    const bench = greeted({ pendingWriteMaxBytes: 1 });
+    bench.session.message(add(1));
+    bench.session.message(add(2));
+    assertRefused(bench, "resource_exhausted", "write_backlog", 2);
+    await nextTurn();
+    assert.equal(bench.main.proposals.length, 1);
+    bench.main.acknowledge();
+    assert.equal(only(bench).requestId, 1);
+  });
+
   test("above the number of those that may wait they are refused, however small they are", async () => {
     const bench = greeted({ pendingWritesMax: 3 });
     for (const id of [1, 2, 3]) bench.session.message(add(id));
