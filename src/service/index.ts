@@ -18,6 +18,7 @@ export { LeaderReads, type ReadRoundMetrics } from "./cluster/leader-reads.ts";
 export { answerReadQuestion } from "./cluster/read-question.ts";
 export { type LeaderKnown, LeaderWord } from "./cluster/leader-word.ts";
 export { MEMBER_CALL_DEFAULTS, MemberCalls } from "./cluster/member-calls.ts";
+export { notOpen } from "./cluster/not-open.ts";
 export { POLL_FORWARD_DEFAULTS, PollForwarder } from "./cluster/poll-forward.ts";
 export { PeerRequests } from "./cluster/peer-requests.ts";
 export type {

@@ -28,6 +28,7 @@ import {
   FORWARD_DEFAULTS,
   LeaderPlace,
   LeaderWord,
+  notOpen,
   PeerRequests,
   POLL_FORWARD_DEFAULTS,
   PollForwarder,
@@ -377,14 +378,6 @@ export class Peers implements PeerTransport {
     const wantsNobody = expectPeers === 1 && !isAutoJoin && bootstrapPeers.length === 0;
     return wantsNobody && (clusterId === "" || founders === null || founders.length === 1);
   }
-}
-
-function notOpen(): HearthError {
-  return new HearthError("unavailable", "This node has not opened its log yet", {
-    reason: "not_ready",
-    sent: "no",
-    retryAfterMs: 100,
-  });
 }
 
 function notFound(problem: string): HearthError {

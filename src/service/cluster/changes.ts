@@ -15,6 +15,7 @@ import {
 import { CHANGE, type Member, type MembershipChange, type NodeId } from "../../raft/index.ts";
 import type { Replica } from "../../replica/index.ts";
 import { isReachableInstead } from "./address-book.ts";
+import { notOpen } from "./not-open.ts";
 import {
   assertCanBeDecided,
   assertNewMember,
@@ -107,10 +108,7 @@ export class MemberChanges {
   #member(): MemberPort {
     const member = this.#modules.replica();
     if (member !== null) return member;
-    throw new HearthError("unavailable", "This node has not opened its log yet", {
-      reason: "not_ready",
-      next: "See /ready there",
-    });
+    throw notOpen();
   }
 
   /** A majority still follows, and nothing newer is known than what the caller has seen. */

@@ -18,6 +18,7 @@ import type { PollResult, Proposal, ProposalResult } from "../main-link.ts";
 import type { ControlCall, MemberPort } from "./changes.ts";
 import type { Control } from "./control.ts";
 import { decodeForwarded, encodeOutcome, type ForwardedRequest } from "./forward.ts";
+import { notOpen } from "./not-open.ts";
 import { answerReadQuestion } from "./read-question.ts";
 import { TransitTimes } from "./transit.ts";
 
@@ -135,9 +136,7 @@ export class PeerRequests {
   #readIndex({ from, body }: PeerRequest, answer: AnswerPeer): void {
     const replica = this.#modules.replica();
     if (replica !== null) return answerReadQuestion(replica, from.nodeId, body, answer);
-    throw new HearthError("unavailable", "This node has not opened its log yet", {
-      reason: "not_ready",
-    });
+    throw notOpen();
   }
 
   #transitsOf(peer: NodeIntroduction): TransitTimes {
