@@ -23,6 +23,7 @@ export { renderPage } from "./report-page.ts";
 export { metricValue, type RunOptions, runCases } from "./runner.ts";
 export { median, quantileInPlace } from "./statistics.ts";
 export {
+  type Call,
   cpuSinceMs,
   keep,
   kept,
@@ -30,6 +31,8 @@ export {
   type RepeatOptions,
   repeat,
   repeatAsync,
+  repeatCalls,
+  runLanes,
   sumOf,
 } from "./subjects.ts";
 export type {

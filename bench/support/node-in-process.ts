@@ -17,6 +17,7 @@ import {
   type StateMachine as ReplicaState,
 } from "../../src/replica/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
+import { type Call, runLanes } from "../harness/index.ts";
 import { makeBlock, serviceNames } from "./block-fixture.ts";
 
 export const ENTRY_BYTES = 600;
@@ -25,10 +26,10 @@ const SELF = { id: "bench", serverId: "bench", address: "" };
 
 export interface NodeInProcess {
   readonly replica: Replica;
-  /** Proposes one AddBlock entry of about 600 bytes with a new block; resolves when it is durable and applied. */
-  addBlock(): Promise<void>;
+  /** Proposes one AddBlock entry of about 600 bytes with a new block; done when it is durable and applied. */
+  readonly addBlock: Call;
   /** The same without a look at the outcome: for states that decide nothing. */
-  addEntry(): Promise<void>;
+  readonly addEntry: Call;
   close(): Promise<void>;
 }
 
@@ -66,24 +67,22 @@ export async function startNode(
   );
   await replica.start();
   const segments = new SegmentSource();
-  const addBlock = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const body = segments.nextEntry();
-      replica.propose({ body, bodyBytes: body.length, count: 1 }, (result) => {
-        if (!result.ok) reject(result.error);
-        else if (result.outcomes[0] !== 0)
-          reject(new Error(`The block was not added: ${result.outcomes[0]}`));
-        else resolve();
-      });
+  const addBlock: Call = (done, failed) => {
+    const body = segments.nextEntry();
+    replica.propose({ body, bodyBytes: body.length, count: 1 }, (result) => {
+      if (!result.ok) failed(result.error);
+      else if (result.outcomes[0] !== 0)
+        failed(new Error(`The block was not added: ${result.outcomes[0]}`));
+      else done();
     });
-  const addEntry = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const body = segments.nextEntry();
-      replica.propose({ body, bodyBytes: body.length, count: 1 }, (result) => {
-        if (result.ok) resolve();
-        else reject(result.error);
-      });
+  };
+  const addEntry: Call = (done, failed) => {
+    const body = segments.nextEntry();
+    replica.propose({ body, bodyBytes: body.length, count: 1 }, (result) => {
+      if (result.ok) done();
+      else failed(result.error);
     });
+  };
   return {
     replica,
     addBlock,
@@ -99,17 +98,9 @@ export async function startNode(
  * A node is warm for all of its life but the first seconds: some thousand writes compile its write path, and as many more
  * one at a time the way that such writes take. Measured: p50 of a write alone 305 us without the second part, 144 after it.
  */
-export async function warmUp(write: () => Promise<void>): Promise<void> {
-  await runLanes(256, 20_000, write);
-  await runLanes(1, 8_000, write);
-}
-
-async function runLanes(lanes: number, writes: number, write: () => Promise<void>): Promise<void> {
-  let left = writes;
-  const lane = async (): Promise<void> => {
-    while (left-- > 0) await write();
-  };
-  await Promise.all(Array.from({ length: lanes }, lane));
+export async function warmUp(write: Call): Promise<void> {
+  await runLanes(256, write, { goesOn: (writes) => writes < 20_000, latencies: null });
+  await runLanes(1, write, { goesOn: (writes) => writes < 8_000, latencies: null });
 }
 
 /** Applies nothing: what is left is the log. */

@@ -13,7 +13,9 @@ import {
   median,
   quantileInPlace,
   renderPage,
+  repeatCalls,
   runCases,
+  runLanes,
   type Sample,
   type Subject,
 } from "../../bench/harness/index.ts";
@@ -139,5 +141,42 @@ describe("benchmark cases", () => {
     assert.match(page, /<svg/);
     assert.ok(page.includes("Fixed times &lt;i>"));
     assert.ok(!page.includes("<script"));
+  });
+});
+
+describe("calls in flight", () => {
+  it("are as many as there are lanes, until the lanes are done", async () => {
+    let inFlight = 0;
+    let mostInFlight = 0;
+    const latencies: number[] = [];
+    const work = (done: () => void): void => {
+      inFlight++;
+      mostInFlight = Math.max(mostInFlight, inFlight);
+      setImmediate(() => {
+        inFlight--;
+        done();
+      });
+    };
+    const calls = await runLanes(3, work, { goesOn: (ended) => ended < 10, latencies });
+    assert.equal(mostInFlight, 3);
+    assert.equal(inFlight, 0);
+    // The two that were under way when the tenth ended are counted, too.
+    assert.equal(calls, 12);
+    assert.equal(latencies.length, 12);
+  });
+
+  it("fail together when one fails", async () => {
+    let calls = 0;
+    const subject = repeatCalls(
+      "third fails",
+      (done, failed) =>
+        void setImmediate(() => {
+          calls++;
+          if (calls === 3) failed(new Error("no disk"));
+          else done();
+        }),
+      { inFlight: 2 },
+    );
+    await assert.rejects(async () => subject.sample(10_000), /no disk/);
   });
 });

@@ -8,7 +8,7 @@ import {
   ByteSink,
 } from "../../../src/protocol/index.ts";
 import { COMPACTION_DEFAULTS } from "../../../src/state/index.ts";
-import { type BenchCase, type PreparedCase, repeatAsync } from "../../harness/index.ts";
+import { type BenchCase, type PreparedCase, repeatCalls } from "../../harness/index.ts";
 import { type NodeInProcess, startNode, warmUp } from "../../support/node-in-process.ts";
 
 const IN_FLIGHT = 64;
@@ -21,12 +21,12 @@ async function prepare(directory: string): Promise<PreparedCase> {
   await warmUp(plain.addBlock);
   const options = { inFlight: IN_FLIGHT, hasLatencies: true };
   return {
-    ours: repeatAsync(
+    ours: repeatCalls(
       `AddBlock, ${IN_FLIGHT} in flight, compaction on`,
       queueing.addBlock,
       options,
     ),
-    limit: repeatAsync(`AddBlock, ${IN_FLIGHT} in flight, compaction off`, plain.addBlock, options),
+    limit: repeatCalls(`AddBlock, ${IN_FLIGHT} in flight, compaction off`, plain.addBlock, options),
     close: async () => {
       await queueing.close();
       await plain.close();

@@ -6,7 +6,7 @@ import {
   type BenchCase,
   type PreparedCase,
   repeat,
-  repeatAsync,
+  repeatCalls,
   type Subject,
 } from "../../harness/index.ts";
 import { ENTRY_BYTES, noState, startNode, warmUp } from "../../support/node-in-process.ts";
@@ -32,13 +32,10 @@ function lmdbLimit(directory: string, inFlight: number): Limit {
   });
   const value = new Uint8Array(ENTRY_BYTES).fill(1);
   let key = 0;
-  const subject = repeatAsync(
+  const subject = repeatCalls(
     `durable LMDB put, ${inFlight} in flight`,
-    () => db.put(key++, value),
-    {
-      inFlight,
-      hasLatencies: true,
-    },
+    (done, failed) => void db.put(key++, value).then(done, failed),
+    { inFlight, hasLatencies: true },
   );
   return { subject, close: () => db.close() };
 }
@@ -47,7 +44,7 @@ async function prepare(directory: string, inFlight: number, limit: Limit): Promi
   const node = await startNode(join(directory, "node"), noState);
   await warmUp(node.addEntry);
   return {
-    ours: repeatAsync(`entry, ${inFlight} in flight`, node.addEntry, {
+    ours: repeatCalls(`entry, ${inFlight} in flight`, node.addEntry, {
       inFlight,
       hasLatencies: true,
     }),

@@ -1,7 +1,7 @@
 /** A durable AddBlock on one node, in process, against raw durable writes of the same bytes one at a time. */
 
 import { join } from "node:path";
-import { type BenchCase, type PreparedCase, repeat, repeatAsync } from "../../harness/index.ts";
+import { type BenchCase, type PreparedCase, repeat, repeatCalls } from "../../harness/index.ts";
 import { startNode, warmUp } from "../../support/node-in-process.ts";
 import { rawWriter } from "../../support/raw-writer.ts";
 
@@ -10,7 +10,7 @@ async function prepare(directory: string, inFlight: number): Promise<PreparedCas
   const node = await startNode(join(directory, "node"));
   await warmUp(node.addBlock);
   return {
-    ours: repeatAsync(`AddBlock, ${inFlight} in flight`, node.addBlock, {
+    ours: repeatCalls(`AddBlock, ${inFlight} in flight`, node.addBlock, {
       inFlight,
       hasLatencies: true,
     }),
