@@ -54,7 +54,7 @@ export function repeatAsync(
 }
 
 /**
- * The same for work that calls back: promises and suspended functions of the load's own are a fifth of what the cheapest work takes.
+ * The same for work that calls back: a promise and a suspended function per call would be a tenth of what the cheapest work takes.
  * Calls that end together are followed by their next ones together, when the turn in which they ended is over.
  */
 export function repeatCalls(
