@@ -27,6 +27,7 @@ export {
   cpuSinceMs,
   keep,
   kept,
+  lanesOf,
   once,
   type RepeatOptions,
   repeat,

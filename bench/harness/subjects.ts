@@ -69,7 +69,7 @@ export function repeatCalls(
       const cpu = process.cpuUsage();
       const startedAtMs = performance.now();
       const latencies: number[] = [];
-      const calls = await runLanes(options.inFlight ?? 1, work, {
+      const calls = await runLanes(lanesOf(options.inFlight ?? 1, work), {
         goesOn: (_, nowMs) => nowMs - startedAtMs < targetMs,
         latencies: options.hasLatencies === true ? latencies : null,
       });
@@ -91,15 +91,19 @@ interface LaneRules {
   readonly latencies: number[] | null;
 }
 
-/** Calls by `count` lanes, each one at a time. Resolves with how many there were when all lanes are done; rejects when one fails. */
+/** As many lanes of the same work. */
+export function lanesOf(count: number, work: Call): readonly Call[] {
+  return Array.from({ length: count }, () => work);
+}
+
+/** Calls by lanes, each one at a time. Resolves with how many there were when all lanes are done; rejects when one fails. */
 export function runLanes(
-  count: number,
-  work: Call,
+  lanes: readonly Call[],
   { goesOn, latencies }: LaneRules,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     let calls = 0;
-    let running = count;
+    let running = lanes.length;
     let hasFailed = false;
     let waiting: (() => void)[] = [];
     const fail = (error: unknown): void => {
@@ -111,9 +115,15 @@ export function runLanes(
       waiting = [];
       for (const begin of begins) begin();
     };
-    const startLane = (): void => {
+    const startLane = (work: Call): void => {
       let begunAtMs = performance.now();
-      const begin = (): void => work(done, fail);
+      const begin = (): void => {
+        try {
+          work(done, fail);
+        } catch (error) {
+          fail(error);
+        }
+      };
       const done = (): void => {
         calls++;
         const nowMs = performance.now();
@@ -129,7 +139,7 @@ export function runLanes(
       };
       begin();
     };
-    for (let lane = 0; lane < count; lane++) startLane();
+    for (const work of lanes) startLane(work);
   });
 }
 

@@ -17,7 +17,7 @@ import {
   type StateMachine as ReplicaState,
 } from "../../src/replica/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
-import { type Call, runLanes } from "../harness/index.ts";
+import { type Call, lanesOf, runLanes } from "../harness/index.ts";
 import { makeBlock, serviceNames } from "./block-fixture.ts";
 
 export const ENTRY_BYTES = 600;
@@ -99,8 +99,8 @@ export async function startNode(
  * one at a time the way that such writes take. Measured: p50 of a write alone 305 us without the second part, 144 after it.
  */
 export async function warmUp(write: Call): Promise<void> {
-  await runLanes(256, write, { goesOn: (writes) => writes < 20_000, latencies: null });
-  await runLanes(1, write, { goesOn: (writes) => writes < 8_000, latencies: null });
+  await runLanes(lanesOf(256, write), { goesOn: (writes) => writes < 20_000, latencies: null });
+  await runLanes([write], { goesOn: (writes) => writes < 8_000, latencies: null });
 }
 
 /** Applies nothing: what is left is the log. */

@@ -10,6 +10,7 @@ import {
   formatCase,
   formatTotals,
   type Goal,
+  lanesOf,
   median,
   quantileInPlace,
   renderPage,
@@ -157,7 +158,7 @@ describe("calls in flight", () => {
         done();
       });
     };
-    const calls = await runLanes(3, work, { goesOn: (ended) => ended < 10, latencies });
+    const calls = await runLanes(lanesOf(3, work), { goesOn: (ended) => ended < 10, latencies });
     assert.equal(mostInFlight, 3);
     assert.equal(inFlight, 0);
     // The two that were under way when the tenth ended are counted, too.
@@ -178,5 +179,16 @@ describe("calls in flight", () => {
       { inFlight: 2 },
     );
     await assert.rejects(async () => subject.sample(10_000), /no disk/);
+  });
+
+  it("fail when one of them throws", async () => {
+    let calls = 0;
+    const work = (done: () => void): void => {
+      calls++;
+      if (calls === 3) throw new Error("no socket");
+      setImmediate(done);
+    };
+    const rules = { goesOn: () => true, latencies: null };
+    await assert.rejects(runLanes(lanesOf(2, work), rules), /no socket/);
   });
 });

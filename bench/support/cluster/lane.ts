@@ -1,6 +1,6 @@
 /** Closed-loop load over many connections with one request in flight each, the same for every system under test. */
 
-import type { Sample } from "../../harness/index.ts";
+import { type Call, runLanes as runCalls, type Sample } from "../../harness/index.ts";
 import { processCpuUs } from "../processes.ts";
 
 /** One connection. A request is answered before the next one is sent. */
@@ -20,22 +20,13 @@ export async function runLanes(
   const latenciesUs: number[] = [];
   const startedAtMs = performance.now();
   const endAtMs = startedAtMs + durationMs;
-  await Promise.all(
-    lanes.map(
-      (lane) =>
-        new Promise<void>((resolve) => {
-          const next = (sentAtMs: number): void => {
-            lane.send(() => {
-              const nowMs = performance.now();
-              latenciesUs.push((nowMs - sentAtMs) * 1_000);
-              if (nowMs < endAtMs) next(nowMs);
-              else resolve();
-            });
-          };
-          next(performance.now());
-        }),
-    ),
+  const calls = lanes.map(
+    (lane): Call =>
+      (done) =>
+        lane.send(done),
   );
+  const goesOn = (_: number, nowMs: number): boolean => nowMs < endAtMs;
+  await runCalls(calls, { goesOn, latencies: latenciesUs });
   return {
     operations: latenciesUs.length,
     wallMs: performance.now() - startedAtMs,
