@@ -85,6 +85,7 @@ export interface Config {
       readonly segmentBytes: number;
       /** Largest single write. */
       readonly groupMaxBytes: number;
+      readonly reuseMaxBytes: number;
       readonly inPlaceMaxMs: number;
     };
   };
@@ -208,6 +209,7 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>): Config {
       log: {
         segmentBytes: read.number("hearth.log-segment-size"),
         groupMaxBytes: logGroupBytes(read.number("hearth.frame-max-bytes")),
+        reuseMaxBytes: read.number("hearth.log-reuse-max"),
         inPlaceMaxMs: read.number("hearth.log-in-place-max"),
       },
     },

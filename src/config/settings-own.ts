@@ -82,6 +82,14 @@ export const OWN_SETTINGS = [
     help: "Size of one preallocated file of the durable log",
   },
   {
+    name: "hearth.log-reuse-max",
+    kind: "size",
+    default: LOG_DEFAULTS.reuseMaxBytes,
+    min: 0,
+    max: 64 * GIB,
+    help: "Files of the log that a snapshot has set free are kept up to this size and written again, which takes half of what new ones take from the disk; given back when hearth.index-min-free is not met; 0: none",
+  },
+  {
     name: "hearth.log-in-place-max",
     kind: "duration",
     default: LOG_DEFAULTS.inPlaceMaxMs,

@@ -19,6 +19,8 @@ import {
   viewOf,
 } from "./format.ts";
 import type { ContentModules } from "./sealed-content.ts";
+import { contentBytes } from "./sectors.ts";
+import { openSegment } from "./segment-file.ts";
 import type { SegmentHeader } from "./segment-header.ts";
 import { isBodyIntact, judgeTail, type WrittenSegment } from "./segment-scan.ts";
 import type { Survey } from "./survey.ts";
@@ -54,7 +56,8 @@ export async function collectEvidence(
   for (const piece of pieces) {
     if (!search.isEndKnown && above !== null && above.sequence > piece.sequence + 1)
       throw promisesLost(above.name, segmentMissing(above.name, piece.sequence + 1).message);
-    const file = await modules.files.open(join(modules.directory, piece.name), OPEN_MODE.read);
+    const path = join(modules.directory, piece.name);
+    const file = await openSegment(modules.files, path, OPEN_MODE.read);
     const image = await readWhole(file).finally(() => file.close());
     search.add(piece, image);
     above = piece;
@@ -85,9 +88,9 @@ class EvidenceSearch {
     const segment = { sequence, salt: this.#salt, groupMaxBytes };
     const end = this.#noteFrames(segment, image);
     if (this.isEndKnown) return;
-    const isShort = image.length < (header?.segmentBytes ?? this.#segmentBytes);
+    const isShort = image.length < contentBytes(header?.segmentBytes ?? this.#segmentBytes);
     const isUsed = end > 0 || header !== null;
-    if (isShort && isUsed) throw promisesLost(name, `it has only ${image.length} bytes`);
+    if (isShort && isUsed) throw promisesLost(name, "it is shorter than it was made");
     const verdict = judgeTail(
       image,
       segment,

@@ -1,5 +1,6 @@
 /**
- * Bytes of a frame. Little-endian, 8-byte aligned. The header of a segment: segment-header.ts.
+ * Bytes of a frame. Little-endian, 8-byte aligned. The header of a segment: segment-header.ts. Offsets are of content,
+ * without the stamps of the sectors: sectors.ts.
  *
  *   frame header, 80 B, then the body, whose length is a multiple of 8
  *     0 u32 magic "HFRM"             4 u16 version            6 u16 kind (FRAME_KIND)
@@ -23,15 +24,14 @@
 import { crc32c } from "@node-rs/crc32";
 import { assert } from "../base/index.ts";
 import type { BATCH_KIND, BatchKind, HardState } from "../raft/index.ts";
+import { SECTOR_BYTES } from "./sectors.ts";
 
 export const FRAME_MAGIC = 0x4d524648;
-/** 1: before there were members; not read any more. */
-export const FORMAT_VERSION = 2;
+/** 1: before there were members. 2: sectors without stamps. Neither is read any more. */
+export const FORMAT_VERSION = 3;
 /** One sector, so that a crash leaves all of the segment header or nothing. */
-export const SEGMENT_HEADER_BYTES = 512;
+export const SEGMENT_HEADER_BYTES = SECTOR_BYTES;
 export const FRAME_HEADER_BYTES = 80;
-/** A crash keeps or loses whole sectors; both 512 B and 4 KiB ones, so the smaller one is assumed. */
-export const SECTOR_BYTES = 512;
 export const LOG_ID_BYTES = 8;
 /** A vote is a node id; ids are far shorter. */
 export const VOTE_MAX_BYTES = 128;

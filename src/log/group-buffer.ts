@@ -1,7 +1,7 @@
 /**
  * One swap buffer: collects frames while the other one is on its way to the disk.
  *
- *   0         512                                                  end
+ *   0         504                                                  end
  *   | header  | frame 80 B | body ... body | frame | body ... | ... |
  *
  * Room for a segment header stays in front, so that the first group of a segment and its header are one write.
@@ -23,6 +23,7 @@ import {
   SEGMENT_HEADER_BYTES,
   viewOf,
 } from "./format.ts";
+import { spreadRoom } from "./sectors.ts";
 
 /** Entries for the log: consecutive, of one term. The body is borrowed until the append returns. */
 export interface AppendBatch extends CommittedBatch {
@@ -79,6 +80,7 @@ const INITIAL_BYTES = 1024 * 1024;
 const USUAL_MAX_BYTES = 4 * 1024 * 1024;
 
 export class GroupBuffer {
+  /** With room behind the collected bytes in which they can be spread over sectors. */
   bytes: Uint8Array;
   view: DataView;
   /** End of the collected bytes. */
@@ -92,12 +94,15 @@ export class GroupBuffer {
   /** The last hard state in here, or null. */
   hardState: HardState | null = null;
   readonly #maxBytes: number;
+  /** Of collected bytes that fit in now. */
+  #roomBytes: number;
   readonly #starts: number[] = [];
   #open: OpenFrame | null = null;
 
   constructor(groupMaxBytes: number) {
     this.#maxBytes = groupMaxBytes + SEGMENT_HEADER_BYTES;
-    this.bytes = new Uint8Array(Math.min(INITIAL_BYTES, this.#maxBytes));
+    this.#roomBytes = Math.min(INITIAL_BYTES, this.#maxBytes);
+    this.bytes = new Uint8Array(spreadRoom(this.#roomBytes));
     this.view = viewOf(this.bytes);
   }
 
@@ -188,7 +193,7 @@ export class GroupBuffer {
     this.hardState = null;
     this.#starts.length = 0;
     this.#open = null;
-    if (this.bytes.length > USUAL_MAX_BYTES) this.#replace(USUAL_MAX_BYTES);
+    if (this.#roomBytes > USUAL_MAX_BYTES) this.#replace(USUAL_MAX_BYTES);
   }
 
   #tryAppendMembership(batch: AppendBatch): boolean {
@@ -234,16 +239,17 @@ export class GroupBuffer {
 
   #reserve(neededBytes: number): boolean {
     const end = this.end + neededBytes;
-    if (end <= this.bytes.length) return true;
+    if (end <= this.#roomBytes) return true;
     if (end > this.#maxBytes || (end > USUAL_MAX_BYTES && !this.isEmpty)) return false;
-    this.#replace(Math.max(end, Math.min(this.bytes.length * 2, USUAL_MAX_BYTES, this.#maxBytes)));
+    this.#replace(Math.max(end, Math.min(this.#roomBytes * 2, USUAL_MAX_BYTES, this.#maxBytes)));
     return true;
   }
 
-  /** Goes over to a buffer of that length, with what was collected. */
-  #replace(bytes: number): void {
+  /** Goes over to a buffer with that much room, with what was collected. */
+  #replace(roomBytes: number): void {
     const former = this.bytes;
-    this.bytes = new Uint8Array(bytes);
+    this.#roomBytes = roomBytes;
+    this.bytes = new Uint8Array(spreadRoom(roomBytes));
     this.bytes.set(former.subarray(0, this.end));
     this.view = viewOf(this.bytes);
     freeMemory(former.buffer);

@@ -5,7 +5,7 @@
 
 import { join } from "node:path";
 import { nextTurn, SYSTEM_SCHEDULER } from "../base/index.ts";
-import { type FileSystem, NODE_FILES, OPEN_MODE, readWhole } from "../files/index.ts";
+import { type FileSystem, NODE_FILES, OPEN_MODE, readWhole, withFile } from "../files/index.ts";
 import {
   decodeHardStateBody,
   FRAME_HEADER_BYTES,
@@ -14,8 +14,9 @@ import {
   holdsEntries,
   logSalt,
 } from "./format.ts";
-import { segmentSequence } from "./segment.ts";
-import { decodeSegmentHeader, type SegmentHeader, type SegmentOrigin } from "./segment-header.ts";
+import { freeSequence, segmentSequence } from "./segment-names.ts";
+import { openSegment } from "./segment-file.ts";
+import type { SegmentHeader, SegmentOrigin } from "./segment-header.ts";
 import { judgeTail, scanFrames } from "./segment-scan.ts";
 
 /** One thing found in the log directory. */
@@ -40,6 +41,8 @@ export type LogRecord =
       readonly belowSequence: number;
     }
   | { readonly kind: "spare"; readonly file: string; readonly sizeBytes: number }
+  /** A former segment that waits to be written again. */
+  | { readonly kind: "free"; readonly file: string; readonly sizeBytes: number }
   | {
       readonly kind: "entries" | "membership";
       readonly offset: number;
@@ -85,13 +88,20 @@ export async function inspectLog(
   files: FileSystem = NODE_FILES,
 ): Promise<void> {
   for (const name of await files.list(directory)) {
+    if (freeSequence(name) > 0) {
+      const path = join(directory, name);
+      const sizeBytes = await withFile(files, path, OPEN_MODE.read, (file) => file.sizeBytes());
+      visit({ kind: "free", file: name, sizeBytes });
+    }
     if (segmentSequence(name) === 0) continue;
-    const file = await files.open(join(directory, name), OPEN_MODE.read);
+    const file = await openSegment(files, join(directory, name), OPEN_MODE.read);
+    const result = await file.readHeader();
     const image = await readWhole(file);
+    const sizeBytes = await file.disk.sizeBytes();
     await file.close();
-    const result = decodeSegmentHeader(image);
-    if (result.kind === "ok") await inspectSegment(name, image, result.header, visit);
-    else if (result.kind === "empty") inspectBlank(name, image, visit);
+    const found = { name, image, sizeBytes };
+    if (result.kind === "ok") await inspectSegment(found, result.header, visit);
+    else if (result.kind === "empty") inspectBlank(found, visit);
     else if (result.kind === "invalid")
       visit({ kind: "problem", file: name, what: "header has a wrong checksum" });
     else
@@ -100,18 +110,24 @@ export async function inspectLog(
   }
 }
 
-function inspectBlank(name: string, image: Uint8Array, visit: LogVisitor): void {
+interface FoundFile {
+  readonly name: string;
+  readonly image: Uint8Array;
+  /** Of the file. */
+  readonly sizeBytes: number;
+}
+
+function inspectBlank({ name, image, sizeBytes }: FoundFile, visit: LogVisitor): void {
   const identity = { sequence: segmentSequence(name), salt: null, groupMaxBytes: image.length };
   const verdict = judgeTail(image, identity, 0);
-  if (verdict.kind === "clean") visit({ kind: "spare", file: name, sizeBytes: image.length });
+  if (verdict.kind === "clean") visit({ kind: "spare", file: name, sizeBytes });
   else if (verdict.kind === "torn")
     visit({ kind: "torn", file: name, offset: 0, sizeBytes: verdict.end });
   else visit({ kind: "problem", file: name, what: `header is blank, but ${verdict.what}` });
 }
 
 async function inspectSegment(
-  name: string,
-  image: Uint8Array,
+  { name, image, sizeBytes }: FoundFile,
   header: SegmentHeader,
   visit: LogVisitor,
 ): Promise<void> {
@@ -119,7 +135,7 @@ async function inspectSegment(
     kind: "segment",
     file: name,
     sequence: header.sequence,
-    sizeBytes: image.length,
+    sizeBytes,
     firstIndex: header.firstIndex,
     previousTerm: header.previousTerm,
     origin: header.origin,
@@ -176,6 +192,8 @@ export function formatLogRecord(record: LogRecord): string {
       return formatSegment(record);
     case "spare":
       return `${record.file}  spare, ${record.sizeBytes} bytes prepared`;
+    case "free":
+      return `${record.file}  former segment of ${record.sizeBytes} bytes, to be written again`;
     case "entries":
     case "membership": {
       const { offset, firstIndex, count, term, bodyBytes, appendedAtMs, commitIndex } = record;

@@ -18,7 +18,6 @@ import {
   type Scheduler,
   SYSTEM_SCHEDULER,
 } from "../base/index.ts";
-import { writeFully } from "../files/index.ts";
 import type { Batch, HardState, TermSpan } from "../raft/index.ts";
 import { unusable, writeFailed } from "./errors.ts";
 import { LOG_BATCH_KIND, logSalt, SEGMENT_HEADER_BYTES } from "./format.ts";
@@ -27,7 +26,8 @@ import { assertLogOptions, bodyMaxBytes, type LogOptions, markPaddingBytes } fro
 import { PendingStarts, PromisedEntries, SentEntries } from "./promised.ts";
 import { LogReader, type ReadBounds } from "./log-reader.ts";
 import { type RecoveredLog, recoverLog } from "./recovery.ts";
-import { type ActiveSegment, segmentPath } from "./segment.ts";
+import type { ActiveSegment } from "./segment.ts";
+import { segmentPath } from "./segment-names.ts";
 import { leavesSegment, rollPoint, SegmentSet } from "./segment-set.ts";
 import type { MembershipEntry } from "./term-spans.ts";
 import { createLogStats, type LogModules, type LogOwner, type LogStats } from "./types.ts";
@@ -118,7 +118,8 @@ export class DurableLog {
     const onReady = (): void => this.flush();
     const rest = { ...modules, scheduler: this.#scheduler };
     const onGivenUp = (where: string, error: Error): void => this.#fail(writeFailed(where, error));
-    this.#segments = new SegmentSet(options, { ...rest, onReady, onGivenUp }, found);
+    const { stats } = this;
+    this.#segments = new SegmentSet(options, { ...rest, stats, onReady, onGivenUp }, found);
     const bounds = (): ReadBounds => ({
       firstIndex: this.firstIndex,
       endIndex: Math.min(this.#durableIndex, this.lastIndex) + 1,
@@ -211,7 +212,7 @@ export class DurableLog {
   get spaceError(): Error | null {
     const { active, spaceError } = this.#segments;
     if (spaceError === null || active === null) return null;
-    const freeBytes = active.segmentBytes - active.position - this.#queue.collecting.frameBytes;
+    const freeBytes = active.capacityBytes - active.position - this.#queue.collecting.frameBytes;
     return freeBytes < this.options.groupMaxBytes ? spaceError : null;
   }
 
@@ -387,11 +388,11 @@ export class DurableLog {
   #ensureSegment(group: GroupBuffer): boolean {
     const { active } = this.#segments;
     const { start } = group;
-    const isRoomLeft = active !== null && active.position + group.frameBytes <= active.segmentBytes;
+    const isRoomLeft =
+      active !== null && active.position + group.frameBytes <= active.capacityBytes;
     if (isRoomLeft && !leavesSegment(start, active)) return true;
     if (this.#segments.tryRoll(rollPoint(start, this.#sent))) {
       this.#waitsForSegment = false;
-      this.stats.rolls += 1;
       return true;
     }
     if (!this.#waitsForSegment) {
@@ -437,7 +438,7 @@ export class DurableLog {
     };
     const range = { start, end: group.end };
     if (inPlace) this.stats.writesInPlace += 1;
-    writeFully(active.file, group.bytes, range, groupStart, onWritten, inPlace);
+    active.file.writeSpreading(group.bytes, view, range, groupStart, onWritten, inPlace);
   }
 
   #begin(start: GroupStart | null): void {

@@ -3,11 +3,13 @@
  */
 
 import type { Scheduler } from "../base/index.ts";
-import { type DiskFile, readWhole, writeAll } from "../files/index.ts";
+import { readWhole, writeAll } from "../files/index.ts";
 import { SegmentContent } from "./content.ts";
 import { damaged } from "./errors.ts";
 import { logSalt } from "./format.ts";
+import { contentBytes } from "./sectors.ts";
 import type { ActiveSegment } from "./segment.ts";
+import type { SegmentFile } from "./segment-file.ts";
 import type { SegmentHeader } from "./segment-header.ts";
 import { judgeTail, scanFrames } from "./segment-scan.ts";
 
@@ -27,13 +29,15 @@ export interface NewestSegment {
 /** Reads and judges; writes nothing. Null when not even the first group of the segment became durable. */
 export async function readNewestSegment(
   scheduler: Scheduler,
-  file: DiskFile,
+  file: SegmentFile,
   name: string,
   header: SegmentHeader,
 ): Promise<NewestSegment | null> {
   const image = await readWhole(file);
-  if (image.length < header.segmentBytes) {
-    throw damaged(name, `it has ${image.length} of ${header.segmentBytes} bytes`);
+  const capacityBytes = contentBytes(header.segmentBytes);
+  if (image.length < capacityBytes) {
+    const sizeBytes = await file.disk.sizeBytes();
+    throw damaged(name, `it has ${sizeBytes} of ${header.segmentBytes} bytes`);
   }
   const { sequence, groupMaxBytes, firstIndex, previousTerm, segmentBytes } = header;
   const identity = { sequence, groupMaxBytes, salt: logSalt(header.logId) };
@@ -58,6 +62,7 @@ export async function readNewestSegment(
       firstIndex,
       previousTerm,
       segmentBytes,
+      capacityBytes,
       table,
       position: offset,
       crc,

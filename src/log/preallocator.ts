@@ -1,23 +1,39 @@
 /**
- * Makes the next segment before it is needed: a file of zeros, durable, so that an append changes no metadata of the
- * file system (a durable write into a growing file takes 1.3-1.5x as long).
+ * Makes the next segment before it is needed: a file in which every block is written, durable, so that an append changes no
+ * metadata of the file system (a durable write into a growing file takes 1.3-1.5x as long). The file of a segment that is
+ * not needed any more is one (sectors.ts); where there is none, a new one is filled with zeros.
  *
- * It goes a little faster than the active segment fills, one chunk at a time: a whole segment at once would stand in
+ * Filling goes a little faster than the active segment fills, one chunk at a time: a whole segment at once would stand in
  * the way of the log's own writes on the same disk.
  */
 
-import type { Logger, Scheduler } from "../base/index.ts";
-import { type FileSystem, type DiskFile, OPEN_MODE, writeAll } from "../files/index.ts";
+import { assert, type Logger, type Scheduler } from "../base/index.ts";
+import { type FileSystem, OPEN_MODE, writeAll } from "../files/index.ts";
 import type { LogOptions } from "./options.ts";
-import { segmentPath } from "./segment.ts";
+import { freePath, segmentPath } from "./segment-names.ts";
+import { openSegment, type SegmentFile } from "./segment-file.ts";
 
 export interface Spare {
   readonly sequence: number;
-  readonly file: DiskFile;
+  readonly file: SegmentFile;
+  /** Of the file: what is allocated. */
   filledBytes: number;
+  /** It was a segment before, and was taken since the start. */
+  readonly isReused: boolean;
 }
 
-export type PreallocatorOptions = Pick<LogOptions, "directory" | "segmentBytes" | "spaceRetryMs">;
+/** What a start found. */
+export interface FoundFiles {
+  readonly nextSequence: number;
+  readonly spare: Spare | null;
+  /** Sequences of the free files (`freePath`), below `nextSequence`. */
+  readonly free: readonly number[];
+}
+
+export type PreallocatorOptions = Pick<
+  LogOptions,
+  "directory" | "segmentBytes" | "spaceRetryMs" | "reuseMaxBytes"
+>;
 
 export interface PreallocatorModules {
   readonly files: FileSystem;
@@ -60,6 +76,8 @@ export class Preallocator {
   readonly #modules: PreallocatorModules;
   #nextSequence: number;
   #spare: Spare | null;
+  /** Sequences of files that wait to be written again. */
+  readonly #free: number[];
   #targetBytes = 0;
   #isWanted = false;
   #running: Promise<void> | null = null;
@@ -69,15 +87,38 @@ export class Preallocator {
   /** Why the last attempt failed, or null: the log then still has room in its active segment only. */
   error: Error | null = null;
 
-  constructor(
-    options: PreallocatorOptions,
-    modules: PreallocatorModules,
-    found: { nextSequence: number; spare: Spare | null },
-  ) {
+  constructor(options: PreallocatorOptions, modules: PreallocatorModules, found: FoundFiles) {
     this.#options = options;
     this.#modules = modules;
     this.#nextSequence = found.nextSequence;
     this.#spare = found.spare;
+    this.#free = found.free.slice();
+  }
+
+  /** Whether a file of that size is to be kept when its segment is not needed any more. */
+  wants(segmentBytes: number): boolean {
+    const { reuseMaxBytes = 0 } = this.#options;
+    const bytesWithIt = (this.#free.length + 1) * segmentBytes;
+    return segmentBytes === this.#options.segmentBytes && bytesWithIt <= reuseMaxBytes;
+  }
+
+  /** The file of that former segment has its free name, durably. */
+  addFree(sequence: number): void {
+    this.#free.push(sequence);
+  }
+
+  get hasFree(): boolean {
+    return this.#free.length > 0;
+  }
+
+  /** Gives what is kept back to the disk. Errors: the raw one of the disk; a file that stays is judged by the next start. */
+  async removeFree(): Promise<void> {
+    const { files } = this.#modules;
+    const { directory } = this.#options;
+    if (this.#free.length === 0) return;
+    for (let sequence = this.#free.pop(); sequence !== undefined; sequence = this.#free.pop())
+      await files.remove(freePath(directory, sequence));
+    await files.syncDirectory(directory);
   }
 
   /** The finished spare, now the caller's, or null: then `onReady` will tell. */
@@ -152,25 +193,36 @@ export class Preallocator {
       const missingBytes = this.#targetBytes - spare.filledBytes;
       const wantedBytes = this.#isWanted ? CHUNK_BYTES.alone : stepBytes(missingBytes);
       const chunkBytes = Math.min(wantedBytes, this.#options.segmentBytes - spare.filledBytes);
-      await writeAll(spare.file, ZEROS.subarray(0, chunkBytes), spare.filledBytes);
+      await writeAll(spare.file.disk, ZEROS.subarray(0, chunkBytes), spare.filledBytes);
       spare.filledBytes += chunkBytes;
     }
     this.error = null;
   }
 
   async #create(): Promise<Spare> {
-    const { directory } = this.#options;
+    const { directory, segmentBytes } = this.#options;
     const { files } = this.#modules;
-    const file = await files.open(segmentPath(directory, this.#nextSequence), OPEN_MODE.create);
+    const path = segmentPath(directory, this.#nextSequence);
+    const former = this.#free.shift();
+    // Sectors are told apart by sequences (sectors.ts): a file never becomes one that it has been.
+    assert(former === undefined || former < this.#nextSequence, `File ${former} is not older`);
+    if (former !== undefined) await files.rename(freePath(directory, former), path);
+    const mode = former === undefined ? OPEN_MODE.create : OPEN_MODE.durable;
+    const file = await openSegment(files, path, mode);
+    let sizeBytes = 0;
     try {
       // The name has to be durable before a frame in it is promised.
       await files.syncDirectory(directory);
+      sizeBytes = await file.disk.sizeBytes();
     } catch (error) {
       // It is tried again and again: no attempt may keep a file open.
       await file.close().catch(() => {});
       throw error;
     }
-    return { sequence: this.#nextSequence, file, filledBytes: 0 };
+    // A former segment that has lost its end is filled like a new one.
+    const filledBytes = sizeBytes === segmentBytes ? segmentBytes : 0;
+    const isReused = filledBytes > 0;
+    return { sequence: this.#nextSequence, file, filledBytes, isReused };
   }
 
   /** After a failed durable write nothing is known of the file: it goes, and another one is made later. */

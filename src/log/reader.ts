@@ -6,7 +6,7 @@
  */
 
 import { freeMemory, HearthError, type Scheduler } from "../base/index.ts";
-import { type FileSystem, type DiskFile, OPEN_MODE, readWhole } from "../files/index.ts";
+import { type FileSystem, OPEN_MODE, readWhole } from "../files/index.ts";
 import { entriesByteLength } from "../protocol/index.ts";
 import type { Batch } from "../raft/index.ts";
 import { damaged, readFailed } from "./errors.ts";
@@ -19,7 +19,9 @@ import {
   tryDecodeFrameHeader,
   viewOf,
 } from "./format.ts";
-import { type ActiveSegment, FrameTable, type SealedSegment, segmentPath } from "./segment.ts";
+import { type ActiveSegment, FrameTable, type SealedSegment } from "./segment.ts";
+import { segmentPath } from "./segment-names.ts";
+import { openSegment, type SegmentFile } from "./segment-file.ts";
 import { decodeSegmentHeader } from "./segment-header.ts";
 import { isBodyIntact, scanFrames } from "./segment-scan.ts";
 
@@ -88,11 +90,11 @@ export class SegmentReader {
 
   async #withFile<T>(
     sequence: number,
-    body: (file: DiskFile, path: string) => Promise<T>,
+    body: (file: SegmentFile, path: string) => Promise<T>,
   ): Promise<T> {
     const path = segmentPath(this.#modules.directory, sequence);
     try {
-      const file = await this.#modules.files.open(path, OPEN_MODE.read);
+      const file = await openSegment(this.#modules.files, path, OPEN_MODE.read);
       try {
         return await body(file, path);
       } finally {
@@ -123,7 +125,7 @@ export class SegmentReader {
     return table;
   }
 
-  async #readFrames(file: DiskFile, plan: FramePlan, range: ReadRange): Promise<Batch[]> {
+  async #readFrames(file: SegmentFile, plan: FramePlan, range: ReadRange): Promise<Batch[]> {
     const base = plan.offsets[0];
     if (base === undefined)
       throw damaged(plan.path, `it does not hold log index ${range.fromIndex}`);
@@ -188,7 +190,7 @@ function planFrames(table: FrameTable, path: string, range: ReadRange): FramePla
 }
 
 async function readChunk(
-  file: DiskFile,
+  file: SegmentFile,
   position: number,
   bytes: number,
   buffer: Uint8Array | undefined,

@@ -10,15 +10,9 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { HearthError, type Scheduler, SYSTEM_SCHEDULER } from "../base/index.ts";
-import {
-  type FileSystem,
-  type DiskFile,
-  OPEN_MODE,
-  type OpenMode,
-  readWhole,
-} from "../files/index.ts";
+import { type FileSystem, OPEN_MODE, type OpenMode, readWhole, withFile } from "../files/index.ts";
 import type { LogEnd } from "./content.ts";
-import { damaged, segmentMissing } from "./errors.ts";
+import { damaged, foreignSegment, segmentMissing } from "./errors.ts";
 import { LOG_ID_BYTES, logSalt } from "./format.ts";
 import { type NewestSegment, readNewestSegment } from "./newest-segment.ts";
 import type { LogOptions } from "./options.ts";
@@ -26,7 +20,9 @@ import type { Spare } from "./preallocator.ts";
 import type { FoundEntries, MembershipPlace } from "./promised.ts";
 import { salvageLog } from "./salvage.ts";
 import { type EntriesOfSegments, readEntries } from "./sealed-content.ts";
-import { type ActiveSegment, type SealedSegment, segmentSequence } from "./segment.ts";
+import type { ActiveSegment, SealedSegment } from "./segment.ts";
+import { freePath, freeSequence, segmentSequence } from "./segment-names.ts";
+import { openSegment, type SegmentFile } from "./segment-file.ts";
 import { judgeTail } from "./segment-scan.ts";
 import {
   type FoundSegment,
@@ -47,6 +43,8 @@ export interface RecoveredLog extends FoundEntries {
   readonly active: ActiveSegment | null;
   readonly spare: Spare | null;
   readonly nextSequence: number;
+  /** Sequences of the files that wait to be reused, below the next one. */
+  readonly free: readonly number[];
   readonly end: LogEnd;
   readonly membershipPlaces: readonly MembershipPlace[];
   /** Bytes of an unfinished write that were cut. */
@@ -109,7 +107,7 @@ class Recovery {
   readonly #files: FileSystem;
   readonly #scheduler: Scheduler;
   readonly #makeLogId: () => Uint8Array;
-  readonly #opened: DiskFile[] = [];
+  readonly #opened: SegmentFile[] = [];
   /** Files that hold nothing any more. */
   readonly #useless: { readonly name: string; readonly sequence: number }[] = [];
 
@@ -137,12 +135,14 @@ class Recovery {
     await this.#removeUseless();
     if (mustCheckAll) await clearSuspect(this.#files, this.#options.directory);
     const end = top?.newest.content ?? EMPTY_END;
+    const nextSequence = (top?.found.sequence ?? 0) + 1;
     return {
       logId: top?.found.header.logId ?? this.#makeLogId(),
       sealed: sealedSegments(live),
       active: top?.newest.active ?? null,
       spare,
-      nextSequence: (top?.found.sequence ?? 0) + 1,
+      nextSequence,
+      free: await this.#adoptFree(survey.names, nextSequence),
       end,
       firstIndex: live[0]?.header.firstIndex ?? 1,
       lastIndex: end.lastIndex,
@@ -187,6 +187,7 @@ class Recovery {
   async #judgeUnreadable(survey: Survey, newest: FoundSegment | null): Promise<Spare | null> {
     let spare: Spare | null = null;
     for (const segment of survey.unreadable) {
+      assertFormer(segment, newest);
       const isAbove = newest === null || segment.sequence > newest.sequence;
       if (!isAbove) this.#useless.push(segment);
       else if (!segment.isBlank) throw damaged(segment.name, headerProblem(segment));
@@ -206,11 +207,12 @@ class Recovery {
     const groupMaxBytes = below?.header.groupMaxBytes ?? this.#options.groupMaxBytes;
     const file = await this.#open(name, OPEN_MODE.durable);
     const image = await readWhole(file);
+    const sizeBytes = await file.disk.sizeBytes();
     const verdict = judgeTail(image, { sequence, salt, groupMaxBytes }, 0);
     if (verdict.kind === "damaged") throw damaged(name, `its header is blank, but ${verdict.what}`);
     const isNext = below !== null && sequence === below.sequence + 1;
-    if (verdict.kind === "clean" && isNext && image.length <= this.#options.segmentBytes)
-      return { sequence, file, filledBytes: image.length };
+    if (verdict.kind === "clean" && isNext && sizeBytes <= this.#options.segmentBytes)
+      return { sequence, file, filledBytes: sizeBytes, isReused: false };
     await this.#close(file);
     this.#useless.push(segment);
     return null;
@@ -226,16 +228,50 @@ class Recovery {
     }
   }
 
-  async #open(name: string, mode: OpenMode): Promise<DiskFile> {
-    const file = await this.#files.open(join(this.#options.directory, name), mode);
+  /**
+   * Free files of the size in use, up to the bound; the others go. What they hold is told from what is written into them
+   * by its sequence alone, so one that is not below the next sequence must not be used.
+   */
+  async #adoptFree(names: readonly string[], nextSequence: number): Promise<number[]> {
+    const { directory, segmentBytes, reuseMaxBytes = 0 } = this.#options;
+    const adopted: number[] = [];
+    for (const sequence of names.map(freeSequence)) {
+      if (sequence === 0) continue;
+      const path = freePath(directory, sequence);
+      const sizeBytes = await withFile(this.#files, path, OPEN_MODE.read, (file) =>
+        file.sizeBytes(),
+      );
+      const isWanted = (adopted.length + 1) * segmentBytes <= reuseMaxBytes;
+      if (isWanted && sizeBytes === segmentBytes && sequence < nextSequence) {
+        adopted.push(sequence);
+        continue;
+      }
+      await this.#files.remove(path);
+      await this.#files.syncDirectory(directory);
+    }
+    return adopted;
+  }
+
+  async #open(name: string, mode: OpenMode): Promise<SegmentFile> {
+    const file = await openSegment(this.#files, join(this.#options.directory, name), mode);
     this.#opened.push(file);
     return file;
   }
 
-  async #close(file: DiskFile): Promise<void> {
+  async #close(file: SegmentFile): Promise<void> {
     this.#opened.splice(this.#opened.indexOf(file), 1);
     await file.close();
   }
+}
+
+/**
+ * A file may have been another segment of this log, which was given up when a newer one was durable. Any other one got its
+ * name by mistake, and is still needed.
+ */
+function assertFormer({ name, former }: UnreadableSegment, newest: FoundSegment | null): void {
+  if (former === null) return;
+  const isOurs = newest !== null && Buffer.compare(former.logId, newest.header.logId) === 0;
+  if (!isOurs || former.sequence >= newest.sequence) throw foreignSegment(name);
 }
 
 /** Files are made in order of their sequence: one above a hole says that a segment was there. */

@@ -14,7 +14,9 @@ import { logSalt } from "./format.ts";
 import { GroupBuffer, type LogBase } from "./group-buffer.ts";
 import type { LogOptions } from "./options.ts";
 import { isEndRight, type ScannedSegment, scanSegment } from "./sealed-content.ts";
-import { type BelowLink, segmentPath } from "./segment.ts";
+import type { BelowLink } from "./segment.ts";
+import { segmentPath } from "./segment-names.ts";
+import { openSegment } from "./segment-file.ts";
 import { encodeSegmentHeader, SEGMENT_ORIGIN, type SegmentHeader } from "./segment-header.ts";
 import { chainFrom, type FoundSegment, type Survey, surveyLog } from "./survey.ts";
 import type { LogModules } from "./types.ts";
@@ -192,12 +194,13 @@ class Salvage {
     const salt = logSalt(logId);
     const place = { sequence, groupStart: 0, commitIndex, previousCrc, hardStateCount, salt };
     group.seal(place, () => {});
-    const file = await this.#files.open(segmentPath(directory, sequence), OPEN_MODE.create);
+    const path = segmentPath(directory, sequence);
+    const file = await openSegment(this.#files, path, OPEN_MODE.create);
     try {
       await this.#files.syncDirectory(directory);
       const zeros = new Uint8Array(FILL_BYTES);
       for (let at = 0; at < segmentBytes; at += FILL_BYTES)
-        await writeAll(file, zeros.subarray(0, Math.min(FILL_BYTES, segmentBytes - at)), at);
+        await writeAll(file.disk, zeros.subarray(0, Math.min(FILL_BYTES, segmentBytes - at)), at);
       await writeAll(file, group.bytes.subarray(0, group.end), 0);
     } finally {
       await file.close();

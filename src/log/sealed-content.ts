@@ -9,6 +9,7 @@ import { damaged } from "./errors.ts";
 import { logSalt } from "./format.ts";
 import type { MembershipPlace } from "./promised.ts";
 import type { BelowLink } from "./segment.ts";
+import { openSegment } from "./segment-file.ts";
 import { type ScanEnd, scanFrames } from "./segment-scan.ts";
 import type { FoundSegment } from "./survey.ts";
 import { type MembershipEntry, TermSpans } from "./term-spans.ts";
@@ -28,7 +29,7 @@ export interface EntriesOfSegments {
 export interface ScannedSegment {
   readonly content: SegmentContent;
   readonly end: ScanEnd;
-  /** The whole file. */
+  /** All of its content. */
   readonly image: Uint8Array;
 }
 
@@ -38,7 +39,7 @@ export async function scanSegment(
   { name, header }: FoundSegment,
   limit: number = header.segmentBytes,
 ): Promise<ScannedSegment> {
-  const file = await modules.files.open(join(modules.directory, name), OPEN_MODE.read);
+  const file = await openSegment(modules.files, join(modules.directory, name), OPEN_MODE.read);
   const image = await readWhole(file).finally(() => file.close());
   const { sequence, groupMaxBytes, firstIndex, crc } = header;
   const identity = { sequence, groupMaxBytes, salt: logSalt(header.logId) };

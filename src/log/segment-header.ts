@@ -1,5 +1,5 @@
 /**
- * The header of a segment: 512 B, little-endian, one sector.
+ * The header of a segment: 504 B, little-endian, the content of one sector (sectors.ts).
  *
  *     0 u32 magic "HSEG"             4 u16 version            6 u16 vote bytes
  *     8 u32 sequence                12 u32 segment bytes     16 u8[8] log id
@@ -13,7 +13,7 @@
  *   220 u32 flags: 1 hard state abstains, 2 begins after a snapshot, 4 begins after damage
  *   224 u32 hard states of this log before this segment
  *   228 u16 cluster id bytes       230 u16 node id bytes    232 u8[64] cluster id    296 u8[128] node id, UTF-8
- *   424 reserved (0)               508 u32 CRC32C of bytes 0..508
+ *   424 reserved (0)               500 u32 CRC32C of bytes 0..500
  *
  * Why each field exists: DESIGN.md, "Format".
  */
@@ -31,6 +31,7 @@ import {
   VOTE_MAX_BYTES,
   viewOf,
 } from "./format.ts";
+import { DISK_SECTOR_BYTES } from "./sectors.ts";
 
 export const SEGMENT_MAGIC = 0x47455348;
 
@@ -85,15 +86,18 @@ export type SegmentHeaderResult =
 
 const CLUSTER_ID_MAX_BYTES = 64;
 const NODE_ID_MAX_BYTES = 128;
-/** Version 1 had a header of 256 B; its checksum tells an old segment from a damaged one. */
-const VERSION_1_HEADER_BYTES = 256;
+/** Of the versions before, by number; the checksum at its end tells an old segment from a damaged one. */
+const FORMER_HEADER_BYTES: ReadonlyMap<number, number> = new Map([
+  [1, 256],
+  [2, 512],
+]);
 const FLAG = { abstains: 1, snapshot: 2, damage: 4 } as const;
 const CRC_OFFSET = SEGMENT_HEADER_BYTES - 4;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Writes a segment header to bytes[0, 512). Returns its CRC. */
+/** Writes a segment header to bytes[0, 504). Returns its CRC. */
 export function encodeSegmentHeader(
   bytes: Uint8Array,
   view: DataView,
@@ -147,8 +151,6 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderResult {
   const view = viewOf(bytes);
   if (view.getUint32(0, true) !== SEGMENT_MAGIC) return { kind: "invalid" };
   const version = view.getUint16(4, true);
-  if (version === 1 && hasCrc(bytes, view, VERSION_1_HEADER_BYTES))
-    return { kind: "version", version };
   if (!hasCrc(bytes, view, SEGMENT_HEADER_BYTES)) return { kind: "invalid" };
   if (version !== FORMAT_VERSION) return { kind: "version", version };
   const header = decodeFields(bytes, view);
@@ -157,6 +159,16 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderResult {
     areSafe(firstIndex, previousTerm, hardState.term, commitIndex) &&
     areSafe(membershipIndex, 0, 0, 0);
   return isSafe ? { kind: "ok", header } : { kind: "invalid" };
+}
+
+/** The version that wrote the first sector of a file, where that was one before this; else null. */
+export function formerVersion(sector: Uint8Array): number | null {
+  if (sector.length < DISK_SECTOR_BYTES) return null;
+  const view = viewOf(sector);
+  const version = view.getUint16(4, true);
+  const headerBytes = FORMER_HEADER_BYTES.get(version);
+  if (view.getUint32(0, true) !== SEGMENT_MAGIC || headerBytes === undefined) return null;
+  return hasCrc(sector, view, headerBytes) ? version : null;
 }
 
 function decodeFields(bytes: Uint8Array, view: DataView): SegmentHeader {

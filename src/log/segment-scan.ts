@@ -16,11 +16,11 @@ import {
   holdsEntries,
   isZero,
   readFramePlace,
-  SECTOR_BYTES,
   SEGMENT_HEADER_BYTES,
   tryDecodeFrameHeader,
   viewOf,
 } from "./format.ts";
+import { SECTOR_BYTES } from "./sectors.ts";
 
 /** What the scanner has to know of the segment. */
 export interface SegmentIdentity {
@@ -66,7 +66,7 @@ const SLICE_BYTES = 4 * 1024 * 1024;
 const SLICE_FRAMES = 2048;
 
 /**
- * Visits the frames of image[512, limit) in order, up to the first that is not valid in every respect: header,
+ * Visits the frames of image[504, limit) in order, up to the first that is not valid in every respect: header,
  * place, chain, index order, body.
  *
  * Cost: one checksum over the bytes, in slices with a turn of the event loop between them.

@@ -10,13 +10,20 @@ import type { GroupBuffer, GroupStart } from "./group-buffer.ts";
 import type { SentEntries } from "./promised.ts";
 import { Preallocator } from "./preallocator.ts";
 import type { RecoveredLog } from "./recovery.ts";
-import { type ActiveSegment, FrameTable, type SealedSegment, segmentPath } from "./segment.ts";
+import { contentBytes } from "./sectors.ts";
+import { type ActiveSegment, FrameTable, type SealedSegment } from "./segment.ts";
+import { freePath, segmentPath } from "./segment-names.ts";
 import { encodeSegmentHeader, NO_OWNER, SEGMENT_ORIGIN } from "./segment-header.ts";
+import type { LogStats } from "./types.ts";
 
 export interface SegmentSetModules {
   readonly files: FileSystem;
   readonly logger: Logger;
   readonly scheduler: Scheduler;
+  /** Left out: always. */
+  readonly hasRoom?: () => boolean;
+  /** Rolls and reuses are counted here. */
+  readonly stats: LogStats;
   /** Called when a segment has become ready that `tryRoll` had to do without. */
   readonly onReady: () => void;
   /** Called once, when there is no room for such a segment and nobody waits for room any more. */
@@ -128,14 +135,18 @@ export class SegmentSet {
   prepareAhead(): void {
     const active = this.#active;
     if (active === null) return;
-    const fill = Math.min(1, (PREPARE_PACE * active.position) / active.segmentBytes);
+    const fill = Math.min(1, (PREPARE_PACE * active.position) / active.capacityBytes);
     this.#preallocator.advance(Math.ceil(fill * this.#options.segmentBytes));
+    if (this.#preallocator.hasFree && !this.#hasRoom())
+      this.#maintain("cannot remove free log files", () => this.#preallocator.removeFree());
   }
 
   /** Makes a fresh segment the active one; false when it is not ready yet. */
   tryRoll(point: RollPoint): boolean {
     const spare = this.#preallocator.take();
     if (spare === null) return false;
+    this.#modules.stats.rolls += 1;
+    if (spare.isReused) this.#modules.stats.reuses += 1;
     if (this.#active !== null) this.#seal(this.#active, point);
     this.#isActiveDurable = false;
     this.#active = {
@@ -144,6 +155,7 @@ export class SegmentSet {
       firstIndex: point.firstIndex,
       previousTerm: point.previousTerm,
       segmentBytes: this.#options.segmentBytes,
+      capacityBytes: contentBytes(this.#options.segmentBytes),
       table: new FrameTable(),
       position: 0,
       crc: 0,
@@ -178,7 +190,7 @@ export class SegmentSet {
     return { segment, endIndex: above };
   }
 
-  /** Removes the sealed segments that hold nothing above `throughIndex`, in the background. */
+  /** Removes the sealed segments that hold nothing above `throughIndex`, in the background. Their files may be kept. */
   truncatePrefix(throughIndex: number): void {
     const segments: SealedSegment[] = [];
     while (this.#sealed.length > 0) {
@@ -204,12 +216,20 @@ export class SegmentSet {
     const { files } = this.#modules;
     // What is left after a failure is removed by the next start or stays as history; it costs space only.
     this.#maintain("cannot remove a log segment", async () => {
-      for (const { sequence } of segments) {
-        await files.remove(segmentPath(directory, sequence));
+      for (const { sequence, segmentBytes } of segments) {
+        const path = segmentPath(directory, sequence);
+        const isKept = this.#preallocator.wants(segmentBytes) && this.#hasRoom();
+        if (isKept) await files.rename(path, freePath(directory, sequence));
+        else await files.remove(path);
         // One at a time: a crash must not leave an older segment where a newer one is gone.
         await files.syncDirectory(directory);
+        if (isKept) this.#preallocator.addFree(sequence);
       }
     });
+  }
+
+  #hasRoom(): boolean {
+    return this.#modules.hasRoom?.() ?? true;
   }
 
   async close(): Promise<void> {

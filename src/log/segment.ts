@@ -1,21 +1,7 @@
-/** What the log remembers of its segments: names, extents, and where frames begin. */
+/** What the log remembers of its segments: extents, and where frames begin. */
 
-import { basename, join } from "node:path";
-import type { DiskFile } from "../files/index.ts";
+import type { SegmentFile } from "./segment-file.ts";
 import type { SegmentHeader } from "./segment-header.ts";
-
-const NAME = /^(\d{10})\.log$/;
-
-/** File name of a segment. Names sort by sequence; the index range is in the header, so a spare needs no rename. */
-export function segmentPath(directory: string, sequence: number): string {
-  return join(directory, `${String(sequence).padStart(10, "0")}.log`);
-}
-
-/** Sequence of a segment file name, or 0 for any other file. */
-export function segmentSequence(name: string): number {
-  const match = NAME.exec(basename(name));
-  return match === null ? 0 : Number(match[1]);
-}
 
 /** A segment that is written no more. Its frames end where the segment above it says. */
 export interface SealedSegment {
@@ -31,10 +17,13 @@ export interface SealedSegment {
 /** The segment that takes the next group. */
 export interface ActiveSegment {
   readonly sequence: number;
-  readonly file: DiskFile;
+  readonly file: SegmentFile;
   readonly firstIndex: number;
   readonly previousTerm: number;
+  /** Of the file. */
   readonly segmentBytes: number;
+  /** Of content that fits in. */
+  readonly capacityBytes: number;
   readonly table: FrameTable;
   /** Offset of the next group. */
   position: number;

@@ -9,10 +9,10 @@ import {
   versionUnsupported,
   wrongOwner,
 } from "./errors.ts";
-import { SEGMENT_HEADER_BYTES } from "./format.ts";
 import type { LogOptions } from "./options.ts";
-import { segmentSequence } from "./segment.ts";
-import { decodeSegmentHeader, type LogOwnerName, type SegmentHeader } from "./segment-header.ts";
+import { segmentSequence } from "./segment-names.ts";
+import { type HeaderFound, openSegment } from "./segment-file.ts";
+import type { LogOwnerName, SegmentHeader } from "./segment-header.ts";
 
 export interface FoundSegment {
   readonly name: string;
@@ -24,8 +24,10 @@ export interface FoundSegment {
 export interface UnreadableSegment {
   readonly name: string;
   readonly sequence: number;
-  /** Nothing but zeros where the header belongs: never used, or lost. Otherwise its checksum is wrong. */
+  /** Nothing where the header belongs: never used as this segment, or lost. Otherwise its checksum is wrong. */
   readonly isBlank: boolean;
+  /** Header of the segment that a blank file was before, or of the one that it is under a wrong name. */
+  readonly former: SegmentHeader | null;
 }
 
 export interface Survey {
@@ -45,10 +47,11 @@ export async function surveyLog(options: LogOptions, files: FileSystem): Promise
   for (const name of names) {
     const sequence = segmentSequence(name);
     if (sequence === 0) continue;
-    const result = decodeSegmentHeader(await readHeader(files, join(options.directory, name)));
+    const result = await readHeader(files, join(options.directory, name));
     if (result.kind === "version") throw versionUnsupported(name, result.version);
     if (result.kind !== "ok") {
-      unreadable.push({ name, sequence, isBlank: result.kind === "empty" });
+      const isBlank = result.kind === "empty";
+      unreadable.push({ name, sequence, isBlank, former: isBlank ? result.former : null });
       continue;
     }
     const { header } = result;
@@ -61,11 +64,10 @@ export async function surveyLog(options: LogOptions, files: FileSystem): Promise
   return { names, written, unreadable };
 }
 
-async function readHeader(files: FileSystem, path: string): Promise<Uint8Array> {
-  const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
-  const file = await files.open(path, OPEN_MODE.read);
+async function readHeader(files: FileSystem, path: string): Promise<HeaderFound> {
+  const file = await openSegment(files, path, OPEN_MODE.read);
   try {
-    return bytes.subarray(0, await file.read(bytes, 0));
+    return await file.readHeader();
   } finally {
     await file.close();
   }

@@ -12,6 +12,8 @@ export interface LogModules {
   readonly scheduler?: Scheduler;
   /** Makes the 8 bytes that tell this log from every other one; left out: random ones. */
   readonly makeLogId?: () => Uint8Array;
+  /** Whether the disk has room enough for files that are kept to be written again; left out: always. */
+  readonly hasRoom?: () => boolean;
   /** Called per durable write of the log itself (not of the next segment's zeros): for a histogram. */
   readonly onWrite?: (durationMs: number, bytes: number) => void;
 }
@@ -34,6 +36,8 @@ export interface LogStats {
   /** Groups that had to wait for the next segment to be prepared. */
   stalls: number;
   rolls: number;
+  /** Rolls into a file that was a segment before. */
+  reuses: number;
   /** Time of the last write, ms. */
   lastWriteMs: number;
 }
@@ -46,6 +50,7 @@ export function createLogStats(): LogStats {
     frames: 0,
     stalls: 0,
     rolls: 0,
+    reuses: 0,
     lastWriteMs: 0,
   };
 }

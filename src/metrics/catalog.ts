@@ -206,6 +206,12 @@ const LOG_AND_STATE: readonly MetricSpec[] = [
     help: "Writes that had to wait because the next file of the log was not prepared yet.",
   },
   {
+    kind: "counter",
+    name: "hearth_log_segments_total",
+    labels: ["file"],
+    help: "Files that the log went on in: new ones, filled with zeros first, and reused ones, which a snapshot had set free.",
+  },
+  {
     kind: "histogram",
     name: "hearth_apply_batch_entries",
     help: "Entries applied in one transaction; the more wait, the more go together.",

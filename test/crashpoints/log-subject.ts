@@ -12,6 +12,7 @@ export const CRASH_LOG: LogOptions = {
   directory: "/log",
   segmentBytes: 8192,
   groupMaxBytes: 2048,
+  reuseMaxBytes: 2 * 8192,
   spaceRetryMs: 1,
 };
 
@@ -26,10 +27,13 @@ export const LOG_SUBJECT: CrashSubject = {
     "reset",
     "prefixCut",
     "roll",
+    "reuse",
     "reopen",
   ],
-  kindOfWrite: ({ position, bytes }) =>
-    position === 0 && bytes.some((byte) => byte !== 0) ? "roll" : null,
+  kindOfWrite: ({ position, bytes, inode }) => {
+    if (position !== 0 || bytes.every((byte) => byte === 0)) return null;
+    return inode.bytes.some((byte) => byte !== 0) ? "reuse" : "roll";
+  },
   record: async (disk, { seed, operations }) => {
     const run = new LogRun(disk, seed);
     await run.open();

@@ -17,6 +17,8 @@ export interface CrashSubject {
     readonly name: string;
     readonly position: number;
     readonly bytes: Uint8Array;
+    /** What the file holds without it. */
+    readonly inode: { readonly bytes: Uint8Array };
   }): string | null;
   /** Runs about `operations` operations. Every promise to somebody outside is recorded with `disk.promise(n)`. */
   record(disk: MemoryDisk, settings: { seed: number; operations: number }): Promise<CrashHistory>;

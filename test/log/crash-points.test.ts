@@ -16,6 +16,7 @@ const OPTIONS: LogOptions = {
   directory: "/log",
   segmentBytes: 8192,
   groupMaxBytes: 2048,
+  reuseMaxBytes: 2 * 8192,
   spaceRetryMs: 1,
 };
 const STYLES = ["kept", "lost", "prefix", "prefix", "suffix", "sectors", "sectors"] as const;

@@ -5,6 +5,15 @@ import { test } from "node:test";
 import { isHearthError } from "../../src/base/index.ts";
 import { LogUnderTest, seededRandom } from "./support/log-harness.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
+import {
+  contentEnd,
+  contentOf,
+  DISK_SECTOR_BYTES,
+  diskPosition,
+  loseSectors,
+  putContent,
+  sectorOf,
+} from "./support/segment-image.ts";
 
 const FIRST = "0000000001.log";
 
@@ -44,67 +53,80 @@ async function assertRefused(
   assert.equal(disk.operations.length, 0, `${message}: nothing is written or removed`);
 }
 
-/** Offset behind the last byte that is not zero. */
-function endOf(bytes: Uint8Array): number {
-  let end = bytes.length;
-  while (end > 0 && bytes[end - 1] === 0) end -= 1;
-  return end;
+/** End of the content of the first segment. */
+function endOf(files: ReadonlyMap<string, Uint8Array>): number {
+  return contentEnd(files.get(FIRST) as Uint8Array);
+}
+
+/** Changes bits of the byte of content at `position`. */
+function flip(bytes: Uint8Array, position: number, bits: number): void {
+  const at = diskPosition(position);
+  bytes[at] = (bytes[at] as number) ^ bits;
 }
 
 test("any flipped bit before the last group is found and refused, never cut", async () => {
   const files = await crashedLog();
-  const image = files.get(FIRST) as Uint8Array;
-  const lastGroup = endOf(image) - 2000 - 16;
+  const lastGroup = endOf(files) - 2000 - 16;
   const random = seededRandom(11);
   for (let i = 0; i < 300; i++) {
     const at = Math.floor(random() * (lastGroup - 200));
     const bit = 1 << Math.floor(random() * 8);
-    const flipped = change(files, FIRST, (bytes) => {
-      bytes[at] = (bytes[at] as number) ^ bit;
-    });
+    const flipped = change(files, FIRST, (bytes) => flip(bytes, at, bit));
     await assertRefused(flipped, "log_damaged", `bit ${bit} of byte ${at}`);
   }
 });
 
+test("a changed tag takes nothing away: each sector has two", async () => {
+  const files = await crashedLog();
+  const { length } = files.get(FIRST) as Uint8Array;
+  const stampAt = diskPosition(1) + DISK_SECTOR_BYTES - 8 - 1;
+  for (let at = stampAt; at < length; at += DISK_SECTOR_BYTES)
+    for (const half of [0, 4]) {
+      const changed = change(files, FIRST, (bytes) => bytes.fill(0xa5, at + half, at + half + 4));
+      const { log } = await LogUnderTest.open(new MemoryDisk(changed));
+      assert.equal(log.lastIndex, 8, `tag at ${at + half}`);
+      await log.close();
+    }
+});
+
 test("a flipped bit in the last group is found: a complete write does not pass for a torn one", async () => {
   const files = await crashedLog();
-  const end = endOf(files.get(FIRST) as Uint8Array);
+  const end = endOf(files);
   for (const distance of [8, 600, 1200, 1990]) {
-    const flipped = change(files, FIRST, (bytes) => {
-      bytes[end - distance] = (bytes[end - distance] as number) ^ 4;
-    });
+    const flipped = change(files, FIRST, (bytes) => flip(bytes, end - distance, 4));
     await assertRefused(flipped, "log_damaged", `byte ${end - distance}`);
   }
 });
 
 test("a zeroed sector before the last group is damage, inside the last group an unfinished write", async () => {
   const files = await crashedLog(30);
-  const end = endOf(files.get(FIRST) as Uint8Array);
-  for (let sector = 1; sector < Math.floor((end - 2100) / 512); sector++) {
-    const zeroed = change(files, FIRST, (bytes) => bytes.fill(0, sector * 512, (sector + 1) * 512));
+  const end = endOf(files);
+  for (let sector = 1; sector < sectorOf(end - 2100); sector++) {
+    const zeroed = change(files, FIRST, (bytes) => loseSectors(bytes, sector));
     await assertRefused(zeroed, "log_damaged", `sector ${sector}`);
   }
-  const inLast = Math.floor(end / 512) - 1;
-  const torn = change(files, FIRST, (bytes) => bytes.fill(0, inLast * 512, (inLast + 1) * 512));
+  const torn = change(files, FIRST, (bytes) => loseSectors(bytes, sectorOf(end) - 1));
   const disk = new MemoryDisk(torn);
   const { log } = await LogUnderTest.open(disk);
   assert.equal(log.lastIndex, 29);
   assert.ok(log.recoveredCutBytes > 0);
-  assert.equal(
-    endOf(disk.files.get(FIRST) as Uint8Array) <= end - 2000,
-    true,
-    "what was cut is zero",
-  );
+  assert.ok(endOf(disk.files) <= end - 2000, "what was cut is zero");
   await log.close();
 });
 
 test("bytes behind the end that no single write can reach are damage", async () => {
   const files = await crashedLog();
-  const end = endOf(files.get(FIRST) as Uint8Array);
-  const reach = end + 8 * 1024 + 256;
-  const far = change(files, FIRST, (bytes) => bytes.fill(7, reach + 512, reach + 520));
+  const end = endOf(files);
+  const reach = end + 8 * 1024 + 504;
+  /** A sector that carries the tag of this segment. */
+  const write = (bytes: Uint8Array, sector: number): void => {
+    const start = sector * DISK_SECTOR_BYTES;
+    bytes.copyWithin(start + 504, 504, 512);
+    bytes.fill(7, start + 8, start + 16);
+  };
+  const far = change(files, FIRST, (bytes) => write(bytes, sectorOf(reach + 512)));
   await assertRefused(far, "log_damaged", "far");
-  const near = change(files, FIRST, (bytes) => bytes.fill(7, end + 1024, end + 1032));
+  const near = change(files, FIRST, (bytes) => write(bytes, sectorOf(end + 1024)));
   const under = await LogUnderTest.open(new MemoryDisk(near));
   assert.equal(under.log.lastIndex, 8);
   await under.log.close();
@@ -115,7 +137,7 @@ test("after a clean stop damage to the last entries cannot pass for an unfinishe
   const under = await LogUnderTest.open(disk);
   await under.append(1, { payloadBytes: 2000 });
   await under.log.close();
-  const zeroed = change(disk.files, FIRST, (bytes) => bytes.fill(0, 1024, 1536));
+  const zeroed = change(disk.files, FIRST, (bytes) => loseSectors(bytes, 2));
   await assertRefused(zeroed, "log_damaged", "sector 2");
 });
 
@@ -142,7 +164,9 @@ test("a sealed segment that ends early is damage: its frames must reach where th
   const under = await LogUnderTest.open(disk);
   for (let i = 0; i < 100; i++) await under.append(1, { payloadBytes: 1000 });
   await under.log.close();
-  const cut = change(disk.files, "0000000002.log", (bytes) => bytes.fill(0, endOf(bytes) - 1100));
+  const cut = change(disk.files, "0000000002.log", (bytes) =>
+    loseSectors(bytes, sectorOf(contentEnd(bytes, 2) - 1100), bytes.length / DISK_SECTOR_BYTES),
+  );
   const again = await LogUnderTest.open(new MemoryDisk(cut));
   await assert.rejects(
     again.entries(),
@@ -168,7 +192,7 @@ test("a blank, damaged or shortened header of a segment with groups is refused",
   const under = await LogUnderTest.open(disk);
   for (let i = 0; i < 100; i++) await under.append(1, { payloadBytes: 1000 });
   const files = new Map([...disk.files].map(([name, bytes]) => [name, bytes.slice()]));
-  const names = [...files.keys()].filter((name) => endOf(files.get(name) as Uint8Array) > 0);
+  const names = [...files.keys()].filter((name) => (files.get(name) as Uint8Array)[0] !== 0);
   assert.ok(names.length >= 3);
   for (const name of names) {
     await assertRefused(
@@ -193,6 +217,8 @@ test("a segment of another log or under another name is refused", async () => {
   const foreign = new Map(one);
   foreign.set("0000000002.log", other.get(FIRST) as Uint8Array);
   await assertRefused(foreign, "log_foreign_segment", "wrong name");
+  foreign.delete(FIRST);
+  await assertRefused(foreign, "log_foreign_segment", "wrong name, alone");
   const disk = new MemoryDisk();
   const under = await LogUnderTest.open(disk);
   for (let i = 0; i < 60; i++) await under.append(1, { payloadBytes: 1000 });
@@ -202,20 +228,45 @@ test("a segment of another log or under another name is refused", async () => {
   await assertRefused(mixed, "log_foreign_segment", "wrong log");
 });
 
+test("segments that have changed names are refused, whichever", async () => {
+  const disk = new MemoryDisk();
+  const under = await LogUnderTest.open(disk);
+  for (let i = 0; i < 100; i++) await under.append(1, { payloadBytes: 1000 });
+  await under.log.close();
+  const used = [...disk.files.keys()].filter((name) => disk.files.get(name)?.[0] !== 0);
+  assert.ok(used.length >= 3);
+  for (const a of used)
+    for (const b of used) {
+      if (a === b) continue;
+      const swapped = new Map(disk.files);
+      swapped.set(a, disk.files.get(b) as Uint8Array);
+      swapped.set(b, disk.files.get(a) as Uint8Array);
+      const again = new MemoryDisk(swapped);
+      await assert.rejects(LogUnderTest.open(again), isHearthError, `${a} and ${b}`);
+      assert.equal(again.operations.length, 0);
+    }
+});
+
 test("another format version is named, not called damage", async () => {
   const { crc32c } = await import("@node-rs/crc32");
   const newer = change(await crashedLog(), FIRST, (bytes) => {
     const view = new DataView(bytes.buffer);
-    view.setUint16(4, 3, true);
-    view.setUint32(508, crc32c(bytes.subarray(0, 508)), true);
+    view.setUint16(4, 4, true);
+    view.setUint32(500, crc32c(bytes.subarray(0, 500)), true);
   });
-  await assertRefused(newer, "log_version_unsupported", "version 3");
-  const older = change(await crashedLog(), FIRST, (bytes) => {
-    const view = new DataView(bytes.buffer);
-    view.setUint16(4, 1, true);
-    view.setUint32(252, crc32c(bytes.subarray(0, 252)), true);
-  });
-  await assertRefused(older, "log_version_unsupported", "version 1");
+  await assertRefused(newer, "log_version_unsupported", "version 4");
+  for (const [version, headerBytes] of [
+    [1, 256],
+    [2, 512],
+  ] as const) {
+    const older = change(await crashedLog(), FIRST, (bytes) => {
+      const view = new DataView(bytes.buffer);
+      view.setUint16(4, version, true);
+      const crcAt = headerBytes - 4;
+      view.setUint32(crcAt, crc32c(bytes.subarray(0, crcAt)), true);
+    });
+    await assertRefused(older, "log_version_unsupported", `version ${version}`);
+  }
 });
 
 test("bytes of a client that look like frames do not decide about a torn write", async () => {
@@ -224,7 +275,7 @@ test("bytes of a client that look like frames do not decide about a torn write",
   await under.setHardState(1);
   await under.append(3);
   // The body carries a copy of real frames of this log, as somebody could send who saw its files.
-  const copy = (disk.files.get(FIRST) as Uint8Array).slice(512, 512 + 1200);
+  const copy = contentOf(disk.files.get(FIRST) as Uint8Array).slice(504, 504 + 1200);
   copy[1199] = 1;
   const body = new Uint8Array(16 + copy.length);
   new DataView(body.buffer).setUint32(0, copy.length, true);
@@ -239,10 +290,8 @@ test("bytes of a client that look like frames do not decide about a torn write",
       bodyBytes: body.length,
     }),
   );
-  const end = endOf(disk.files.get(FIRST) as Uint8Array);
-  const torn = change(disk.files, FIRST, (bytes) =>
-    bytes.fill(0, Math.floor((end - 1100) / 512) * 512, Math.floor((end - 1100) / 512 + 1) * 512),
-  );
+  const end = endOf(disk.files);
+  const torn = change(disk.files, FIRST, (bytes) => loseSectors(bytes, sectorOf(end - 1100)));
   const again = await LogUnderTest.open(new MemoryDisk(torn));
   assert.ok(again.log.lastIndex >= 3);
   await again.log.close();
@@ -259,12 +308,11 @@ test("a frame of another history in the right place breaks the chain", async () 
     histories.push(disk.files.get(FIRST) as Uint8Array);
   }
   const [one, two] = histories as [Uint8Array, Uint8Array];
-  const start = endOf(common.get(FIRST) as Uint8Array);
-  const first = one.indexOf(0x48, start);
-  const frameBytes = 72 + 16 + 104;
-  const mixed = change(new Map([[FIRST, one]]), FIRST, (bytes) => {
-    bytes.set(two.subarray(first, first + frameBytes), first);
-  });
+  const first = contentOf(one).indexOf(0x48, endOf(common));
+  const frameBytes = 80 + 16 + 104;
+  const frame = contentOf(two).subarray(first, first + frameBytes);
+  assert.deepEqual([...frame.subarray(0, 4)], [...Buffer.from("HFRM")]);
+  const mixed = change(new Map([[FIRST, one]]), FIRST, (bytes) => putContent(bytes, frame, first));
   await assertRefused(mixed, "log_damaged", "mixed");
 });
 
@@ -285,12 +333,10 @@ test("a body that holds zero sectors of its own does not pass for a torn write w
   body.fill(7, 1500);
   const batch = { firstIndex: 1, term: 1, count: 1, appendedAtMs: 1, body, bodyBytes: body.length };
   await under.durable(under.log.append(batch));
-  const end = endOf(disk.files.get(FIRST) as Uint8Array);
-  const flipped = change(disk.files, FIRST, (bytes) => {
-    bytes[end - 5] = 6;
-  });
+  const end = endOf(disk.files);
+  const flipped = change(disk.files, FIRST, (bytes) => flip(bytes, end - 5, 1));
   await assertRefused(flipped, "log_damaged", "flip");
-  const torn = change(disk.files, FIRST, (bytes) => bytes.fill(0, 2048, 2560));
+  const torn = change(disk.files, FIRST, (bytes) => loseSectors(bytes, sectorOf(2100)));
   const again = await LogUnderTest.open(new MemoryDisk(torn));
   assert.equal(again.log.lastIndex, 0, "a sector that had something in it is missing");
   await again.log.close();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatLogRecord, inspectLog, type LogRecord } from "../../src/log/index.ts";
-import { LogUnderTest } from "./support/log-harness.ts";
+import { LogUnderTest, SMALL_LOG } from "./support/log-harness.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
 
 async function inspect(disk: MemoryDisk): Promise<LogRecord[]> {
@@ -21,13 +21,27 @@ test("inspection shows segments, frames, the end and the spare, and changes noth
   assert.equal(disk.operations.length, before);
   assert.deepEqual(lines, [
     "0000000001.log  from index 1, term 0, vote for nobody, above segment 0",
-    "  512  hard state: term 2, vote for node-a",
-    "  608  entries 1-3, term 2, 168 bytes, appended 2023-11-14T22:13:20.000Z, commit 0",
-    "  856  padding of 3160 bytes",
-    "  4096  hard state: term 2, vote for node-a",
-    "  4192  end of frames, last index 3",
+    "  504  hard state: term 2, vote for node-a",
+    "  600  entries 1-3, term 2, 168 bytes, appended 2023-11-14T22:13:20.000Z, commit 0",
+    "  848  padding of 3104 bytes",
+    "  4032  hard state: term 2, vote for node-a",
+    "  4128  end of frames, last index 3",
     "0000000002.log  spare, 32768 bytes prepared",
   ]);
+});
+
+test("inspection shows files that wait to be reused", async () => {
+  const disk = new MemoryDisk();
+  const options = { ...SMALL_LOG, reuseMaxBytes: SMALL_LOG.segmentBytes };
+  const under = await LogUnderTest.open(disk, options);
+  while (under.log.stats.rolls < 3) await under.append(1, { payloadBytes: 1000 });
+  under.log.truncatePrefix(under.log.durableIndex);
+  await under.log.close();
+  const lines = (await inspect(disk)).map(formatLogRecord);
+  assert.equal(
+    lines.at(-1),
+    "free-0000000001.bin  former segment of 32768 bytes, to be written again",
+  );
 });
 
 test("inspection names an unfinished write and damage", async () => {
@@ -40,11 +54,11 @@ test("inspection names an unfinished write and damage", async () => {
   torn.fill(0, 3072, 3584);
   disk.files.set("0000000001.log", torn);
   assert.ok(
-    (await inspect(disk)).some((record) => record.kind === "torn" && record.offset === 2608),
+    (await inspect(disk)).some((record) => record.kind === "torn" && record.offset === 2600),
   );
   const damaged = bytes.slice();
   damaged.fill(0, 1024, 1536);
   disk.files.set("0000000001.log", damaged);
   const problem = (await inspect(disk)).find((record) => record.kind === "problem");
-  assert.match(problem?.kind === "problem" ? problem.what : "", /damaged at offset 512/);
+  assert.match(problem?.kind === "problem" ? problem.what : "", /damaged at offset 504/);
 });

@@ -21,7 +21,11 @@ function rig(): { disk: MemoryDisk; preallocator: Preallocator; steps: () => num
     onReady: (): void => {},
     onGivenUp: (): void => assert.fail("there is room"),
   };
-  const preallocator = new Preallocator(options, modules, { nextSequence: 1, spare: null });
+  const preallocator = new Preallocator(options, modules, {
+    nextSequence: 1,
+    spare: null,
+    free: [],
+  });
   const steps = (): number[] =>
     disk.operations.flatMap((one) => (one.kind === "write" ? [one.bytes.length] : []));
   return { disk, preallocator, steps };

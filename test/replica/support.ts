@@ -33,6 +33,7 @@ export const LOG_OPTIONS: LogOptions = {
   directory: "/log",
   segmentBytes: 256 * 1024,
   groupMaxBytes: 64 * 1024,
+  reuseMaxBytes: 1024 * 1024,
   spaceRetryMs: 1,
 };
 

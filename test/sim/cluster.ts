@@ -147,6 +147,7 @@ export class Cluster {
         log: {
           segmentBytes: SEGMENT_BYTES,
           groupMaxBytes: GROUP_BYTES,
+          reuseMaxBytes: 2 * SEGMENT_BYTES,
           spaceRetryMs: 50,
           inPlaceMaxMs: LOG_DEFAULTS.inPlaceMaxMs,
           damagePolicy: plan.voters > 1 ? "abstain" : "refuse",

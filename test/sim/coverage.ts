@@ -45,6 +45,7 @@ const COUNTERS = [
   "snapshotTaken",
   "snapshotInstalled",
   "logCut",
+  "segmentReused",
   "writeInPlace",
   "suffixCut",
   "indexRebuilt",

@@ -293,6 +293,8 @@ export class SimDisk {
   /** Atomic, also for a directory and everything in it. */
   rename(path: string, to: string): void {
     if (!this.#names.has(path)) throw diskError("ENOENT", `no such file: ${path}`);
+    // Only the log gives a file of its own such a name.
+    if (to.endsWith(".log")) this.#modules.coverage.hit("segmentReused");
     this.#change({ kind: "rename", path, to });
   }
 

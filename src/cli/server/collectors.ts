@@ -145,6 +145,8 @@ export function collectLog(metrics: MetricRegistry, log: DurableLog): void {
     increases.take("hearth_log_writes_in_place_total", stats.writesInPlace);
     increases.take("hearth_log_written_bytes_total", stats.writtenBytes);
     increases.take("hearth_log_segment_waits_total", stats.stalls);
+    increases.take("hearth_log_segments_total", stats.rolls - stats.reuses, { file: "new" });
+    increases.take("hearth_log_segments_total", stats.reuses, { file: "reused" });
   });
 }
 

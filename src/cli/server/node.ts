@@ -285,6 +285,7 @@ export class HearthNode {
       files: this.#modules.files ?? NODE_FILES,
       logger: this.#logger.child("log"),
       onWrite: observeLogWrite(metrics),
+      hasRoom: () => this.state.indexSpace.problem === null,
     });
     this.#parts.log = log;
     identity.noteLog();

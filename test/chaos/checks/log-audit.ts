@@ -5,10 +5,12 @@
  * Sees what the index hides: an element that was proposed twice is one block all the same.
  */
 
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { inspectLog } from "../../../src/log/index.ts";
+import { readWhole, withFile } from "../../../src/files/index.ts";
 import { FRAME_HEADER_BYTES } from "../../../src/log/format.ts";
+import { inspectLog, NODE_FILES } from "../../../src/log/index.ts";
+import { SegmentFile } from "../../../src/log/segment-file.ts";
+import { segmentSequence } from "../../../src/log/segment-names.ts";
 import {
   COMMAND,
   decodeBlock,
@@ -80,12 +82,15 @@ async function elementsOf(
 ): Promise<Map<number, string>> {
   const elements = new Map<number, string>();
   let lastIndex = 0;
-  let image = new Uint8Array(0);
+  let image: Uint8Array = new Uint8Array(0);
   let file = "";
   for (const frame of frames) {
     if (frame.file !== file) {
       file = frame.file;
-      image = await readFile(join(directory, file));
+      const sequence = segmentSequence(file);
+      image = await withFile(NODE_FILES, join(directory, file), "read", (disk) =>
+        readWhole(new SegmentFile(disk, sequence)),
+      );
     }
     // A frame at or below an earlier one replaces it and everything above.
     for (let index = frame.firstIndex; index <= lastIndex; index++) elements.delete(index);

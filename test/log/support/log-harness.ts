@@ -78,8 +78,9 @@ export class LogUnderTest {
     files: FileSystem,
     options: LogOptions = SMALL_LOG,
     scheduler: Scheduler = SYSTEM_SCHEDULER,
+    hasRoom: () => boolean = () => true,
   ): Promise<LogUnderTest> {
-    const modules = { files, logger: SILENT_LOGGER, scheduler };
+    const modules = { files, logger: SILENT_LOGGER, scheduler, hasRoom };
     return new LogUnderTest(await DurableLog.open(options, modules));
   }
 

@@ -125,6 +125,19 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
         replace: "",
       },
     ],
-    killers: [crashPointTest(/keeps what was promised|inside the repair/)],
+    killers: [damageTest(/inside the last group an unfinished write/)],
+  },
+  {
+    id: "log-reuses-files-with-what-they-held",
+    reference: "RocksDB recycle_log_file_num: records of a former life of a log file",
+    does: "cannot tell what a file held as another segment from what was written to it since",
+    edits: [
+      {
+        file: "src/log/sectors.ts",
+        find: "  return crc32c(bytes) || 1;",
+        replace: "  return crc32c(bytes) === 0 ? 2 : 1;",
+      },
+    ],
+    killers: [crashPointTest(/keeps what was promised|inside the repair|page cache alone/)],
   },
 ];
