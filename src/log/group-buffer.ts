@@ -69,6 +69,9 @@ interface OpenFrame {
   readonly term: number;
   readonly appendedAtMs: number;
   count: number;
+  /** CRC of its body up to `checkedEnd`. */
+  bodyCrc: number;
+  checkedEnd: number;
 }
 
 /** Enough for 1,500 entries of 600 B; grows when a load needs it. */
@@ -133,7 +136,8 @@ export class GroupBuffer {
     } else {
       this.#closeFrame();
       const { firstIndex, term, appendedAtMs, count } = batch;
-      this.#open = { at: this.end, firstIndex, term, appendedAtMs, count };
+      const checkedEnd = this.end + FRAME_HEADER_BYTES;
+      this.#open = { at: this.end, firstIndex, term, appendedAtMs, count, bodyCrc: 0, checkedEnd };
       this.#starts.push(this.end);
       this.end += FRAME_HEADER_BYTES;
     }
@@ -158,6 +162,14 @@ export class GroupBuffer {
     const body = new Uint8Array(frameBytes - FRAME_HEADER_BYTES);
     const kind = FRAME_KIND.padding;
     return this.#tryAppendWhole({ kind, count: 0, firstIndex: 0, term: 0, appendedAtMs: 0 }, body);
+  }
+
+  /** Takes the checksum of what was collected so far: while the disk is busy with another group it costs no time. */
+  check(): void {
+    const open = this.#open;
+    if (open === null) return;
+    open.bodyCrc = crc32c(this.bytes.subarray(open.checkedEnd, this.end), open.bodyCrc);
+    open.checkedEnd = this.end;
   }
 
   /**
@@ -223,13 +235,13 @@ export class GroupBuffer {
   #closeFrame(): void {
     const open = this.#open;
     if (open === null) return;
+    this.check();
     this.#open = null;
-    const bodyStart = open.at + FRAME_HEADER_BYTES;
     const content: FrameContent = {
       kind: FRAME_KIND.entries,
-      bodyBytes: this.end - bodyStart,
+      bodyBytes: this.end - open.at - FRAME_HEADER_BYTES,
       count: open.count,
-      bodyCrc: crc32c(this.bytes.subarray(bodyStart, this.end)),
+      bodyCrc: open.bodyCrc,
       firstIndex: open.firstIndex,
       term: open.term,
       appendedAtMs: open.appendedAtMs,

@@ -328,7 +328,8 @@ export class DurableLog {
    */
   flush(mayWait = true): void {
     const { collecting } = this.#queue;
-    this.#startWrite(mayWait && this.#pace.isInPlace(collecting.frameBytes));
+    if (this.#writing !== null) collecting.check();
+    else this.#startWrite(mayWait && this.#pace.isInPlace(collecting.frameBytes));
   }
 
   /**
