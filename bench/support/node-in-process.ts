@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { Prng, SILENT_LOGGER, SYSTEM_CLOCK, SYSTEM_SCHEDULER } from "../../src/base/index.ts";
 import { IndexDatabase } from "../../src/db/index.ts";
-import { DurableLog, LOG_DEFAULTS, NODE_FILES } from "../../src/log/index.ts";
+import { DurableLog, LOG_DEFAULTS, type LogStats, NODE_FILES } from "../../src/log/index.ts";
 import {
   appendAddBlockEntry,
   ByteSink,
@@ -30,6 +30,8 @@ export interface NodeInProcess {
   readonly addBlock: Call;
   /** The same without a look at the outcome: for states that decide nothing. */
   readonly addEntry: Call;
+  /** Of the log. */
+  readonly stats: Readonly<LogStats>;
   close(): Promise<void>;
 }
 
@@ -66,6 +68,7 @@ export async function startNode(
     },
   );
   await replica.start();
+  const cutting = setInterval(() => cutBehind(log, replica.status().appliedIndex), LOG_CUT_MS);
   const segments = new SegmentSource();
   const addBlock: Call = (done, failed) => {
     const body = segments.nextEntry();
@@ -87,11 +90,23 @@ export async function startNode(
     replica,
     addBlock,
     addEntry,
+    stats: log.stats,
     close: async () => {
+      clearInterval(cutting);
       await replica.stop();
       await db.close();
     },
   };
+}
+
+const LOG_CUT_MS = 20;
+/** The default of `metastore.raft.trailing-logs`. */
+const LOG_KEPT_ENTRIES = 18 << 10;
+
+/** What a snapshot does to the log, only more often: a node that runs for days is measured, not the first minutes of a new one. */
+function cutBehind(log: DurableLog, appliedIndex: number): void {
+  const throughIndex = Math.min(appliedIndex, log.durableIndex) - LOG_KEPT_ENTRIES;
+  if (throughIndex >= log.firstIndex) log.truncatePrefix(throughIndex);
 }
 
 /**
@@ -101,6 +116,11 @@ export async function startNode(
 export async function warmUp(write: Call): Promise<void> {
   await runLanes(lanesOf(256, write), { goesOn: (writes) => writes < 20_000, latencies: null });
   await runLanes([write], { goesOn: (writes) => writes < 8_000, latencies: null });
+}
+
+/** Writes until the log goes on in files that it has used before, as it does from the second snapshot of a node on. */
+export async function goRound({ addEntry, stats }: NodeInProcess): Promise<void> {
+  await runLanes(lanesOf(512, addEntry), { goesOn: () => stats.reuses < 2, latencies: null });
 }
 
 /** Applies nothing: what is left is the log. */

@@ -9,7 +9,7 @@ import {
   repeatCalls,
   type Subject,
 } from "../../harness/index.ts";
-import { ENTRY_BYTES, noState, startNode, warmUp } from "../../support/node-in-process.ts";
+import { ENTRY_BYTES, goRound, noState, startNode, warmUp } from "../../support/node-in-process.ts";
 import { rawWriter } from "../../support/raw-writer.ts";
 
 interface Limit {
@@ -42,6 +42,7 @@ function lmdbLimit(directory: string, inFlight: number): Limit {
 
 async function prepare(directory: string, inFlight: number, limit: Limit): Promise<PreparedCase> {
   const node = await startNode(join(directory, "node"), noState);
+  await goRound(node);
   await warmUp(node.addEntry);
   return {
     ours: repeatCalls(`entry, ${inFlight} in flight`, node.addEntry, {
