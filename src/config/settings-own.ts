@@ -87,7 +87,7 @@ export const OWN_SETTINGS = [
     default: LOG_DEFAULTS.reuseMaxBytes,
     min: 0,
     max: 64 * GIB,
-    help: "Files of the log that a snapshot has set free are kept up to this size and written again, which takes half of what new ones take from the disk; given back when hearth.index-min-free is not met; 0: none",
+    help: "Files of the log that a snapshot has set free are kept up to this size and written again, which takes half of what new ones take from the disk; given back when their disk has less than hearth.index-min-free; 0: none",
   },
   {
     name: "hearth.log-in-place-max",

@@ -59,7 +59,10 @@ export async function collectEvidence(
     const path = join(modules.directory, piece.name);
     const file = await openSegment(modules.files, path, OPEN_MODE.read);
     const image = await readWhole(file).finally(() => file.close());
+    const wasEndKnown = search.isEndKnown;
     search.add(piece, image);
+    if (!wasEndKnown && search.isEndKnown && piece.sequence <= survey.givenUpSequence)
+      throw promisesLost(`every segment behind ${survey.givenUpSequence}`, cause.message);
     above = piece;
   }
   return search.result(cause);

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { HearthError, type Scheduler, SYSTEM_SCHEDULER } from "../base/index.ts";
 import { type FileSystem, OPEN_MODE, type OpenMode, readWhole, withFile } from "../files/index.ts";
 import type { LogEnd } from "./content.ts";
-import { damaged, foreignSegment, segmentMissing } from "./errors.ts";
+import { damaged, promisesLost, segmentMissing } from "./errors.ts";
 import { LOG_ID_BYTES, logSalt } from "./format.ts";
 import { type NewestSegment, readNewestSegment } from "./newest-segment.ts";
 import type { LogOptions } from "./options.ts";
@@ -135,14 +135,13 @@ class Recovery {
     await this.#removeUseless();
     if (mustCheckAll) await clearSuspect(this.#files, this.#options.directory);
     const end = top?.newest.content ?? EMPTY_END;
-    const nextSequence = (top?.found.sequence ?? 0) + 1;
     return {
       logId: top?.found.header.logId ?? this.#makeLogId(),
       sealed: sealedSegments(live),
       active: top?.newest.active ?? null,
       spare,
-      nextSequence,
-      free: await this.#adoptFree(survey.names, nextSequence),
+      nextSequence: (top?.found.sequence ?? 0) + 1,
+      free: await this.#adoptFree(survey.names),
       end,
       firstIndex: live[0]?.header.firstIndex ?? 1,
       lastIndex: end.lastIndex,
@@ -187,13 +186,13 @@ class Recovery {
   async #judgeUnreadable(survey: Survey, newest: FoundSegment | null): Promise<Spare | null> {
     let spare: Spare | null = null;
     for (const segment of survey.unreadable) {
-      assertFormer(segment, newest);
       const isAbove = newest === null || segment.sequence > newest.sequence;
       if (!isAbove) this.#useless.push(segment);
       else if (!segment.isBlank) throw damaged(segment.name, headerProblem(segment));
       else spare = (await this.#judgeBlank(segment, newest)) ?? spare;
     }
     assertNoHole(survey, newest?.sequence ?? 0);
+    assertNoneLost(survey, newest?.sequence ?? 0);
     return spare;
   }
 
@@ -228,11 +227,8 @@ class Recovery {
     }
   }
 
-  /**
-   * Free files of the size in use, up to the bound; the others go. What they hold is told from what is written into them
-   * by its sequence alone, so one that is not below the next sequence must not be used.
-   */
-  async #adoptFree(names: readonly string[], nextSequence: number): Promise<number[]> {
+  /** Free files of the size in use, up to the bound; the others go. */
+  async #adoptFree(names: readonly string[]): Promise<number[]> {
     const { directory, segmentBytes, reuseMaxBytes = 0 } = this.#options;
     const adopted: number[] = [];
     for (const sequence of names.map(freeSequence)) {
@@ -242,7 +238,7 @@ class Recovery {
         file.sizeBytes(),
       );
       const isWanted = (adopted.length + 1) * segmentBytes <= reuseMaxBytes;
-      if (isWanted && sizeBytes === segmentBytes && sequence < nextSequence) {
+      if (isWanted && sizeBytes === segmentBytes) {
         adopted.push(sequence);
         continue;
       }
@@ -265,13 +261,15 @@ class Recovery {
 }
 
 /**
- * A file may have been another segment of this log, which was given up when a newer one was durable. Any other one got its
- * name by mistake, and is still needed.
+ * The file of a segment is given away when a newer one is durable. Where none is to be seen, its end was damaged, and nobody
+ * knows what was promised behind it.
  */
-function assertFormer({ name, former }: UnreadableSegment, newest: FoundSegment | null): void {
-  if (former === null) return;
-  const isOurs = newest !== null && Buffer.compare(former.logId, newest.header.logId) === 0;
-  if (!isOurs || former.sequence >= newest.sequence) throw foreignSegment(name);
+function assertNoneLost({ givenUpSequence }: Survey, newestSequence: number): void {
+  if (givenUpSequence > 0 && newestSequence <= givenUpSequence)
+    throw promisesLost(
+      `the segments behind ${givenUpSequence}`,
+      `one of them was durable before the file of ${givenUpSequence} was given away, and none can be read; or files have changed names`,
+    );
 }
 
 /** Files are made in order of their sequence: one above a hole says that a segment was there. */

@@ -10,7 +10,7 @@ import {
   wrongOwner,
 } from "./errors.ts";
 import type { LogOptions } from "./options.ts";
-import { segmentSequence } from "./segment-names.ts";
+import { freeSequence, segmentSequence } from "./segment-names.ts";
 import { type HeaderFound, openSegment } from "./segment-file.ts";
 import type { LogOwnerName, SegmentHeader } from "./segment-header.ts";
 
@@ -37,6 +37,8 @@ export interface Survey {
   readonly written: FoundSegment[];
   /** Ascending by sequence. */
   readonly unreadable: readonly UnreadableSegment[];
+  /** The newest segment whose file was given away, 0: none. A newer one was durable before that. */
+  readonly givenUpSequence: number;
 }
 
 /** Errors: `failed_precondition` for files of another log, owner or version, by name. */
@@ -61,7 +63,24 @@ export async function surveyLog(options: LogOptions, files: FileSystem): Promise
     assertOwner(name, header.owner, options);
     written.push({ name, sequence, header });
   }
-  return { names, written, unreadable };
+  return { names, written, unreadable, givenUpSequence: givenUp(names, written, unreadable) };
+}
+
+/** Errors: `failed_precondition` for a file that was a segment of another log. */
+function givenUp(
+  names: readonly string[],
+  written: readonly FoundSegment[],
+  unreadable: readonly UnreadableSegment[],
+): number {
+  const logId = written[0]?.header.logId;
+  const sequences = names.map(freeSequence);
+  for (const { name, former } of unreadable) {
+    if (former === null) continue;
+    if (logId !== undefined && Buffer.compare(former.logId, logId) !== 0)
+      throw foreignSegment(name);
+    sequences.push(former.sequence);
+  }
+  return Math.max(0, ...sequences);
 }
 
 async function readHeader(files: FileSystem, path: string): Promise<HeaderFound> {

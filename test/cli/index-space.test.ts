@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { Logger } from "../../src/base/index.ts";
 import { IndexSpace, type Volume } from "../../src/cli/server/index-space.ts";
-import { followIndexSpace } from "../../src/cli/server/space-watch.ts";
+import { followDisk, followIndexSpace } from "../../src/cli/server/space-watch.ts";
 import type { ChangeResult, ClusterView } from "../../src/service/index.ts";
 import { recordingLogger } from "../snapshot/support/harness.ts";
 
@@ -213,5 +213,49 @@ describe("little room for the index", () => {
       assert.equal(logger.lines.filter(({ level }) => level === "warn").length, 1);
       end();
     }
+  });
+});
+
+describe("a disk that is followed", () => {
+  it("is looked at again and again, one look at a time, until that is over", async () => {
+    let due: (() => void) | null = null;
+    let looks = 0;
+    let answer = (): void => {};
+    const space = {
+      look: () =>
+        new Promise<void>((resolve) => {
+          looks++;
+          answer = resolve;
+        }),
+    };
+    const end = followDisk(space, {
+      monotonicMs: () => 0,
+      defer: (task) => task(),
+      after: (_, task) => {
+        due = task;
+        return () => (due = null);
+      },
+    });
+    const answered = async (): Promise<void> => {
+      answer();
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    assert.deepEqual([looks, due], [1, null]);
+    for (const count of [2, 3]) {
+      await answered();
+      (due as (() => void) | null)?.();
+      assert.equal(looks, count);
+      due = null;
+    }
+    await answered();
+    end();
+    assert.equal(due, null, "the next look is off");
+    const endDuring = followDisk(space, {
+      monotonicMs: () => 0,
+      defer: (task) => task(),
+      after: () => assert.fail("nothing follows the end"),
+    });
+    endDuring();
+    await answered();
   });
 });

@@ -7,6 +7,7 @@ import { isHearthError } from "../../src/base/index.ts";
 import { inspectLog, type LogOptions } from "../../src/log/index.ts";
 import { LogUnderTest, type ReadEntry, seededRandom } from "../log/support/log-harness.ts";
 import { MemoryDisk } from "../log/support/memory-disk.ts";
+import { diskPosition } from "../log/support/segment-image.ts";
 import { difference, type ModelState } from "./log-model.ts";
 import { CRASH_LOG, LogRun } from "./log-subject.ts";
 
@@ -181,7 +182,8 @@ function judge(
   const problem = difference(log.state, under.log, entries);
   if (under.log.recoveredDamage !== null) return judgeAbstained(log.state, under, entries);
   if (problem === null) return { ok: true, kind: ROT_OUTCOME.harmless };
-  const isLastGroup = rot.name === log.lastGroup.name && rot.end > log.lastGroup.start;
+  const isLastGroup =
+    rot.name === log.lastGroup.name && rot.end > diskPosition(log.lastGroup.start);
   if (!isClosed && rot.fault === "sector" && isLastGroup)
     return { ok: true, kind: ROT_OUTCOME.tornRule };
   return { ok: false, problem: `silent loss: ${problem}` };

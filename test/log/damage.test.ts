@@ -218,7 +218,7 @@ test("a segment of another log or under another name is refused", async () => {
   foreign.set("0000000002.log", other.get(FIRST) as Uint8Array);
   await assertRefused(foreign, "log_foreign_segment", "wrong name");
   foreign.delete(FIRST);
-  await assertRefused(foreign, "log_foreign_segment", "wrong name, alone");
+  await assertRefused(foreign, "log_segment_missing", "wrong name, alone");
   const disk = new MemoryDisk();
   const under = await LogUnderTest.open(disk);
   for (let i = 0; i < 60; i++) await under.append(1, { payloadBytes: 1000 });

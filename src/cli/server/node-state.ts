@@ -28,6 +28,8 @@ const LED_MARGIN_MS = 10_000;
 export class NodeState {
   readonly sharedState = SharedState.create();
   readonly indexSpace: IndexSpace;
+  /** On the disk of log and snapshots, by the same bound. Nobody is told: it decides about files that are only kept. */
+  readonly logSpace: IndexSpace;
   /** Empty until the directories are claimed. */
   clusterId = "";
   poller: ReaderCounts | null = null;
@@ -69,6 +71,7 @@ export class NodeState {
     const { node, storage } = config;
     const freeMinBytes = storage.indexMinFreeBytes;
     this.indexSpace = new IndexSpace({ directory: node.dataDirectory, freeMinBytes });
+    this.logSpace = new IndexSpace({ directory: node.logDirectory, freeMinBytes });
   }
 
   starting(doing: string): void {

@@ -62,7 +62,7 @@ import { Peers } from "./peers.ts";
 import { ReaderMetricsPoller } from "./reader-metrics.ts";
 import { NodeSnapshots, snapshotSchedule } from "./snapshots.ts";
 import { serverOptions } from "./server-options.ts";
-import { followIndexSpace, followSpace } from "./space-watch.ts";
+import { followDisk, followIndexSpace, followSpace } from "./space-watch.ts";
 import { assertNotDiverged, NodeStateChecks } from "./state-checks.ts";
 import { StepLog } from "./steps.ts";
 
@@ -285,7 +285,7 @@ export class HearthNode {
       files: this.#modules.files ?? NODE_FILES,
       logger: this.#logger.child("log"),
       onWrite: observeLogWrite(metrics),
-      hasRoom: () => this.state.indexSpace.problem === null,
+      hasRoom: () => this.state.logSpace.problem === null,
     });
     this.#parts.log = log;
     identity.noteLog();
@@ -355,6 +355,7 @@ export class HearthNode {
       followDemand(shared, replica, SYSTEM_SCHEDULER),
       followSpace(watch),
       followIndexSpace(this.state.indexSpace, watch),
+      followDisk(this.state.logSpace, SYSTEM_SCHEDULER),
     ];
     this.#parts.replica = replica;
     peers.attach(replica);

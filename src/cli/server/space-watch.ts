@@ -91,3 +91,18 @@ export function followIndexSpace(
     cancel();
   };
 }
+
+/** Keeps what a space knows of its disk new, until the returned function is called. */
+export function followDisk(space: Pick<IndexSpace, "look">, scheduler: Scheduler): () => void {
+  let hasEnded = false;
+  let cancel = (): void => {};
+  const look = (): void =>
+    void space.look().then(() => {
+      if (!hasEnded) cancel = scheduler.after(INDEX_LOOK_MS, look);
+    });
+  look();
+  return () => {
+    hasEnded = true;
+    cancel();
+  };
+}
