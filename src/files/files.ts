@@ -61,7 +61,7 @@ export interface FileTree extends FileSystem {
 
 /** Writes all of bytes[start, end), however short the single writes are. `inPlace` as in `DiskFile.write`. */
 export function writeFully(
-  file: DiskFile,
+  file: Pick<DiskFile, "write">,
   bytes: Uint8Array,
   range: ByteRange,
   position: number,
@@ -80,7 +80,11 @@ export function writeFully(
 }
 
 /** `writeFully` as a promise, for everything that is not the append path. */
-export function writeAll(file: DiskFile, bytes: Uint8Array, position: number): Promise<void> {
+export function writeAll(
+  file: Pick<DiskFile, "write">,
+  bytes: Uint8Array,
+  position: number,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     writeFully(file, bytes, { start: 0, end: bytes.length }, position, (error) => {
       if (error === null) resolve();

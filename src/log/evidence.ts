@@ -4,7 +4,7 @@
  */
 
 import { join } from "node:path";
-import { OPEN_MODE, readWhole } from "../files/index.ts";
+import { OPEN_MODE } from "../files/index.ts";
 import type { HardState } from "../raft/index.ts";
 import { damaged, promisesLost, segmentMissing } from "./errors.ts";
 import {
@@ -58,7 +58,7 @@ export async function collectEvidence(
       throw promisesLost(above.name, segmentMissing(above.name, piece.sequence + 1).message);
     const path = join(modules.directory, piece.name);
     const file = await openSegment(modules.files, path, OPEN_MODE.read);
-    const image = await readWhole(file).finally(() => file.close());
+    const image = await file.readAll().finally(() => file.close());
     const wasEndKnown = search.isEndKnown;
     search.add(piece, image);
     if (!wasEndKnown && search.isEndKnown && piece.sequence <= survey.givenUpSequence)

@@ -14,5 +14,6 @@ export { acquireDirectoryLock, type DirectoryLock } from "./lock.ts";
 export { DurableLog } from "./log.ts";
 export { type DamagePolicy, LOG_DEFAULTS, type LogOptions } from "./options.ts";
 export type { LogOwnerName } from "./segment-header.ts";
+export { readBufferBytes } from "./reader.ts";
 export type { MembershipEntry } from "./term-spans.ts";
 export type { LogModules, LogOwner, LogStats } from "./types.ts";

@@ -5,7 +5,7 @@
 
 import { join } from "node:path";
 import { nextTurn, SYSTEM_SCHEDULER } from "../base/index.ts";
-import { type FileSystem, NODE_FILES, OPEN_MODE, readWhole, withFile } from "../files/index.ts";
+import { type FileSystem, NODE_FILES, OPEN_MODE, withFile } from "../files/index.ts";
 import {
   decodeHardStateBody,
   FRAME_HEADER_BYTES,
@@ -96,7 +96,7 @@ export async function inspectLog(
     if (segmentSequence(name) === 0) continue;
     const file = await openSegment(files, join(directory, name), OPEN_MODE.read);
     const result = await file.readHeader();
-    const image = await readWhole(file);
+    const image = await file.readAll();
     const sizeBytes = await file.disk.sizeBytes();
     await file.close();
     const found = { name, image, sizeBytes };

@@ -3,7 +3,7 @@
  */
 
 import type { Scheduler } from "../base/index.ts";
-import { readWhole, writeAll } from "../files/index.ts";
+import { writeAll } from "../files/index.ts";
 import { SegmentContent } from "./content.ts";
 import { damaged } from "./errors.ts";
 import { logSalt } from "./format.ts";
@@ -33,7 +33,7 @@ export async function readNewestSegment(
   name: string,
   header: SegmentHeader,
 ): Promise<NewestSegment | null> {
-  const image = await readWhole(file);
+  const image = await file.readAll();
   const capacityBytes = contentBytes(header.segmentBytes);
   if (image.length < capacityBytes) {
     const sizeBytes = await file.disk.sizeBytes();

@@ -6,7 +6,7 @@
  */
 
 import { freeMemory, HearthError, type Scheduler } from "../base/index.ts";
-import { type FileSystem, OPEN_MODE, readWhole } from "../files/index.ts";
+import { type FileSystem, OPEN_MODE } from "../files/index.ts";
 import { entriesByteLength } from "../protocol/index.ts";
 import type { Batch } from "../raft/index.ts";
 import { damaged, readFailed } from "./errors.ts";
@@ -19,6 +19,7 @@ import {
   tryDecodeFrameHeader,
   viewOf,
 } from "./format.ts";
+import { gatherRoom } from "./sectors.ts";
 import { type ActiveSegment, FrameTable, type SealedSegment } from "./segment.ts";
 import { segmentPath } from "./segment-names.ts";
 import { openSegment, type SegmentFile } from "./segment-file.ts";
@@ -41,6 +42,11 @@ export interface SegmentReaderModules {
   readonly directory: string;
   readonly scheduler: Scheduler;
   readonly salt: number;
+}
+
+/** Size of a buffer that reads of `maxBytes` use, as long as no frame is larger. */
+export function readBufferBytes(maxBytes: number): number {
+  return gatherRoom(maxBytes + FRAME_HEADER_BYTES);
 }
 
 /** Frames to read: taken out of the table at once, since the log goes on while the disk is read. */
@@ -68,7 +74,7 @@ export class SegmentReader {
   readSealed(segment: SealedSegment, range: ReadRange): Promise<Batch[]> {
     return this.#withFile(segment.sequence, async (file, path) => {
       if (this.#sealed?.sequence !== segment.sequence) {
-        const image = await readWhole(file);
+        const image = await file.readAll();
         const table = await this.#checkSealed(segment, path, image);
         // A segment is the largest that a node has in memory; left to the collector, a replay spends a third of its time there.
         freeMemory(image.buffer);
@@ -130,9 +136,9 @@ export class SegmentReader {
     if (base === undefined)
       throw damaged(plan.path, `it does not hold log index ${range.fromIndex}`);
     const { buffer, maxBytes } = range;
-    let image = await readChunk(file, base, maxBytes + FRAME_HEADER_BYTES, buffer);
+    let image = await file.read(base, maxBytes + FRAME_HEADER_BYTES, buffer);
     const firstBytes = this.#frameBytes(image, plan.path, base);
-    if (firstBytes > image.length) image = await readChunk(file, base, firstBytes, buffer);
+    if (firstBytes > image.length) image = await file.read(base, firstBytes, buffer);
     return this.#parse(image, plan, range);
   }
 
@@ -187,17 +193,6 @@ function planFrames(table: FrameTable, path: string, range: ReadRange): FramePla
   }
   const nextIndex = table.firstIndexes[i] ?? range.endIndex;
   return { path, firstIndexes, offsets, endIndex: Math.min(nextIndex, range.endIndex) };
-}
-
-async function readChunk(
-  file: SegmentFile,
-  position: number,
-  bytes: number,
-  buffer: Uint8Array | undefined,
-): Promise<Uint8Array> {
-  const isFit = buffer !== undefined && buffer.length >= bytes;
-  const image = isFit ? buffer.subarray(0, bytes) : new Uint8Array(bytes);
-  return image.subarray(0, await file.read(image, position));
 }
 
 /** The entries of a frame inside [fromIndex, endIndex): a later frame may replace its end. */

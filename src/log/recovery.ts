@@ -10,7 +10,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { HearthError, type Scheduler, SYSTEM_SCHEDULER } from "../base/index.ts";
-import { type FileSystem, OPEN_MODE, type OpenMode, readWhole, withFile } from "../files/index.ts";
+import { type FileSystem, OPEN_MODE, type OpenMode, withFile } from "../files/index.ts";
 import type { LogEnd } from "./content.ts";
 import { damaged, promisesLost, segmentMissing } from "./errors.ts";
 import { LOG_ID_BYTES, logSalt } from "./format.ts";
@@ -205,7 +205,7 @@ class Recovery {
     const salt = below === null ? null : logSalt(below.header.logId);
     const groupMaxBytes = below?.header.groupMaxBytes ?? this.#options.groupMaxBytes;
     const file = await this.#open(name, OPEN_MODE.durable);
-    const image = await readWhole(file);
+    const image = await file.readAll();
     const sizeBytes = await file.disk.sizeBytes();
     const verdict = judgeTail(image, { sequence, salt, groupMaxBytes }, 0);
     if (verdict.kind === "damaged") throw damaged(name, `its header is blank, but ${verdict.what}`);

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import type { Scheduler } from "../base/index.ts";
-import { type FileSystem, OPEN_MODE, readWhole } from "../files/index.ts";
+import { type FileSystem, OPEN_MODE } from "../files/index.ts";
 import type { TermSpan } from "../raft/index.ts";
 import { SegmentContent } from "./content.ts";
 import { damaged } from "./errors.ts";
@@ -40,7 +40,7 @@ export async function scanSegment(
   limit: number = header.segmentBytes,
 ): Promise<ScannedSegment> {
   const file = await openSegment(modules.files, join(modules.directory, name), OPEN_MODE.read);
-  const image = await readWhole(file).finally(() => file.close());
+  const image = await file.readAll().finally(() => file.close());
   const { sequence, groupMaxBytes, firstIndex, crc } = header;
   const identity = { sequence, groupMaxBytes, salt: logSalt(header.logId) };
   const content = new SegmentContent(header, image);

@@ -33,11 +33,11 @@ export type HeaderFound =
   /** `former`: of the segment that the file was before, where that can still be read. */
   | { readonly kind: "empty"; readonly former: SegmentHeader | null };
 
-/** At once from the disk: bounds the memory of a read beside its target. */
-const READ_SECTORS = 2048;
+/** At once from the disk: a larger piece leaves the caches of the processor before its sectors are moved, and holds up a turn. */
+const READ_BYTES = 1024 * 1024;
 
 /** Positions are of content. What a write ends in is filled up with zeros to the end of its page. */
-export class SegmentFile implements DiskFile {
+export class SegmentFile implements Pick<DiskFile, "write" | "close"> {
   /** The same file with its stamps. */
   readonly disk: DiskFile;
   readonly #tag: number;
@@ -73,21 +73,32 @@ export class SegmentFile implements DiskFile {
     writeFully(this.disk, bytes, spread, diskPosition(position), done, inPlace);
   }
 
-  async read(target: Uint8Array, position: number): Promise<number> {
-    let sector = Math.floor(position / SECTOR_BYTES);
+  /**
+   * Content from `position` on, at most `bytes`, fewer only at the end of the file; in `buffer` where that has the room
+   * (`gatherRoom`), else in memory of its own.
+   */
+  async read(position: number, bytes: number, buffer?: Uint8Array): Promise<Uint8Array> {
     let skip = position % SECTOR_BYTES;
-    const neededSectors = Math.ceil((skip + target.length) / SECTOR_BYTES);
-    const chunk = new Uint8Array(Math.min(neededSectors, READ_SECTORS) * DISK_SECTOR_BYTES);
-    let filled = 0;
-    while (filled < target.length) {
-      const readBytes = await this.disk.read(chunk, sector * DISK_SECTOR_BYTES);
-      const found = chunk.subarray(0, readBytes);
-      filled += gatherSectors(found, skip, this.#tag, target.subarray(filled));
-      if (readBytes < chunk.length) break;
-      sector += chunk.length / DISK_SECTOR_BYTES;
+    const diskStart = diskPosition(position - skip);
+    const diskBytes = Math.ceil((skip + bytes) / SECTOR_BYTES) * DISK_SECTOR_BYTES;
+    const isFit = buffer !== undefined && buffer.length >= diskBytes;
+    const image = isFit ? buffer.subarray(0, diskBytes) : new Uint8Array(diskBytes);
+    let end = 0;
+    for (let at = 0; at < diskBytes; at += READ_BYTES) {
+      const piece = image.subarray(at, at + READ_BYTES);
+      const readBytes = await this.disk.read(piece, diskStart + at);
+      const found = gatherSectors(piece.subarray(0, readBytes), skip, this.#tag);
+      if (end < at) image.copyWithin(end, at, at + found);
+      end += found;
       skip = 0;
+      if (readBytes < piece.length) break;
     }
-    return filled;
+    return image.subarray(0, Math.min(bytes, end));
+  }
+
+  /** All of the content, in memory of its own. */
+  async readAll(): Promise<Uint8Array> {
+    return this.read(0, contentBytes(await this.disk.sizeBytes()));
   }
 
   /** Reads the header as it is, without an opinion on what it means. */
@@ -96,17 +107,10 @@ export class SegmentFile implements DiskFile {
     const found = sector.subarray(0, await this.disk.read(sector, 0));
     const version = formerVersion(found);
     if (version !== null) return { kind: "version", version };
-    const content = new Uint8Array(SECTOR_BYTES);
-    const result = decodeSegmentHeader(
-      content.subarray(0, gatherSectors(found, 0, this.#tag, content)),
-    );
+    const former = decodeSegmentHeader(found.slice(0, SECTOR_BYTES));
+    const result = decodeSegmentHeader(found.subarray(0, gatherSectors(found, 0, this.#tag)));
     if (result.kind !== "empty") return result;
-    const former = decodeSegmentHeader(found.subarray(0, SECTOR_BYTES));
     return { kind: "empty", former: former.kind === "ok" ? former.header : null };
-  }
-
-  async sizeBytes(): Promise<number> {
-    return contentBytes(await this.disk.sizeBytes());
   }
 
   close(): Promise<void> {

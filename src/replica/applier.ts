@@ -9,7 +9,7 @@
  */
 
 import { assert, type HearthError, nextTurn, type Scheduler } from "../base/index.ts";
-import type { DurableLog } from "../log/index.ts";
+import { type DurableLog, readBufferBytes } from "../log/index.ts";
 import {
   type Batch,
   BATCH_KIND,
@@ -244,7 +244,7 @@ export class Applier {
   async #applyFromLog(): Promise<void> {
     const { core, log, scheduler, onMore, onFailed } = this.#modules;
     // One buffer for all pieces, with room for a frame header; a frame that is larger gets its own.
-    const buffer = new Uint8Array(this.#options.replayMaxBytes + 4096);
+    const buffer = new Uint8Array(readBufferBytes(this.#options.replayMaxBytes));
     try {
       while (!this.#hasStopped && core.applicableIndex > this.#position.index) {
         const fromIndex = this.#position.index + 1;

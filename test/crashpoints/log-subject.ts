@@ -51,7 +51,7 @@ const SHARE = {
   membership: 0.05,
   reset: 0.02,
   prefixCut: 0.05,
-  reopen: 0.02,
+  reopen: 0.04,
 } as const;
 
 export class LogRun {

@@ -6,7 +6,7 @@
  */
 
 import { join } from "node:path";
-import { readWhole, withFile } from "../../../src/files/index.ts";
+import { withFile } from "../../../src/files/index.ts";
 import { FRAME_HEADER_BYTES } from "../../../src/log/format.ts";
 import { inspectLog, NODE_FILES } from "../../../src/log/index.ts";
 import { SegmentFile } from "../../../src/log/segment-file.ts";
@@ -89,7 +89,7 @@ async function elementsOf(
       file = frame.file;
       const sequence = segmentSequence(file);
       image = await withFile(NODE_FILES, join(directory, file), "read", (disk) =>
-        readWhole(new SegmentFile(disk, sequence)),
+        new SegmentFile(disk, sequence).readAll(),
       );
     }
     // A frame at or below an earlier one replaces it and everything above.

@@ -12,9 +12,8 @@ export { contentBytes, DISK_SECTOR_BYTES, diskPosition };
 
 /** Content of the segment with that sequence; zeros where the file holds something else. */
 export function contentOf(file: Uint8Array, sequence = 1): Uint8Array {
-  const content = new Uint8Array(contentBytes(file.length));
-  gatherSectors(file, 0, sectorTag(sequence), content);
-  return content;
+  const content = file.slice();
+  return content.subarray(0, gatherSectors(content, 0, sectorTag(sequence)));
 }
 
 /** Position in the content behind its last byte that is not zero. */
