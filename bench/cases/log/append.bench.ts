@@ -58,7 +58,7 @@ async function prepare(directory: string, inFlight: number, limit: Limit): Promi
 }
 
 /** Others use the disk, too, and single pairs scatter: 38 to 84 and 65 to 124 in two runs of seven. */
-const MANY_PAIRS = { sampleMs: 150, pairs: 21 } as const;
+const MANY_PAIRS = { sampleMs: 150, pairs: 15 } as const;
 
 export const cases: readonly BenchCase[] = [
   {
