@@ -107,9 +107,10 @@ export class SegmentFile implements Pick<DiskFile, "write" | "close"> {
     const found = sector.subarray(0, await this.disk.read(sector, 0));
     const version = formerVersion(found);
     if (version !== null) return { kind: "version", version };
-    const former = decodeSegmentHeader(found.slice(0, SECTOR_BYTES));
-    const result = decodeSegmentHeader(found.subarray(0, gatherSectors(found, 0, this.#tag)));
+    const content = found.slice();
+    const result = decodeSegmentHeader(content.subarray(0, gatherSectors(content, 0, this.#tag)));
     if (result.kind !== "empty") return result;
+    const former = decodeSegmentHeader(found.subarray(0, SECTOR_BYTES));
     return { kind: "empty", former: former.kind === "ok" ? former.header : null };
   }
 

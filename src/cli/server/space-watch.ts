@@ -61,14 +61,10 @@ export function followIndexSpace(
   space: Pick<IndexSpace, "look" | "problem" | "fullProblem">,
   { replica, control, scheduler, logger }: IndexWatchModules,
 ): () => void {
-  let hasEnded = false;
-  let cancel = (): void => {};
   let before: string | null = null;
   let isFull = false;
   const judge = (): void => {
-    if (hasEnded) return;
     const { problem, fullProblem } = space;
-    cancel = scheduler.after(INDEX_LOOK_MS, look);
     const isNew = problem !== null && before === null;
     if (problem === null && before !== null) logger.info("there is room for the index again");
     before = problem;
@@ -84,21 +80,22 @@ export function followIndexSpace(
     if (replica.isServing && voters > 1)
       void moveLeadership(members, TRANSFER_MAX_MS, { control, logger });
   };
-  const look = (): void => void space.look().then(judge);
-  look();
-  return () => {
-    hasEnded = true;
-    cancel();
-  };
+  return followDisk(space, scheduler, judge);
 }
 
-/** Keeps what a space knows of its disk new, until the returned function is called. */
-export function followDisk(space: Pick<IndexSpace, "look">, scheduler: Scheduler): () => void {
+/** Keeps what a space knows of its disk new, and calls back after each look, until the returned function is called. */
+export function followDisk(
+  space: Pick<IndexSpace, "look">,
+  scheduler: Scheduler,
+  onLooked: () => void = () => {},
+): () => void {
   let hasEnded = false;
   let cancel = (): void => {};
   const look = (): void =>
     void space.look().then(() => {
-      if (!hasEnded) cancel = scheduler.after(INDEX_LOOK_MS, look);
+      if (hasEnded) return;
+      cancel = scheduler.after(INDEX_LOOK_MS, look);
+      onLooked();
     });
   look();
   return () => {

@@ -1,14 +1,13 @@
 /** What tests need to point at bytes of a segment: its content without the stamps, and where that lies in the file. */
 
 import {
-  contentBytes,
   DISK_SECTOR_BYTES,
   diskPosition,
   gatherSectors,
   sectorTag,
 } from "../../../src/log/sectors.ts";
 
-export { contentBytes, DISK_SECTOR_BYTES, diskPosition };
+export { DISK_SECTOR_BYTES, diskPosition };
 
 /** Content of the segment with that sequence; zeros where the file holds something else. */
 export function contentOf(file: Uint8Array, sequence = 1): Uint8Array {
