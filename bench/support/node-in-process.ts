@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { Prng, SILENT_LOGGER, SYSTEM_CLOCK, SYSTEM_SCHEDULER } from "../../src/base/index.ts";
 import { IndexDatabase } from "../../src/db/index.ts";
-import { DurableLog, LOG_DEFAULTS, type LogStats, NODE_FILES } from "../../src/log/index.ts";
+import { DurableLog, LOG_DEFAULTS, type LogStats, WriterFiles } from "../../src/log/index.ts";
 import {
   appendAddBlockEntry,
   ByteSink,
@@ -45,9 +45,10 @@ export async function startNode(
     role: "writer",
   });
   const state = new StateMachine(STATE_DEFAULTS, { db, logger: SILENT_LOGGER });
+  const files = new WriterFiles();
   const log = await DurableLog.open(
     { ...LOG_DEFAULTS, directory: join(directory, "log") },
-    { files: NODE_FILES, logger: SILENT_LOGGER },
+    { files, logger: SILENT_LOGGER },
   );
   const random = new Prng(1);
   const replica = new Replica(

@@ -95,7 +95,7 @@ export const OWN_SETTINGS = [
     default: LOG_DEFAULTS.inPlaceMaxMs,
     min: 0,
     max: 10,
-    help: "Small writes of the log are waited for by the main thread itself while the disk takes less than this on average; 0: never",
+    help: "Lone writes of the log, and groups that all callers wait for, are waited for by the main thread itself while the disk takes less than this on average; 0: never",
   },
   {
     name: "hearth.frame-max-bytes",

@@ -20,6 +20,11 @@ export interface DiskFile {
     done: WriteDone,
     inPlace?: boolean,
   ): void;
+  /**
+   * Whether a write of these bytes may be asked for while another one of such bytes is under way: it begins when that one has
+   * succeeded, and fails with it. Left out: never.
+   */
+  queues?(bytes: Uint8Array): boolean;
   /** Fills `target` from `position` on; returns fewer bytes only at the end of the file. */
   read(target: Uint8Array, position: number): Promise<number>;
   sizeBytes(): Promise<number>;
@@ -47,6 +52,10 @@ export interface FileSystem {
   /** Names in the directory, sorted. */
   list(directory: string): Promise<string[]>;
   open(path: string, mode: OpenMode): Promise<DiskFile>;
+  /** Memory from which writes can be queued (`DiskFile.queues`), until `close`. Left out: there is none. */
+  allocate?(bytes: number): Uint8Array;
+  /** To be called by the owner when no write is under way; nothing is written afterwards. Left out: there is nothing to close. */
+  close?(): Promise<void>;
   remove(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   /** Makes creations, renames and removals in the directory durable. */

@@ -16,3 +16,4 @@ export {
 export { DryFiles } from "./dry-files.ts";
 export { NODE_FILES } from "./node-files.ts";
 export { replaceFile } from "./replace-file.ts";
+export { WriterFiles } from "./writer-files.ts";

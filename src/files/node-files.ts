@@ -5,6 +5,7 @@ import { mkdir, open as openHandle, readdir, rename, rmdir, unlink } from "node:
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import type { ByteRange, DiskFile, FileTree, OpenMode, WriteDone } from "./files.ts";
+import type { WriterHandle } from "./writer-handle.ts";
 
 const openAsync = promisify(open);
 const closeAsync = promisify(close);
@@ -22,9 +23,16 @@ const FLAGS: Readonly<Record<OpenMode, number>> = {
 /** Callbacks instead of FileHandle, for the append path: a promise per write costs more than the call itself. */
 class NodeFile implements DiskFile {
   readonly #fd: number;
+  /** Makes the writes from its memory. */
+  readonly #thread: WriterHandle | null;
 
-  constructor(fd: number) {
+  constructor(fd: number, thread: WriterHandle | null) {
     this.#fd = fd;
+    this.#thread = thread;
+  }
+
+  queues(bytes: Uint8Array): boolean {
+    return this.#thread?.canWrite(bytes) === true;
   }
 
   write(
@@ -35,7 +43,12 @@ class NodeFile implements DiskFile {
     inPlace = false,
   ): void {
     const length = range.end - range.start;
-    if (!inPlace) return write(this.#fd, bytes, range.start, length, position, done);
+    if (!inPlace) {
+      const thread = this.#thread;
+      if (thread?.canWrite(bytes) === true) thread.write(this.#fd, bytes, range, position, done);
+      else write(this.#fd, bytes, range.start, length, position, done);
+      return;
+    }
     let writtenBytes: number;
     try {
       writtenBytes = writeSync(this.#fd, bytes, range.start, length, position);
@@ -70,6 +83,15 @@ class NodeFile implements DiskFile {
   }
 }
 
+/** `thread`: for the writes from its memory; null: none. */
+export async function openNodeFile(
+  path: string,
+  mode: OpenMode,
+  thread: WriterHandle | null,
+): Promise<DiskFile> {
+  return new NodeFile(await openAsync(path, FLAGS[mode], FILE_MODE), thread);
+}
+
 export const NODE_FILES: FileTree = {
   async createDirectory(path: string): Promise<void> {
     const created = await mkdir(path, { recursive: true });
@@ -82,9 +104,7 @@ export const NODE_FILES: FileTree = {
   async list(directory: string): Promise<string[]> {
     return (await readdir(directory)).sort();
   },
-  async open(path: string, mode: OpenMode): Promise<DiskFile> {
-    return new NodeFile(await openAsync(path, FLAGS[mode], FILE_MODE));
-  },
+  open: (path: string, mode: OpenMode): Promise<DiskFile> => openNodeFile(path, mode, null),
   remove: unlink,
   removeDirectory: rmdir,
   rename,

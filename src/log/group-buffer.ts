@@ -74,11 +74,9 @@ interface OpenFrame {
   checkedEnd: number;
 }
 
-/** Enough for 1,500 entries of 600 B; grows when a load needs it. */
-const INITIAL_BYTES = 1024 * 1024;
 /**
  * A group with something in it takes nothing beyond: what waits goes with the next write, which a disk does not notice at this
- * size. Only a frame that is larger by itself makes the buffer grow further, and it shrinks behind that one.
+ * size. Only a frame that is larger by itself gets more, for its one write.
  */
 const USUAL_MAX_BYTES = 4 * 1024 * 1024;
 
@@ -97,15 +95,23 @@ export class GroupBuffer {
   /** The last hard state in here, or null. */
   hardState: HardState | null = null;
   readonly #maxBytes: number;
+  /** For all but large frames. What was never written to takes no memory. */
+  readonly #usual: Uint8Array;
+  readonly #usualBytes: number;
   /** Of collected bytes that fit in now. */
   #roomBytes: number;
   readonly #starts: number[] = [];
   #open: OpenFrame | null = null;
 
-  constructor(groupMaxBytes: number) {
+  constructor(
+    groupMaxBytes: number,
+    allocate = (bytes: number): Uint8Array => new Uint8Array(bytes),
+  ) {
     this.#maxBytes = groupMaxBytes + SEGMENT_HEADER_BYTES;
-    this.#roomBytes = Math.min(INITIAL_BYTES, this.#maxBytes);
-    this.bytes = new Uint8Array(spreadRoom(this.#roomBytes));
+    this.#usualBytes = Math.min(USUAL_MAX_BYTES, this.#maxBytes);
+    this.#usual = allocate(spreadRoom(this.#usualBytes));
+    this.#roomBytes = this.#usualBytes;
+    this.bytes = this.#usual;
     this.view = viewOf(this.bytes);
   }
 
@@ -205,7 +211,9 @@ export class GroupBuffer {
     this.hardState = null;
     this.#starts.length = 0;
     this.#open = null;
-    if (this.#roomBytes > USUAL_MAX_BYTES) this.#replace(USUAL_MAX_BYTES);
+    if (this.bytes === this.#usual) return;
+    freeMemory(this.bytes.buffer);
+    this.#use(this.#usual, this.#usualBytes);
   }
 
   #tryAppendMembership(batch: AppendBatch): boolean {
@@ -252,18 +260,14 @@ export class GroupBuffer {
   #reserve(neededBytes: number): boolean {
     const end = this.end + neededBytes;
     if (end <= this.#roomBytes) return true;
-    if (end > this.#maxBytes || (end > USUAL_MAX_BYTES && !this.isEmpty)) return false;
-    this.#replace(Math.max(end, Math.min(this.#roomBytes * 2, USUAL_MAX_BYTES, this.#maxBytes)));
+    if (end > this.#maxBytes || !this.isEmpty) return false;
+    this.#use(new Uint8Array(spreadRoom(end)), end);
     return true;
   }
 
-  /** Goes over to a buffer with that much room, with what was collected. */
-  #replace(roomBytes: number): void {
-    const former = this.bytes;
+  #use(bytes: Uint8Array, roomBytes: number): void {
+    this.bytes = bytes;
+    this.view = viewOf(bytes);
     this.#roomBytes = roomBytes;
-    this.bytes = new Uint8Array(spreadRoom(roomBytes));
-    this.bytes.set(former.subarray(0, this.end));
-    this.view = viewOf(this.bytes);
-    freeMemory(former.buffer);
   }
 }

@@ -7,6 +7,7 @@ export {
   NODE_FILES,
   type OpenMode,
   type WriteDone,
+  WriterFiles,
 } from "../files/index.ts";
 export type { AppendBatch, LogBase, SuffixCut } from "./group-buffer.ts";
 export { formatLogRecord, inspectLog, type LogRecord, type LogVisitor } from "./inspect.ts";
@@ -17,3 +18,4 @@ export type { LogOwnerName } from "./segment-header.ts";
 export { readBufferBytes } from "./reader.ts";
 export type { MembershipEntry } from "./term-spans.ts";
 export type { LogModules, LogOwner, LogStats } from "./types.ts";
+export { IN_PLACE_BYTES } from "./write-pace.ts";

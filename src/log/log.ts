@@ -2,11 +2,11 @@
  * The durable log of one member: entries and hard state, in the order in which they were promised.
  *
  *   append / setHardState -> collecting buffer --flush--> one durable write -> onDurable(sequence)
- *                              ^   (the other buffer is being written meanwhile)   |
+ *                              ^    (other buffers are being written meanwhile)    |
  *                              +------------------- swap --------------------------+
  *
- * There is never more than one write in flight. Everything that waits when the disk becomes free goes together; no
- * timers. A failed write is final: nothing is acknowledged after it, and the owner ends the process.
+ * One write at a time; the next one may be at hand, and begins when it has succeeded. What waits when the disk becomes free goes
+ * together; no timers. A failed write is final: nothing is acknowledged after it, and the owner ends the process.
  *
  * Entries are handed over once (`append` copies them) and read back from the files (`read`).
  */
@@ -31,8 +31,8 @@ import { segmentPath } from "./segment-names.ts";
 import { leavesSegment, rollPoint, SegmentSet } from "./segment-set.ts";
 import type { MembershipEntry } from "./term-spans.ts";
 import { createLogStats, type LogModules, type LogOwner, type LogStats } from "./types.ts";
-import { WritePace } from "./write-pace.ts";
-import { WriteQueue } from "./write-queue.ts";
+import { IN_PLACE_BYTES, WritePace } from "./write-pace.ts";
+import { type SentGroup, WriteQueue } from "./write-queue.ts";
 
 export class DurableLog {
   readonly options: LogOptions;
@@ -73,7 +73,6 @@ export class DurableLog {
 
   readonly #queue: WriteQueue;
   readonly #pace: WritePace;
-  #writing: GroupBuffer | null = null;
   #writeStartedAtMs = 0;
   #waitsForSegment = false;
   #failure: HearthError | null = null;
@@ -94,6 +93,7 @@ export class DurableLog {
       if (log.#segments.active === null) await log.#segments.prepareFirst();
       return log;
     } catch (error) {
+      await modules.files.close?.();
       throw error instanceof HearthError ? error : unusable(options.directory, error);
     }
   }
@@ -112,7 +112,7 @@ export class DurableLog {
     this.commitIndex = Math.min(end.commitIndex, end.lastIndex);
     this.recoveredCutBytes = found.cutBytes;
     this.recoveredDamage = found.damage;
-    this.#queue = new WriteQueue(options.groupMaxBytes);
+    this.#queue = new WriteQueue(options, modules.files);
     this.#pace = new WritePace(options.inPlaceMaxMs ?? 0);
     // A group may wait for its segment; nothing else can be in flight then.
     const onReady = (): void => this.flush();
@@ -187,14 +187,14 @@ export class DurableLog {
     return this.#failure;
   }
 
-  /** No write is in flight, and none waits: a flush would reach the disk at once. */
+  /** No write is under way, and none waits: a flush would reach the disk at once. */
   get isIdle(): boolean {
-    return this.#writing === null && !this.#waitsForSegment;
+    return this.#queue.sent.length === 0 && !this.#waitsForSegment;
   }
 
-  /** How long the write in flight has been on its way, ms; 0 when there is none. */
+  /** How long the disk has been at the oldest write under way, ms; 0 when there is none. */
   get pendingWriteMs(): number {
-    if (this.#writing === null && !this.#waitsForSegment) return 0;
+    if (this.isIdle) return 0;
     return this.#scheduler.monotonicMs() - this.#writeStartedAtMs;
   }
 
@@ -323,13 +323,15 @@ export class DurableLog {
   }
 
   /**
-   * Starts a write of what was collected, unless one is in flight: then it goes when that one ends. A small write on a quick
-   * disk is made in place (write-pace.ts), unless `mayWait` forbids it: it has ended, and `onDurable` was called, when this returns.
+   * Starts a write of what was collected, or has it follow the one under way where that is worth it (write-queue.ts). Up to
+   * `waitBytes` may be written in place (write-pace.ts): then it has ended, and `onDurable` was called, when this returns.
    */
-  flush(mayWait = true): void {
-    const { collecting } = this.#queue;
-    if (this.#writing !== null) collecting.check();
-    else this.#startWrite(mayWait && this.#pace.isInPlace(collecting.frameBytes));
+  flush(waitBytes: number = IN_PLACE_BYTES.small): void {
+    const { collecting, sent } = this.#queue;
+    const bytes = collecting.frameBytes;
+    if (sent.length === 0) this.#startWrite(bytes <= waitBytes && this.#pace.isInPlace(bytes));
+    else if (this.#queue.isWorthQueuing(this.#segments.active)) this.#startWrite(false);
+    else collecting.check();
   }
 
   /**
@@ -405,11 +407,11 @@ export class DurableLog {
   }
 
   #startWrite(inPlace: boolean): void {
-    if (this.#writing !== null || this.#queue.collecting.isEmpty || this.#failure !== null) return;
+    if (this.#queue.collecting.isEmpty || this.#failure !== null) return;
     if (!this.#ensureSegment(this.#queue.collecting)) return;
     const group = this.#queue.take();
-    this.#writing = group;
-    this.#writeStartedAtMs = this.#scheduler.monotonicMs();
+    if (this.#queue.sent.length === 0) this.#writeStartedAtMs = this.#scheduler.monotonicMs();
+    else this.stats.writesQueued += 1;
     this.#write(group, this.#segments.active as ActiveSegment, inPlace);
   }
 
@@ -433,8 +435,9 @@ export class DurableLog {
     if (group.hardState !== null) this.#sent.hardState = group.hardState;
     const start = groupStart === 0 ? 0 : SEGMENT_HEADER_BYTES;
     active.position += group.end - start;
+    this.#queue.send({ group, lastIndex: this.#sent.index });
     const onWritten = (error: Error | null): void => {
-      if (error === null) this.#onWritten(group);
+      if (error === null) this.#onWritten(inPlace);
       else this.#fail(writeFailed(segmentPath(this.options.directory, active.sequence), error));
     };
     const range = { start, end: group.end };
@@ -449,31 +452,34 @@ export class DurableLog {
     if (this.#reset === start.base) this.#reset = null;
   }
 
-  #onWritten(group: GroupBuffer): void {
+  #onWritten(inPlace: boolean): void {
     const { stats } = this;
+    const { group, lastIndex } = this.#queue.sent[0] as SentGroup;
     const nowMs = this.#scheduler.monotonicMs();
     stats.lastWriteMs = nowMs - this.#writeStartedAtMs;
-    this.#pace.note(group.frameBytes, stats.lastWriteMs, nowMs);
+    this.#writeStartedAtMs = nowMs;
+    const { isQuiet } = this.#queue;
+    this.#pace.note(group.frameBytes, { tookMs: stats.lastWriteMs, nowMs, inPlace, isQuiet });
     this.#modules.onWrite?.(stats.lastWriteMs, group.frameBytes);
     stats.writes += 1;
     stats.writtenBytes += group.frameBytes;
     this.#durableSequence = group.lastSequence;
     this.#starts.durable(group.lastSequence);
-    this.#durableIndex = Math.min(this.#sent.index, this.#starts.floorIndex);
-    this.#queue.giveBack(group);
-    this.#writing = null;
+    this.#durableIndex = Math.min(lastIndex, this.#starts.floorIndex);
+    this.#queue.shift();
     // Before the next flush: what that one replaces must stay until it is durable.
     this.#segments.removeDead();
     this.#queue.refill();
     // The disk first: it works while the owner applies and answers.
-    this.#startWrite(false);
+    if (this.#queue.sent.length === 0) this.#startWrite(false);
     this.#segments.prepareAhead();
     this.#owner.onDurable(this.#durableSequence);
     if (this.#durableSequence === this.#sequence) this.#onIdle?.();
   }
 
   #fail(error: HearthError): void {
-    assert(this.#failure === null, "A failed log writes no more");
+    // What was at hand behind a failed write fails with it.
+    if (this.#failure !== null) return;
     this.#failure = error;
     this.#logger.error("log write failed", { reason: error.message });
     this.#owner.onFailed(error);

@@ -31,6 +31,11 @@ export interface LogOptions {
    * Left out, or 0: never.
    */
   readonly inPlaceMaxMs?: number;
+  /**
+   * Least bytes of a group that is handed to the disk while another one is written, where the disk takes it (`DiskFile.queues`).
+   * Left out: write-queue.ts.
+   */
+  readonly queueMinBytes?: number;
   /** Whose log it is: another one's is refused by name. Left out, or "" in it: not known, anything goes. */
   readonly owner?: LogOwnerName;
   /** Ids that the owner's cluster had before a recovery gave it a new one: segments that carry them are its own. */

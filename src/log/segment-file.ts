@@ -73,6 +73,11 @@ export class SegmentFile implements Pick<DiskFile, "write" | "close"> {
     writeFully(this.disk, bytes, spread, diskPosition(position), done, inPlace);
   }
 
+  /** As of a disk file. */
+  queues(bytes: Uint8Array): boolean {
+    return this.disk.queues?.(bytes) === true;
+  }
+
   /**
    * Content from `position` on, at most `bytes`, fewer only at the end of the file; in `buffer` where that has the room
    * (`gatherRoom`), else in memory of its own.

@@ -232,10 +232,12 @@ export class SegmentSet {
     return this.#modules.hasRoom?.() ?? true;
   }
 
+  /** With the disk. */
   async close(): Promise<void> {
     await this.#maintenance;
     await this.#preallocator.close();
     await this.#active?.file.close();
+    await this.#modules.files.close?.();
   }
 
   #maintain(failure: string, work: () => Promise<void>): void {

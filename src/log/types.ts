@@ -6,6 +6,7 @@ import type { HardState } from "../raft/index.ts";
 import type { AppendBatch, GroupStart } from "./group-buffer.ts";
 
 export interface LogModules {
+  /** The log's own: it is closed with it. */
   readonly files: FileSystem;
   readonly logger: Logger;
   /** Left out: the event loop and its timers. */
@@ -31,6 +32,8 @@ export interface LogStats {
   writes: number;
   /** Those of them that the calling thread waited for itself. */
   writesInPlace: number;
+  /** Those of them that were at hand for the disk while it was at the one before. */
+  writesQueued: number;
   writtenBytes: number;
   frames: number;
   /** Groups that had to wait for the next segment to be prepared. */
@@ -46,6 +49,7 @@ export function createLogStats(): LogStats {
   return {
     writes: 0,
     writesInPlace: 0,
+    writesQueued: 0,
     writtenBytes: 0,
     frames: 0,
     stalls: 0,

@@ -193,7 +193,12 @@ const LOG_AND_STATE: readonly MetricSpec[] = [
   {
     kind: "counter",
     name: "hearth_log_writes_in_place_total",
-    help: "Those of them that the main thread waited for itself: small ones, while the disk is quick (hearth.log-in-place-max).",
+    help: "Those of them that the main thread waited for itself: lone ones, and groups that all callers wait for, while the disk is quick (hearth.log-in-place-max).",
+  },
+  {
+    kind: "counter",
+    name: "hearth_log_writes_queued_total",
+    help: "Those of them that were handed to the disk's thread while it was at the one before: many under a high load.",
   },
   {
     kind: "counter",

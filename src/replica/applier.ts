@@ -108,6 +108,11 @@ export class Applier {
     return this.#apply(batches);
   }
 
+  /** Whether `writeStaged` has something to do. */
+  get hasPutOff(): boolean {
+    return this.#isPutOff;
+  }
+
   /** After the answers, while the disk works: what the outcomes did not need. */
   writeStaged(): void {
     if (!this.#isPutOff || this.#hasStopped) return;

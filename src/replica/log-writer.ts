@@ -7,7 +7,7 @@
  */
 
 import { assert } from "../base/index.ts";
-import type { DurableLog } from "../log/index.ts";
+import { type DurableLog, IN_PLACE_BYTES } from "../log/index.ts";
 import type { AppendWork } from "../raft/index.ts";
 import type { ReplicaStats } from "./types.ts";
 
@@ -25,6 +25,7 @@ interface Mark extends Report {
 export class LogWriter {
   readonly #log: DurableLog;
   readonly #stats: Pick<ReplicaStats, "reads">;
+  readonly #hasWork: () => boolean;
   readonly #marks: Mark[] = [];
   /** Newest write sequence number that was handed out, that a flush has seen, and that is durable. */
   #written = 0;
@@ -33,9 +34,11 @@ export class LogWriter {
   /** Reads when the last write was handed over. */
   #readsBefore = 0;
 
-  constructor(log: DurableLog, stats: Pick<ReplicaStats, "reads">) {
+  /** `hasWork`: whether something was put off until the disk has a write. */
+  constructor(log: DurableLog, stats: Pick<ReplicaStats, "reads">, hasWork: () => boolean) {
     this.#log = log;
     this.#stats = stats;
+    this.#hasWork = hasWork;
   }
 
   /** Steps 1 and 2: into the log's buffer. */
@@ -62,13 +65,14 @@ export class LogWriter {
   /**
    * Step 2, when the core wants nothing more: gives the disk what was collected. Answers what was durable at once, being
    * written in place. Not where somebody has asked this member for a read index since the last write: others will while this
-   * one lasts, and they are not to wait for the disk.
+   * one lasts, and they are not to wait for the disk. And lone writes alone where there is something to do meanwhile.
    */
   flush(commitIndex: number): Report | null {
     const log = this.#log;
     const { reads } = this.#stats;
     log.commitIndex = Math.max(log.commitIndex, commitIndex);
-    log.flush(reads === this.#readsBefore);
+    const waitBytes = this.#hasWork() ? IN_PLACE_BYTES.small : IN_PLACE_BYTES.group;
+    log.flush(reads === this.#readsBefore ? waitBytes : 0);
     if (this.#flushed < this.#written) this.#readsBefore = reads;
     this.#flushed = this.#written;
     return this.takeReport();

@@ -85,7 +85,7 @@ export class MemberLoop {
     this.#modules = modules;
     this.#cache = new LogCache(log);
     this.core = new RaftCore(raftOptionsOf(options), found.start, this.#cache, modules.random);
-    this.#writer = new LogWriter(log, stats);
+    this.#writer = new LogWriter(log, stats, () => this.applier.hasPutOff);
     this.view = new MemberView(options.nodeId);
     const { core } = this;
     // A batch is logged in one frame and applied in one piece.

@@ -2,14 +2,13 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { InterruptedError } from "../../src/cli/failure.ts";
 import { inRoot } from "../support/project.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
-import { until } from "../support/until.ts";
 import { hearth, hearthAt, type Said } from "./support.ts";
 
 const AT_ONCE = "-metastore.min-ready-duration=0s";
@@ -279,19 +278,21 @@ describe("a start that is given up", () => {
 });
 
 describe("a log that cannot be written any more", () => {
-  /** Lets every write to a file fail once the process is told so, as a dying disk would. */
-  const BREAK_WRITES = `
+  /** Lets every write to a file fail, in all threads, once the file `broken` is there, as a dying disk would. */
+  const breakWrites = (broken: string): string => `
     import fs from "node:fs";
     import { syncBuiltinESMExports } from "node:module";
-    const write = fs.write;
-    let isBroken = false;
-    process.on("SIGUSR2", () => {
-      isBroken = true;
-      process.stderr.write("writes fail from here\\n");
-    });
+    const { write, writeSync } = fs;
+    // Not what is said to people.
+    const isBroken = (fd) => fd > 2 && fs.existsSync(${JSON.stringify(broken)});
+    const failure = () => Object.assign(new Error("EIO: i/o error, write"), { code: "EIO" });
     fs.write = (...args) => {
-      if (!isBroken) return write(...args);
-      setImmediate(args.at(-1), Object.assign(new Error("EIO: i/o error, write"), { code: "EIO" }), 0);
+      if (!isBroken(args[0])) return write(...args);
+      setImmediate(args.at(-1), failure(), 0);
+    };
+    fs.writeSync = (...args) => {
+      if (!isBroken(args[0])) return writeSync(...args);
+      throw failure();
     };
     syncBuiltinESMExports();
   `;
@@ -301,18 +302,23 @@ describe("a log that cannot be written any more", () => {
     flags: readonly string[],
   ): Promise<ServerProcess> {
     const before = process.env.NODE_OPTIONS;
-    process.env.NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(BREAK_WRITES)}`;
+    const source = encodeURIComponent(breakWrites(brokenIn(directory)));
+    process.env.NODE_OPTIONS = `--import=data:text/javascript,${source}`;
     const server = await startServer({ directory, flags });
     if (before === undefined) delete process.env.NODE_OPTIONS;
     else process.env.NODE_OPTIONS = before;
     return server;
   }
 
+  /** The file whose being there breaks the disk. */
+  function brokenIn(directory: string): string {
+    return join(directory, "broken");
+  }
+
   it("is what a stop ends with whose log could not be written to its end", async () => {
     const directory = mkdtempSync(join(tmpdir(), "hearth-server-"));
     const server = await startBreakable(directory, [AT_ONCE]);
-    process.kill(server.pid, "SIGUSR2");
-    await until("writes fail", () => server.output().includes("writes fail from here"));
+    writeFileSync(brokenIn(directory), "");
     assert.equal(await server.stop(), 74, server.output());
     assert.match(server.output(), /msg="node cannot go on" reason=log_write_failed .*exit=74/);
     assert.match(server.output(), /msg="node has stopped"/);
@@ -326,9 +332,7 @@ describe("a log that cannot be written any more", () => {
     const blocks = inRoot("examples", "blocks");
     const add = (): Promise<Said> => hearthAt(server.httpUrl, "block", "add", blocks);
     assert.equal((await add()).code, 0);
-    process.kill(server.pid, "SIGUSR2");
-    // A request that has come in by then is served before the signal is.
-    await until("writes fail", () => server.output().includes("writes fail from here"));
+    writeFileSync(brokenIn(directory), "");
     const refused = await add();
     assert.ok([1, 3].includes(refused.code), refused.talk);
     assert.equal(await server.stop(), 74, server.output());

@@ -16,7 +16,12 @@ import {
   SYSTEM_SCHEDULER,
 } from "../../src/base/index.ts";
 import { IndexDatabase } from "../../src/db/index.ts";
-import { acquireDirectoryLock, DurableLog, LOG_DEFAULTS, NODE_FILES } from "../../src/log/index.ts";
+import {
+  acquireDirectoryLock,
+  DurableLog,
+  LOG_DEFAULTS,
+  WriterFiles,
+} from "../../src/log/index.ts";
 import { PlanChunkReader } from "../../src/protocol/index.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../../src/read/index.ts";
 import { NO_PEERS, REPLICA_DEFAULTS, Replica } from "../../src/replica/index.ts";
@@ -31,6 +36,7 @@ const LOG_SIZES = {
   ...LOG_DEFAULTS,
   segmentBytes: 256 * 1024,
   groupMaxBytes: 64 * 1024,
+  queueMinBytes: 1024,
 };
 
 function fatal(error: HearthError): void {
@@ -104,7 +110,7 @@ const db = IndexDatabase.open({
 });
 const log = await DurableLog.open(
   { directory: join(directory, "log"), ...LOG_SIZES },
-  { files: NODE_FILES, logger: SILENT_LOGGER },
+  { files: new WriterFiles(), logger: SILENT_LOGGER },
 );
 const stateMachine = new StateMachine(STATE_DEFAULTS, { db, logger: SILENT_LOGGER });
 const self = { id: "crash-test", serverId: "crash-test", address: "" };

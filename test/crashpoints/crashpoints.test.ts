@@ -7,7 +7,7 @@ import { runCrashPoints, uncovered } from "./crashpoints.ts";
 import { SUBJECTS } from "./subjects.ts";
 
 test("every crash point of a run keeps what was promised", async () => {
-  const report = await runCrashPoints(SUBJECTS, { seed: 8, images: 1000, operations: 350 });
+  const report = await runCrashPoints(SUBJECTS, { seed: 1, images: 1000, operations: 350 });
   assert.deepEqual(report.violations, []);
   assert.deepEqual(uncovered(report), []);
   assert.equal(report.recovered, report.images);

@@ -13,6 +13,7 @@ export const CRASH_LOG: LogOptions = {
   segmentBytes: 8192,
   groupMaxBytes: 2048,
   reuseMaxBytes: 2 * 8192,
+  queueMinBytes: 0,
   spaceRetryMs: 1,
 };
 
@@ -51,7 +52,7 @@ const SHARE = {
   membership: 0.05,
   reset: 0.02,
   prefixCut: 0.05,
-  reopen: 0.04,
+  reopen: 0.06,
 } as const;
 
 export class LogRun {
@@ -76,6 +77,7 @@ export class LogRun {
   }
 
   async open(): Promise<void> {
+    this.#disk.queuesWrites = true;
     this.#under = await LogUnderTest.open(this.#disk, this.#options);
   }
 

@@ -9,6 +9,10 @@ async function reopen(disk: MemoryDisk, under: LogUnderTest): Promise<LogUnderTe
   return LogUnderTest.open(disk);
 }
 
+function isLogWriteFailed(error: unknown): boolean {
+  return isHearthError(error) && error.reason === "log_write_failed";
+}
+
 test("a new log is empty and begins at index 1", async () => {
   const { log } = await LogUnderTest.open(new MemoryDisk());
   assert.equal(log.firstIndex, 1);
@@ -146,6 +150,119 @@ test("durable sequence numbers cover exactly what a write carried", async () => 
   await under.log.close();
 });
 
+/** A log whose disk takes a second write, and holds what it is asked for. */
+async function openQueuing(disk: MemoryDisk): Promise<LogUnderTest> {
+  disk.queuesWrites = true;
+  const under = await LogUnderTest.open(disk, { ...SMALL_LOG, queueMinBytes: 1000 });
+  await under.append(1);
+  disk.fault = () => "hold";
+  return under;
+}
+
+/** Appends that many entries of 500 bytes, and flushes. Returns the write sequence number. */
+function hand(under: LogUnderTest, count: number): number {
+  const batch = batchOf(under.log.lastIndex + 1, count, { payloadBytes: 500 });
+  const sequence = under.log.append(batch);
+  under.log.flush();
+  return sequence;
+}
+
+/** Writes to the first segment; zeros go to the next one. */
+function writesOf(disk: MemoryDisk): number {
+  return disk.operations.filter((one) => one.kind === "write" && one.name === "0000000001.log")
+    .length;
+}
+
+test("a large group is at hand when the write before it ends, and begins then", async () => {
+  const disk = new MemoryDisk();
+  const under = await openQueuing(disk);
+  const { log } = under;
+  const before = writesOf(disk);
+  const first = hand(under, 4);
+  const second = hand(under, 2);
+  assert.equal(log.stats.writesQueued, 1);
+  const third = hand(under, 4);
+  assert.equal(log.stats.writesQueued, 1, "one is at hand, not two");
+  assert.equal(writesOf(disk) - before, 1, "the disk has one write in the works");
+  disk.held.shift()?.();
+  assert.equal(under.durableSequence, first);
+  assert.equal(log.durableIndex, 5);
+  assert.equal(log.lastIndex, 11);
+  assert.equal(writesOf(disk) - before, 2);
+  disk.held.shift()?.();
+  assert.equal(under.durableSequence, second);
+  assert.equal(log.durableIndex, 7);
+  disk.fault = () => "none";
+  disk.held.shift()?.();
+  assert.equal(under.durableSequence, third);
+  const again = await reopen(disk, under);
+  assert.equal((await again.entries()).length, 11);
+  await again.log.close();
+});
+
+test("small groups, and what begins anew, wait until the disk has nothing to do", async () => {
+  const disk = new MemoryDisk();
+  const under = await openQueuing(disk);
+  const { log } = under;
+  hand(under, 10);
+  hand(under, 4);
+  assert.equal(log.stats.writesQueued, 0, "less than half of what is under way");
+  hand(under, 2);
+  assert.equal(log.stats.writesQueued, 1);
+  disk.held.shift()?.();
+  disk.held.shift()?.();
+  hand(under, 1);
+  hand(under, 1);
+  assert.equal(log.stats.writesQueued, 1, "less than the least");
+  disk.held.shift()?.();
+  disk.held.shift()?.();
+  hand(under, 4);
+  log.truncateSuffix({ fromIndex: log.lastIndex - 1, previousTerm: 1 });
+  hand(under, 6);
+  assert.equal(log.stats.writesQueued, 1, "a cut");
+  disk.fault = () => "none";
+  disk.held.shift()?.();
+  const { lastIndex } = log;
+  const again = await reopen(disk, under);
+  assert.equal((await again.entries()).length, lastIndex);
+  await again.log.close();
+});
+
+test("a group for the next segment waits until the disk has nothing to do", async () => {
+  const disk = new MemoryDisk();
+  const under = await openQueuing(disk);
+  const { log } = under;
+  disk.fault = () => "none";
+  const rounds = 60;
+  for (let i = 0; i < rounds; i++) {
+    hand(under, 2);
+    await under.durable(hand(under, 5));
+  }
+  const { rolls, writesQueued } = log.stats;
+  assert.ok(rolls >= 8, `${rolls}`);
+  assert.ok(writesQueued < rounds && writesQueued >= rounds - rolls, `${writesQueued}`);
+  const { lastIndex } = log;
+  const again = await reopen(disk, under);
+  assert.equal((await again.entries()).length, lastIndex);
+  await again.log.close();
+});
+
+test("what is at hand behind a failed write fails with it", async () => {
+  const disk = new MemoryDisk();
+  const under = await openQueuing(disk);
+  const { log } = under;
+  const before = writesOf(disk);
+  disk.fault = () => "error";
+  const failed = under.durable(log.append(batchOf(2, 4, { payloadBytes: 500 })));
+  const behind = under.durable(log.append(batchOf(6, 4, { payloadBytes: 500 })));
+  assert.equal(log.stats.writesQueued, 1);
+  await assert.rejects(failed, isLogWriteFailed);
+  await assert.rejects(behind, isLogWriteFailed);
+  assert.equal(writesOf(disk) - before, 1);
+  assert.equal(log.durableIndex, 1);
+  await log.close();
+});
+
 /** A log whose disk has shown that it is quick: time stands still while it writes. */
 async function openQuick(disk: MemoryDisk): Promise<LogUnderTest> {
   const scheduler = { ...SYSTEM_SCHEDULER, monotonicMs: () => 0 };
@@ -193,10 +310,7 @@ test("short writes and errors in place are what they are elsewhere", async () =>
   disk.fault = () => "error";
   const failed = under.append(1);
   assert.equal(under.failure, null, "told later: not within the flush");
-  await assert.rejects(
-    failed,
-    (error) => isHearthError(error) && error.reason === "log_write_failed",
-  );
+  await assert.rejects(failed, isLogWriteFailed);
   assert.equal(under.log.durableIndex, under.log.lastIndex - 1);
   await under.log.close();
 });
@@ -220,10 +334,7 @@ test("a failed write is final: nothing later is acknowledged and the owner is to
   disk.fault = () => "error";
   const failed = under.append(1);
   const waiting = under.append(1);
-  await assert.rejects(
-    failed,
-    (error) => isHearthError(error) && error.reason === "log_write_failed",
-  );
+  await assert.rejects(failed, isLogWriteFailed);
   await assert.rejects(waiting);
   disk.fault = () => "none";
   assert.equal(under.log.durableIndex, 1);

@@ -11,6 +11,8 @@ const SMALL_BYTES = 1000;
 class Disk {
   readonly pace: WritePace;
   nowMs = 0;
+  /** Whether anything comes in while a write is under way. */
+  isQuiet = false;
 
   constructor(limitMs = LIMIT_MS) {
     this.pace = new WritePace(limitMs);
@@ -19,9 +21,11 @@ class Disk {
   write(count: number, tookMs: number, bytes = SMALL_BYTES): number {
     let inPlace = 0;
     for (let i = 0; i < count; i++) {
-      if (this.pace.isInPlace(bytes)) inPlace += 1;
+      const isInPlace = this.pace.isInPlace(bytes);
+      if (isInPlace) inPlace += 1;
       this.nowMs += tookMs;
-      this.pace.note(bytes, tookMs, this.nowMs);
+      const { nowMs, isQuiet } = this;
+      this.pace.note(bytes, { tookMs, nowMs, inPlace: isInPlace, isQuiet: isInPlace || isQuiet });
     }
     return inPlace;
   }
@@ -39,17 +43,50 @@ test("waking threads may make a write look slow: it is tried in place all the sa
   assert.equal(disk.write(100, 0.2), 100);
 });
 
-test("large groups never are", () => {
+const GROUP_BYTES = 40 * 1024;
+
+test("larger groups are while all callers wait for them", () => {
   const disk = new Disk();
   disk.write(32, 0.2);
   assert.equal(disk.pace.isInPlace(4096), true);
   assert.equal(disk.pace.isInPlace(4097), false);
-  assert.equal(disk.write(100, 0.2, 8192), 0);
+  assert.equal(disk.write(100, 0.2, GROUP_BYTES), 0, "something comes in meanwhile");
+  disk.isQuiet = true;
+  assert.equal(disk.write(8, 0.2, GROUP_BYTES), 0);
+  assert.equal(disk.write(20, 0.2, GROUP_BYTES), 20);
+  assert.equal(disk.pace.isInPlace(64 * 1024), true);
+  assert.equal(disk.pace.isInPlace(64 * 1024 + 1), false);
 });
 
-test("large groups say nothing about the disk", () => {
+test("now and then one is left to another thread, to see whether something comes in", () => {
   const disk = new Disk();
-  disk.write(1000, 0.1, 8192);
+  disk.isQuiet = true;
+  disk.write(40, 0.2, GROUP_BYTES);
+  assert.equal(disk.write(33 * 10, 0.2, GROUP_BYTES), 32 * 10);
+  disk.isQuiet = false;
+  assert.ok(disk.write(33, 0.2, GROUP_BYTES) <= 32);
+  assert.equal(disk.write(100, 0.2, GROUP_BYTES), 0);
+  assert.equal(disk.write(100, 0.2), 100, "small ones as before");
+});
+
+test("what another thread writes meanwhile says nothing of what a write in place takes", () => {
+  const disk = new Disk();
+  disk.write(40, 0.2);
+  assert.equal(disk.write(100, 3, GROUP_BYTES), 0);
+  assert.equal(disk.write(100, 0.2), 100);
+});
+
+test("a disk that is slow with groups is not waited for, nor with small ones for a while", () => {
+  const disk = new Disk();
+  disk.isQuiet = true;
+  disk.write(64, 0.2, GROUP_BYTES);
+  assert.ok(disk.write(100, 2, GROUP_BYTES) < 20);
+  assert.equal(disk.pace.isInPlace(SMALL_BYTES), false);
+});
+
+test("what is larger says nothing about the disk", () => {
+  const disk = new Disk();
+  disk.write(1000, 0.1, 65 * 1024);
   assert.equal(disk.pace.isInPlace(SMALL_BYTES), false);
   disk.write(32, 0.1);
   disk.write(1000, 30, 1_000_000);

@@ -48,6 +48,36 @@ test("nothing is written in place where somebody reads meanwhile", async () => {
   await rig.replica.stop();
 });
 
+/** One after another: how many of them were written in place. */
+async function groupsInPlace(rig: Rig, count: number): Promise<number> {
+  const before = rig.log.stats.writesInPlace;
+  for (let i = 0; i < count; i++) assert.ok((await rig.propose(1, { payloadBytes: 6000 })).ok);
+  return rig.log.stats.writesInPlace - before;
+}
+
+test("a group that all callers wait for is written in place", async () => {
+  const rig = await quick();
+  assert.equal(await groupsInPlace(rig, 8), 0);
+  const inPlace = await groupsInPlace(rig, 99);
+  assert.ok(inPlace > 90 && inPlace < 99, `${inPlace}: now and then one is not, to see who comes`);
+  await rig.replica.stop();
+});
+
+test("a group is not written in place while the state has put something off", async () => {
+  class PuttingOff extends FakeState {
+    staged = 0;
+    writeStaged(): void {
+      this.staged += 1;
+    }
+  }
+  const state = new PuttingOff();
+  const rig = await Rig.start({ ...QUICK, state });
+  while (rig.log.stats.writesInPlace === 0) await rig.propose();
+  assert.ok((await groupsInPlace(rig, 100)) <= 1);
+  assert.ok(state.staged > 90, `${state.staged}`);
+  await rig.replica.stop();
+});
+
 test("a failed write in place ends the member, and nothing of it is answered or applied", async () => {
   const rig = await quick();
   const { appliedIndex } = rig.state;

@@ -150,6 +150,7 @@ export class Cluster {
           reuseMaxBytes: 2 * SEGMENT_BYTES,
           spaceRetryMs: 50,
           inPlaceMaxMs: LOG_DEFAULTS.inPlaceMaxMs,
+          queueMinBytes: 0,
           damagePolicy: plan.voters > 1 ? "abstain" : "refuse",
         },
         replica: {

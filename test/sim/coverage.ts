@@ -47,6 +47,7 @@ const COUNTERS = [
   "logCut",
   "segmentReused",
   "writeInPlace",
+  "writeQueued",
   "suffixCut",
   "indexRebuilt",
   "codecSampled",

@@ -5,6 +5,7 @@ import { describe, it } from "node:test";
 import type { LogFile } from "../../src/log/index.ts";
 import { Coverage } from "./coverage.ts";
 import { SECTOR_BYTES, SimDisk } from "./disk.ts";
+import { DiskFiles } from "./disk-files.ts";
 import { EventLoop, Life } from "./event-loop.ts";
 import { Streams } from "./random.ts";
 
@@ -19,7 +20,7 @@ class Rig {
   }
 
   get files() {
-    return this.disk.filesFor(this.life);
+    return new DiskFiles(this.disk, this.life);
   }
 
   /** Lets time pass until the promise is settled. */

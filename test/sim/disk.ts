@@ -3,7 +3,8 @@
  * platter). Implements the file interface of the durable log and of the snapshot files.
  *
  * Rules:
- * - A write is in flight from the call to its completion. When it completes without error it is on the platter.
+ * - A write is in flight from the call to its completion, but behind another one of the same file: then it begins when that one
+ *   has succeeded, and fails with it. When it completes without error it is on the platter.
  * - A killed process leaves of a write in flight: nothing, all, or some sectors, in the page cache.
  * - A power cut leaves on the platter any choice of the 512-byte sectors that were not yet there.
  * - A write in place may be done at once: no event comes between the call and its completion, so no crash either. (Of a
@@ -16,12 +17,19 @@
 
 import { dirname } from "node:path";
 import type { Prng } from "../../src/base/index.ts";
-import type { ByteRange, FileSystem, LogFile, OpenMode, WriteDone } from "../../src/log/index.ts";
-import type { SnapshotFileSystem } from "../../src/snapshot/index.ts";
+import type { OpenMode, WriteDone } from "../../src/log/index.ts";
+import { WriteLines } from "../support/write-lines.ts";
 import type { Coverage } from "./coverage.ts";
 import { EVENT, type EventLoop, type Life } from "./event-loop.ts";
 import { exponential } from "./random.ts";
-import { applyChange, createFile, type NameChange, store, type StoredFile } from "./stored-file.ts";
+import {
+  applyChange,
+  createFile,
+  diskError,
+  type NameChange,
+  store,
+  type StoredFile,
+} from "./stored-file.ts";
 
 export const SECTOR_BYTES = 512;
 
@@ -69,6 +77,7 @@ export class SimDisk {
   #durableNames = new Map<string, StoredFile>();
   #changes: NameChange[] = [];
   readonly #inFlight = new Set<WriteInFlight>();
+  readonly #lines = new WriteLines<StoredFile>();
   /** Completions come in order of the calls, as with one queue of the device. */
   #lastCompletionUs = 0;
   /** Handed over and not done yet, in order. */
@@ -78,11 +87,6 @@ export class SimDisk {
 
   constructor(modules: DiskModules) {
     this.#modules = modules;
-  }
-
-  /** The disk as a process sees it; what it has asked for dies with the process. */
-  filesFor(life: Life): FileSystem & SnapshotFileSystem {
-    return new DiskFiles(this, life);
   }
 
   get usedBytes(): number {
@@ -112,6 +116,7 @@ export class SimDisk {
       else this.#keepSectors(write, choice === 1 ? 1 : 0.5);
     }
     this.#inFlight.clear();
+    if (this.#lines.clear() > 0) coverage.hit("lostWrite");
     this.#waiting.clear();
   }
 
@@ -133,6 +138,7 @@ export class SimDisk {
     this.#durableNames = new Map();
     this.#changes = [];
     this.#inFlight.clear();
+    this.#lines.clear();
     this.#waiting.clear();
   }
 
@@ -220,25 +226,41 @@ export class SimDisk {
       done(null, bytes.length);
       return;
     }
-    this.#inFlight.add(write);
-    this.complete(life, () => {
-      this.#inFlight.delete(write);
-      const growsBytes = position + bytes.length - file.cache.length;
-      if (growsBytes > 0 && this.usedBytes + growsBytes > this.state.capacityBytes) {
-        coverage.hit("diskFull");
-        done(diskError("ENOSPC", "no space left on device"), 0);
-        return;
-      }
-      if (this.state.failsNextWrite) {
-        this.state.failsNextWrite = false;
-        coverage.hit("diskError");
-        this.#keepSectors(write, 0.5);
-        done(diskError("EIO", "i/o error"), 0);
-        return;
-      }
-      this.#keep(write);
-      done(null, bytes.length);
-    });
+    const begin = (): void => {
+      this.#inFlight.add(write);
+      this.complete(life, () => {
+        const error = this.#end(write);
+        if (error === null) this.#lines.ended(file, null);
+        done(error, error === null ? bytes.length : 0);
+        if (error !== null) this.#lines.ended(file, error);
+      });
+    };
+    if (this.#lines.add(file, { begin, fail: (error) => done(error, 0) }))
+      coverage.hit("writeQueued");
+  }
+
+  /** What becomes of a write under way: an error, or null. */
+  #end(write: WriteInFlight): Error | null {
+    const { coverage } = this.#modules;
+    this.#inFlight.delete(write);
+    const growsBytes = write.position + write.bytes.length - write.file.cache.length;
+    if (growsBytes > 0 && this.usedBytes + growsBytes > this.state.capacityBytes) {
+      coverage.hit("diskFull");
+      return diskError("ENOSPC", "no space left on device");
+    }
+    if (this.state.failsNextWrite) {
+      this.state.failsNextWrite = false;
+      coverage.hit("diskError");
+      this.#keepSectors(write, 0.5);
+      return diskError("EIO", "i/o error");
+    }
+    this.#keep(write);
+    return null;
+  }
+
+  /** In half of the cases, as below. */
+  queues(): boolean {
+    return this.#modules.prng.nextChance(0.5);
   }
 
   /** A healthy disk does, in half of the cases: both ways are to meet everything else. */
@@ -378,103 +400,4 @@ export class SimDisk {
       file.dirty.delete(sector);
     }
   }
-}
-
-class DiskFiles implements FileSystem, SnapshotFileSystem {
-  readonly #disk: SimDisk;
-  readonly #life: Life;
-
-  constructor(disk: SimDisk, life: Life) {
-    this.#disk = disk;
-    this.#life = life;
-  }
-
-  createDirectory(path: string): Promise<void> {
-    return this.#do(() => this.#disk.createDirectory(path));
-  }
-
-  removeDirectory(path: string): Promise<void> {
-    return this.#do(() => this.#disk.removeDirectory(path));
-  }
-
-  list(directory: string): Promise<string[]> {
-    return this.#do(() => this.#disk.list(directory));
-  }
-
-  open(path: string, mode: OpenMode): Promise<LogFile> {
-    return this.#do(() => new OpenFile(this.#disk, this.#life, this.#disk.openFile(path, mode)));
-  }
-
-  remove(path: string): Promise<void> {
-    return this.#do(() => this.#disk.remove(path));
-  }
-
-  rename(from: string, to: string): Promise<void> {
-    return this.#do(() => this.#disk.rename(from, to));
-  }
-
-  syncDirectory(directory: string): Promise<void> {
-    return this.#do(() => this.#disk.syncDirectory(directory));
-  }
-
-  #do<T>(act: () => T): Promise<T> {
-    return operation(this.#disk, this.#life, act);
-  }
-}
-
-class OpenFile implements LogFile {
-  readonly #disk: SimDisk;
-  readonly #life: Life;
-  readonly #file: StoredFile;
-
-  constructor(disk: SimDisk, life: Life, file: StoredFile) {
-    this.#disk = disk;
-    this.#life = life;
-    this.#file = file;
-  }
-
-  write(
-    bytes: Uint8Array,
-    range: ByteRange,
-    position: number,
-    done: WriteDone,
-    inPlace = false,
-  ): void {
-    // Borrowed until `done`, but a crash decides about the bytes of this moment.
-    const copy = bytes.slice(range.start, range.end);
-    this.#disk.write(this.#life, this.#file, position, copy, done, inPlace);
-  }
-
-  read(target: Uint8Array, position: number): Promise<number> {
-    return operation(this.#disk, this.#life, () => {
-      const part = this.#file.cache.subarray(position, position + target.length);
-      target.set(part);
-      return part.length;
-    });
-  }
-
-  sizeBytes(): Promise<number> {
-    return operation(this.#disk, this.#life, () => this.#file.cache.length);
-  }
-
-  close(): Promise<void> {
-    return operation(this.#disk, this.#life, () => {});
-  }
-}
-
-/** A promise that is settled when the disk gets to it, and never after the process has died. */
-function operation<T>(disk: SimDisk, life: Life, act: () => T): Promise<T> {
-  return new Promise((resolve, reject) => {
-    disk.complete(life, () => {
-      try {
-        resolve(act());
-      } catch (error) {
-        reject(error);
-      }
-    });
-  });
-}
-
-function diskError(code: string, message: string): Error {
-  return Object.assign(new Error(`${code}: ${message}`), { code });
 }

@@ -101,9 +101,9 @@ export function observeLog(log: DurableLog, observer: Observer): void {
     shadow.reset(base.index, base.term, sequence);
     return sequence;
   };
-  log.flush = (mayWait): void => {
+  log.flush = (waitBytes): void => {
     observer.onDrained();
-    real.flush(mayWait);
+    real.flush(waitBytes);
   };
   log.setOwner = (owner): void => {
     real.setOwner({

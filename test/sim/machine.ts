@@ -22,6 +22,7 @@ import { checkPublished } from "./beliefs.ts";
 import type { Coverage } from "./coverage.ts";
 import { SimDatabase, SimStateMachine } from "./database.ts";
 import { SimDisk } from "./disk.ts";
+import { DiskFiles } from "./disk-files.ts";
 import { type EventLoop, Life, MachineClock, MachineScheduler } from "./event-loop.ts";
 import { violated } from "./failure.ts";
 import type { History } from "./history.ts";
@@ -249,7 +250,7 @@ export class Machine {
   async #open(process: Process): Promise<void> {
     const { life, scheduler } = process;
     const { coverage, invariants } = this.#modules;
-    const files = this.disk.filesFor(life);
+    const files = new DiskFiles(this.disk, life);
     const snapshots = await SnapshotFiles.open(
       {
         directory: "/data",

@@ -49,3 +49,8 @@ export function store(target: Uint8Array, position: number, bytes: Uint8Array): 
   into.set(bytes, position);
   return into;
 }
+
+/** As the system says it. */
+export function diskError(code: string, message: string): Error {
+  return Object.assign(new Error(`${code}: ${message}`), { code });
+}

@@ -143,6 +143,7 @@ export function collectLog(metrics: MetricRegistry, log: DurableLog): void {
     metrics.set("hearth_log_bytes", log.sizeBytes);
     increases.take("hearth_log_writes_total", stats.writes);
     increases.take("hearth_log_writes_in_place_total", stats.writesInPlace);
+    increases.take("hearth_log_writes_queued_total", stats.writesQueued);
     increases.take("hearth_log_written_bytes_total", stats.writtenBytes);
     increases.take("hearth_log_segment_waits_total", stats.stalls);
     increases.take("hearth_log_segments_total", stats.rolls - stats.reuses, { file: "new" });

@@ -26,7 +26,7 @@ import {
 } from "../../config/index.ts";
 import { IndexDatabase } from "../../db/index.ts";
 import type { FileTree } from "../../files/index.ts";
-import { acquireDirectoryLock, DurableLog, LOG_DEFAULTS, NODE_FILES } from "../../log/index.ts";
+import { acquireDirectoryLock, DurableLog, LOG_DEFAULTS, WriterFiles } from "../../log/index.ts";
 import type { MetricRegistry } from "../../metrics/index.ts";
 import { QUERY_ENGINE_DEFAULTS } from "../../read/index.ts";
 import { REPLICA_DEFAULTS, Replica } from "../../replica/index.ts";
@@ -282,7 +282,7 @@ export class HearthNode {
       formerClusterIds,
     };
     const log = await DurableLog.open(options, {
-      files: this.#modules.files ?? NODE_FILES,
+      files: this.#modules.files ?? new WriterFiles(),
       logger: this.#logger.child("log"),
       onWrite: observeLogWrite(metrics),
       hasRoom: () => this.state.logSpace.problem === null,

@@ -14,6 +14,7 @@ import type {
   OpenMode,
   WriteDone,
 } from "../../../src/files/index.ts";
+import { WriteLines } from "../../support/write-lines.ts";
 
 export const SECTOR_BYTES = 512;
 
@@ -35,6 +36,13 @@ export type DiskOperation =
   /** What the owner of the disk is doing: something of this kind begins or ends. */
   | { readonly kind: "begin" | "end"; readonly what: string };
 
+interface Write {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly position: number;
+  readonly done: WriteDone;
+}
+
 /** What to do with a write: nothing, or fail it, or cut it short. */
 export type WriteFault = "none" | "error" | "short" | "hold";
 
@@ -48,6 +56,9 @@ export class MemoryDisk implements FileSystem {
   fault: (write: number, name: string) => WriteFault = () => "none";
   /** Completions of writes that were held. */
   readonly held: (() => void)[] = [];
+  /** Whether a write may be asked for while one of the same file is under way. */
+  queuesWrites = false;
+  readonly #lines = new WriteLines<string>();
   #writes = 0;
 
   constructor(files: ReadonlyMap<string, Uint8Array> = new Map()) {
@@ -103,23 +114,33 @@ export class MemoryDisk implements FileSystem {
     this.operations.push({ kind: "end", what });
   }
 
-  write(
-    name: string,
-    bytes: Uint8Array,
-    position: number,
-    done: WriteDone,
-    inPlace: boolean,
-  ): void {
+  write(write: Write, inPlace: boolean): void {
+    if (!this.queuesWrites) return this.#begin(write, inPlace);
+    this.#lines.add(write.name, {
+      begin: () => this.#begin(write, inPlace),
+      fail: (error) => write.done(error, 0),
+    });
+  }
+
+  #begin({ name, bytes, position, done }: Write, inPlace: boolean): void {
     const fault = this.fault(this.#writes, name);
     this.#writes += 1;
     const kept = fault === "short" ? bytes.slice(0, Math.ceil(bytes.length / 2)) : bytes.slice();
     const operation = this.operations.push({ kind: "write", name, position, bytes: kept }) - 1;
+    const end = (error: Error | null): void => {
+      if (this.queuesWrites) this.#lines.ended(name, error);
+    };
     const complete = (): void => {
-      if (fault === "error") return done(new Error("EIO: i/o error"), 0);
+      if (fault === "error") {
+        const error = new Error("EIO: i/o error");
+        done(error, 0);
+        return end(error);
+      }
       const file = this.files.get(name);
       if (file !== undefined) this.files.set(name, written(file, position, kept));
       this.operations.push({ kind: "written", operation });
       this.syncs += 1;
+      end(null);
       done(null, kept.length);
     };
     if (fault === "hold") this.held.push(complete);
@@ -145,7 +166,11 @@ class MemoryFile implements DiskFile {
     inPlace = false,
   ): void {
     const part = bytes.subarray(range.start, range.end);
-    this.#disk.write(this.#name, part, position, done, inPlace);
+    this.#disk.write({ name: this.#name, bytes: part, position, done }, inPlace);
+  }
+
+  queues(): boolean {
+    return this.#disk.queuesWrites;
   }
 
   async read(target: Uint8Array, position: number): Promise<number> {
@@ -228,10 +253,10 @@ function moved(files: Map<string, Uint8Array>, from: string, to: string): void {
   files.set(to, bytes);
 }
 
-type Write = DiskOperation & { readonly kind: "write" };
+type WriteOperation = DiskOperation & { readonly kind: "write" };
 
 /** Keeps some sectors of a write in flight. Sectors are aligned in the file, not in the write. */
-function tear(files: Map<string, Uint8Array>, write: Write, style: CrashStyle): void {
+function tear(files: Map<string, Uint8Array>, write: WriteOperation, style: CrashStyle): void {
   const { name, position, bytes } = write;
   const end = position + bytes.length;
   const firstSector = Math.floor(position / SECTOR_BYTES);

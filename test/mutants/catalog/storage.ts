@@ -64,10 +64,43 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
       {
         file: "src/log/log.ts",
         find: "      else this.#fail(writeFailed(segmentPath(this.options.directory, active.sequence), error));",
-        replace: "      else this.#onWritten(group);",
+        replace: "      else this.#onWritten(inPlace);",
       },
     ],
     killers: [logTest(/failed write is final/)],
+  },
+  {
+    id: "log-counts-what-is-at-hand",
+    reference: "etcd#14370: entries that were handed to the disk are not on it",
+    does: "takes the entries of a write that has not begun for durable, because the one before it has ended",
+    edits: [
+      {
+        file: "src/log/log.ts",
+        find: "Math.min(lastIndex, this.#starts.floorIndex);",
+        replace: "Math.min(lastIndex > 0 ? this.#sent.index : 0, this.#starts.floorIndex);",
+      },
+    ],
+    killers: [logTest(/at hand when the write before it ends/)],
+  },
+  {
+    id: "disk-goes-on-behind-failed-write",
+    reference: "ATC'20 (PostgreSQL fsyncgate): what follows a failed write succeeds",
+    does: "makes the write that waits behind one that has failed",
+    edits: [
+      {
+        file: "src/files/writer-thread.ts",
+        find: "    hasFailed = true;",
+        replace: "    hasFailed = number < 0;",
+      },
+    ],
+    killers: [
+      {
+        kind: "test",
+        file: "test/files/writer-files.test.ts",
+        why: "the simulator has a disk of its own; this is the thread of the real one",
+        expect: /fail with the one before them/,
+      },
+    ],
   },
   {
     id: "log-acknowledges-before-sync",

@@ -53,6 +53,14 @@ export class FaultyDisk implements FileTree {
     return new FaultyFile(file, this, await file.sizeBytes());
   }
 
+  allocate(bytes: number): Uint8Array {
+    return this.#real.allocate?.(bytes) ?? new Uint8Array(bytes);
+  }
+
+  async close(): Promise<void> {
+    await this.#real.close?.();
+  }
+
   async createDirectory(path: string): Promise<void> {
     await this.#move();
     return this.#real.createDirectory(path);
@@ -122,6 +130,10 @@ class FaultyFile implements DiskFile {
       if (failure !== null) setImmediate(() => done(failure, 0));
       else this.#real.write(bytes, range, position, done, inPlace);
     });
+  }
+
+  queues(bytes: Uint8Array): boolean {
+    return this.#real.queues?.(bytes) === true;
   }
 
   read(target: Uint8Array, position: number): Promise<number> {

@@ -5,10 +5,10 @@
 
 import { run } from "../../../src/cli/commands/run/server.ts";
 import { processTerminal } from "../../../src/cli/terminal.ts";
-import { NODE_FILES } from "../../../src/files/index.ts";
+import { WriterFiles } from "../../../src/files/index.ts";
 import { FaultyDisk } from "./faulty-disk.ts";
 
-const disk = new FaultyDisk(NODE_FILES);
+const disk = new FaultyDisk(new WriterFiles());
 process.on("SIGUSR2", () => disk.stall(!disk.isStalled));
 process.on("SIGHUP", () => disk.fail());
 process.on("SIGWINCH", () => disk.fill(!disk.isFull));

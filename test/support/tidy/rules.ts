@@ -88,6 +88,7 @@ export const ENTRY_POINTS: readonly string[] = [
   "src/client/index.ts",
   // Threads. Their names are put together at run time, so that they start from sources and from dist/. They all differ:
   // dist/app has them in one folder.
+  "src/files/writer-thread.ts",
   "src/server/reader-thread.ts",
   "src/cli/server/node-reader-thread.ts",
   "src/leader/compaction/planner-thread.ts",
