@@ -19,7 +19,7 @@ export interface LogModules {
   readonly onWrite?: (durationMs: number, bytes: number) => void;
 }
 
-/** Who is told what became of the writes. Called from the event loop, never from inside `append` or `flush`. */
+/** Who is told what became of the writes. Called from the event loop, or from inside `flush` of what is written in place. */
 export interface LogOwner {
   /** Everything up to this write sequence number is durable. The next write has been started already. */
   onDurable(sequence: number): void;

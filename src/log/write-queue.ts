@@ -30,7 +30,6 @@ export class WriteQueue {
   readonly #idle: GroupBuffer[] = [];
   readonly #sent: SentGroup[] = [];
   readonly #overflow: QueuedWrite[] = [];
-
   readonly #minBytes: number;
 
   constructor(
