@@ -157,11 +157,17 @@ export class Snapshots {
       .catch((error: unknown) => this.#failed(error));
   }
 
-  /** Older ones go when there are newer ones; but without the newest its peer would wait for the log to grow. */
+  /**
+   * Older ones go when there are newer ones, of which the core knows. But without the newest its peer would wait for the log to
+   * grow: another one of the same log index takes its place, or one that is taken now.
+   */
   #noteGone(meta: SnapshotMeta): void {
-    if ((this.#modules.store.latest?.index ?? 0) >= meta.index) return;
-    this.#schedule.want();
-    this.#modules.onInput();
+    const { store, core, onInput } = this.#modules;
+    const { latest } = store;
+    if (latest !== null && latest.index > meta.index) return;
+    if (latest?.index === meta.index) core.snapshotTaken(latest);
+    else this.#schedule.want();
+    onInput();
   }
 
   /** Keeps a chunk that arrived; one after the other. */

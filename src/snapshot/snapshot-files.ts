@@ -214,9 +214,13 @@ export class SnapshotFiles implements SnapshotStore {
     return found;
   }
 
+  /** Above all of its log index: it is the one that its owner goes on with, and not the one that has to go. */
   #add(snapshot: Snapshot): void {
-    this.#snapshots.push(snapshot);
-    this.#snapshots.sort((a, b) => compareMetas(a.meta, b.meta));
+    const { index, term } = snapshot.meta;
+    const above = this.#snapshots.findIndex(
+      ({ meta }) => meta.index > index || (meta.index === index && meta.term > term),
+    );
+    this.#snapshots.splice(above < 0 ? this.#snapshots.length : above, 0, snapshot);
   }
 
   #forget(snapshot: Snapshot): void {

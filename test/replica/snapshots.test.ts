@@ -273,6 +273,21 @@ test("a snapshot that turns out to be damaged never cuts the log, and the next o
   assert.equal(bench.snapshots.isDue, false);
 });
 
+test("where a snapshot is gone another one of its log index takes its place", async () => {
+  const bench = new Bench();
+  await bench.takeAt(50);
+  const chunk: SnapshotChunk = {
+    ...{ kind: MESSAGE.snapshotChunk, from: "a", to: "b", term: 1 },
+    ...{ meta: metaAt(50, "damaged"), chunk: 0, bytes: new Uint8Array(0) },
+  };
+  bench.store.readChunk = async () => null;
+  bench.told.length = 0;
+  bench.snapshots.send(chunk);
+  await turns();
+  assert.deepEqual(bench.told, [["taken", 50]]);
+  assert.equal(bench.snapshots.isDue, false);
+});
+
 test("old snapshots that cannot be removed stay when the disk is full, and are final otherwise", async () => {
   for (const [reason, expected] of [
     ["snapshot_disk_full", []],

@@ -2,7 +2,7 @@
 
 import type { ByteRange, FileSystem, LogFile, OpenMode, WriteDone } from "../../src/log/index.ts";
 import type { SnapshotFileSystem } from "../../src/snapshot/index.ts";
-import type { SimDisk } from "./disk.ts";
+import type { OpenedFile, SimDisk } from "./disk.ts";
 import type { Life } from "./event-loop.ts";
 import type { StoredFile } from "./stored-file.ts";
 
@@ -49,15 +49,15 @@ export class DiskFiles implements FileSystem, SnapshotFileSystem {
   }
 }
 
-class OpenFile implements LogFile {
+class OpenFile implements LogFile, OpenedFile {
   readonly #disk: SimDisk;
-  readonly #life: Life;
-  readonly #file: StoredFile;
+  readonly life: Life;
+  readonly file: StoredFile;
 
   constructor(disk: SimDisk, life: Life, file: StoredFile) {
     this.#disk = disk;
-    this.#life = life;
-    this.#file = file;
+    this.life = life;
+    this.file = file;
   }
 
   write(
@@ -69,7 +69,7 @@ class OpenFile implements LogFile {
   ): void {
     // Borrowed until `done`, but a crash decides about the bytes of this moment.
     const copy = bytes.slice(range.start, range.end);
-    this.#disk.write(this.#life, this.#file, position, copy, done, inPlace);
+    this.#disk.write(this, position, copy, done, inPlace);
   }
 
   queues(): boolean {
@@ -77,19 +77,19 @@ class OpenFile implements LogFile {
   }
 
   read(target: Uint8Array, position: number): Promise<number> {
-    return operation(this.#disk, this.#life, () => {
-      const part = this.#file.cache.subarray(position, position + target.length);
+    return operation(this.#disk, this.life, () => {
+      const part = this.file.cache.subarray(position, position + target.length);
       target.set(part);
       return part.length;
     });
   }
 
   sizeBytes(): Promise<number> {
-    return operation(this.#disk, this.#life, () => this.#file.cache.length);
+    return operation(this.#disk, this.life, () => this.file.cache.length);
   }
 
   close(): Promise<void> {
-    return operation(this.#disk, this.#life, () => {});
+    return operation(this.#disk, this.life, () => {});
   }
 }
 

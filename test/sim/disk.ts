@@ -3,7 +3,7 @@
  * platter). Implements the file interface of the durable log and of the snapshot files.
  *
  * Rules:
- * - A write is in flight from the call to its completion, but behind another one of the same file: then it begins when that one
+ * - A write is in flight from the call to its completion, but behind another one of the same opened file: then it begins when that one
  *   has succeeded, and fails with it. When it completes without error it is on the platter.
  * - A killed process leaves of a write in flight: nothing, all, or some sectors, in the page cache.
  * - A power cut leaves on the platter any choice of the 512-byte sectors that were not yet there.
@@ -36,6 +36,12 @@ export const SECTOR_BYTES = 512;
 interface Operation {
   readonly life: Life;
   readonly act: () => void;
+}
+
+/** Writes of one are in line. What another process has left in the works keeps nobody waiting. */
+export interface OpenedFile {
+  readonly life: Life;
+  readonly file: StoredFile;
 }
 
 interface WriteInFlight {
@@ -77,7 +83,7 @@ export class SimDisk {
   #durableNames = new Map<string, StoredFile>();
   #changes: NameChange[] = [];
   readonly #inFlight = new Set<WriteInFlight>();
-  readonly #lines = new WriteLines<StoredFile>();
+  readonly #lines = new WriteLines<OpenedFile>();
   /** Completions come in order of the calls, as with one queue of the device. */
   #lastCompletionUs = 0;
   /** Handed over and not done yet, in order. */
@@ -211,14 +217,14 @@ export class SimDisk {
   }
 
   write(
-    life: Life,
-    file: StoredFile,
+    opened: OpenedFile,
     position: number,
     bytes: Uint8Array,
     done: WriteDone,
     inPlace: boolean,
   ): void {
     const { coverage } = this.#modules;
+    const { life, file } = opened;
     const write = { file, position, bytes };
     if (inPlace && this.#takesAtOnce(write)) {
       coverage.hit("writeInPlace");
@@ -230,12 +236,12 @@ export class SimDisk {
       this.#inFlight.add(write);
       this.complete(life, () => {
         const error = this.#end(write);
-        if (error === null) this.#lines.ended(file, null);
+        if (error === null) this.#lines.ended(opened, null);
         done(error, error === null ? bytes.length : 0);
-        if (error !== null) this.#lines.ended(file, error);
+        if (error !== null) this.#lines.ended(opened, error);
       });
     };
-    if (this.#lines.add(file, { begin, fail: (error) => done(error, 0) }))
+    if (this.#lines.add(opened, { begin, fail: (error) => done(error, 0) }))
       coverage.hit("writeQueued");
   }
 

@@ -300,6 +300,20 @@ describe("retain", () => {
     assert.equal(disk.openFiles, 0);
   });
 
+  it("keeps the one that was taken last of several at one log index, whatever their ids", async () => {
+    const disk = new TreeDisk();
+    const ids = ["b", "c", "a"];
+    const { store } = await openStore(disk, SMALL, () => ids.shift() ?? "none");
+    for (const index of [10, 10, 10])
+      await store.take(headAt(index), sourceOf(headAt(index), content(index, 2000)));
+    assert.equal(store.latest?.id, "a");
+    await store.retain(1);
+    assert.deepEqual(
+      store.complete.map(({ id }) => id),
+      ["a"],
+    );
+  });
+
   it("counts none that are ahead of the state, and leaves them", async () => {
     const disk = new TreeDisk();
     const { store } = await openStore(disk);

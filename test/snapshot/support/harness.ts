@@ -100,9 +100,12 @@ export interface Opened {
 /** `ids` grow over the whole test run: no two snapshots share one. */
 let lastId = 0;
 
-export async function openStore(files: FileTree, options = SMALL): Promise<Opened> {
+export async function openStore(
+  files: FileTree,
+  options = SMALL,
+  newId = (): string => `id${++lastId}`,
+): Promise<Opened> {
   const logger = recordingLogger();
-  const newId = (): string => `id${++lastId}`;
   const store = await SnapshotFiles.open(options, { files, logger, newId });
   return { store, lines: logger.lines };
 }
