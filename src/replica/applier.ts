@@ -147,7 +147,15 @@ export class Applier {
   demandCommit(): void {
     if (this.#hasStopped) return;
     this.#eagerUntilMs = this.#modules.scheduler.monotonicMs() + this.#options.eagerCommitMs;
-    if (this.#visibleIndex !== this.#position.index && this.commit()) this.#modules.onCommitted();
+    this.commitAloud();
+  }
+
+  /** Makes what is staged visible, and tells readers that wait for it; false when the database failed. */
+  commitAloud(): boolean {
+    if (this.#visibleIndex === this.#position.index) return true;
+    if (!this.commit()) return false;
+    this.#modules.onCommitted();
+    return true;
   }
 
   /** A piece of cleaning up, when nothing is staged; true while more is left. */
