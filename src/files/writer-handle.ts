@@ -6,7 +6,7 @@
 
 import { Worker } from "node:worker_threads";
 import { assert } from "../base/index.ts";
-import type { ByteRange } from "./files.ts";
+import type { ByteRange, WriteDone } from "./files.ts";
 import {
   type DoneNotice,
   LINE_BYTES,
@@ -27,13 +27,11 @@ const ENTRY = new URL(
 /** It makes hardly any objects. */
 const HEAP_MIB = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 } as const;
 
-type Done = (error: Error | null, writtenBytes: number) => void;
-
 export class WriterHandle {
   readonly #worker: Worker;
   readonly #line: WriterLine;
   readonly #memories = new Map<ArrayBufferLike, number>();
-  readonly #waiting: { readonly bytes: number; readonly done: Done }[] = [];
+  readonly #waiting: { readonly bytes: number; readonly done: WriteDone }[] = [];
   #asked = 0;
   #done = 0;
   #failure: Error | null = null;
@@ -73,7 +71,7 @@ export class WriterHandle {
    * Writes all of bytes[start, end) behind the writes that were asked for before, at most `SLOT_COUNT` at a time. `done` is called
    * later. After a failure all have failed that are not done.
    */
-  write(fd: number, bytes: Uint8Array, range: ByteRange, position: number, done: Done): void {
+  write(fd: number, bytes: Uint8Array, range: ByteRange, position: number, done: WriteDone): void {
     assert(this.#waiting.length < SLOT_COUNT, "The line of the writer thread is full");
     const memory = this.#memories.get(bytes.buffer);
     assert(memory !== undefined, "The bytes are not in memory of the writer thread");

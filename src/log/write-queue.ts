@@ -20,9 +20,9 @@ export interface SentGroup {
 /** The disk writes one, and has the next one at hand. */
 const SENT_MAX = 2;
 /** A group of less costs the disk more than it gains by being at hand: what comes in meanwhile is to go with it. */
-export const QUEUE_MIN_BYTES = 64 * 1024;
+const QUEUE_MIN_BYTES = 64 * 1024;
 
-export type WriteQueueOptions = Pick<LogOptions, "groupMaxBytes" | "queueMinBytes">;
+type WriteQueueOptions = Pick<LogOptions, "groupMaxBytes" | "queueMinBytes">;
 
 export class WriteQueue {
   /** Goes with the next write. */

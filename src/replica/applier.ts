@@ -124,22 +124,11 @@ export class Applier {
     }
   }
 
-  /** Makes what is staged visible. */
+  /** Makes what is staged visible, and tells readers that wait for it; false when the database failed. */
   commit(): boolean {
-    this.#cancelCommit?.();
-    this.#cancelCommit = null;
-    this.#stagedBytes = 0;
-    this.#isPutOff = false;
     if (this.#visibleIndex === this.#position.index) return true;
-    try {
-      this.#modules.stateMachine.commit?.();
-    } catch (cause) {
-      this.#fail(applyFailed(this.#visibleIndex + 1, cause));
-      return false;
-    }
-    this.#modules.stats.commits += 1;
-    this.#visibleIndex = this.#position.index;
-    this.#modules.onVisible(this.#position);
+    if (!this.#commit()) return false;
+    this.#modules.onCommitted();
     return true;
   }
 
@@ -147,15 +136,7 @@ export class Applier {
   demandCommit(): void {
     if (this.#hasStopped) return;
     this.#eagerUntilMs = this.#modules.scheduler.monotonicMs() + this.#options.eagerCommitMs;
-    this.commitAloud();
-  }
-
-  /** Makes what is staged visible, and tells readers that wait for it; false when the database failed. */
-  commitAloud(): boolean {
-    if (this.#visibleIndex === this.#position.index) return true;
-    if (!this.commit()) return false;
-    this.#modules.onCommitted();
-    return true;
+    this.commit();
   }
 
   /** A piece of cleaning up, when nothing is staged; true while more is left. */
@@ -174,7 +155,7 @@ export class Applier {
   pause(): void {
     assert(!this.#isPaused, "One install at a time");
     this.#isPaused = true;
-    this.commit();
+    this.#commit();
   }
 
   resumeAt(position: AppliedPosition): void {
@@ -187,7 +168,7 @@ export class Applier {
   /** Applies nothing more; what is staged is committed, unless the database has failed. */
   stop(): void {
     if (this.#hasStopped) return;
-    this.commit();
+    this.#commit();
     this.#hasStopped = true;
     this.#cancelCommit?.();
   }
@@ -234,7 +215,7 @@ export class Applier {
 
   /** Commits at once or later; false when the database failed. */
   #settle(nowMs: number): boolean {
-    const { stateMachine, scheduler, onCommitted } = this.#modules;
+    const { stateMachine, scheduler } = this.#modules;
     if (stateMachine.stage === undefined) {
       this.#visibleIndex = this.#position.index;
       this.#modules.onVisible(this.#position);
@@ -242,12 +223,31 @@ export class Applier {
       return true;
     }
     if (nowMs < this.#eagerUntilMs || this.#stagedBytes >= this.#options.commitMaxBytes) {
-      return this.commit();
+      return this.#commit();
     }
     this.#cancelCommit ??= scheduler.after(this.#options.commitMaxDelayMs, () => {
       this.#cancelCommit = null;
-      if (!this.#hasStopped && this.commit()) onCommitted();
+      if (!this.#hasStopped) this.commit();
     });
+    return true;
+  }
+
+  /** Makes what is staged visible. Whoever calls it tells readers, or has none left. */
+  #commit(): boolean {
+    this.#cancelCommit?.();
+    this.#cancelCommit = null;
+    this.#stagedBytes = 0;
+    this.#isPutOff = false;
+    if (this.#visibleIndex === this.#position.index) return true;
+    try {
+      this.#modules.stateMachine.commit?.();
+    } catch (cause) {
+      this.#fail(applyFailed(this.#visibleIndex + 1, cause));
+      return false;
+    }
+    this.#modules.stats.commits += 1;
+    this.#visibleIndex = this.#position.index;
+    this.#modules.onVisible(this.#position);
     return true;
   }
 

@@ -434,7 +434,7 @@ export class MemberLoop {
 
   #snapshotIfDue(): void {
     if (this.#hasStopped || this.applier.isBusy || this.#snapshots?.isDue !== true) return;
-    if (this.applier.commitAloud()) this.#snapshots.take(this.applier.head);
+    if (this.applier.commit()) this.#snapshots.take(this.applier.head);
   }
 
   /** The log has been told already; the report of the piece waits until the state is there, too. */

@@ -9,6 +9,14 @@ async function reopen(disk: MemoryDisk, under: LogUnderTest): Promise<LogUnderTe
   return LogUnderTest.open(disk);
 }
 
+/** Closes the log, and demands that all of its entries are there after a start. */
+async function assertKept(disk: MemoryDisk, under: LogUnderTest): Promise<void> {
+  const { lastIndex } = under.log;
+  const again = await reopen(disk, under);
+  assert.equal((await again.entries()).length, lastIndex);
+  await again.log.close();
+}
+
 function isLogWriteFailed(error: unknown): boolean {
   return isHearthError(error) && error.reason === "log_write_failed";
 }
@@ -222,10 +230,7 @@ test("small groups, and what begins anew, wait until the disk has nothing to do"
   assert.equal(log.stats.writesQueued, 1, "a cut");
   disk.fault = () => "none";
   disk.held.shift()?.();
-  const { lastIndex } = log;
-  const again = await reopen(disk, under);
-  assert.equal((await again.entries()).length, lastIndex);
-  await again.log.close();
+  await assertKept(disk, under);
 });
 
 test("a group for the next segment waits until the disk has nothing to do", async () => {
@@ -241,10 +246,7 @@ test("a group for the next segment waits until the disk has nothing to do", asyn
   const { rolls, writesQueued } = log.stats;
   assert.ok(rolls >= 8, `${rolls}`);
   assert.ok(writesQueued < rounds && writesQueued >= rounds - rolls, `${writesQueued}`);
-  const { lastIndex } = log;
-  const again = await reopen(disk, under);
-  assert.equal((await again.entries()).length, lastIndex);
-  await again.log.close();
+  await assertKept(disk, under);
 });
 
 test("what is at hand behind a failed write fails with it", async () => {
@@ -292,10 +294,7 @@ test("small writes on a quick disk are durable when the flush returns", async ()
   log.flush();
   assert.equal(under.durableSequence, large - 1, "there is never more than one write");
   await under.durable(behind);
-  const { lastIndex } = log;
-  const again = await reopen(disk, under);
-  assert.equal((await again.entries()).length, lastIndex);
-  await again.log.close();
+  await assertKept(disk, under);
 });
 
 test("short writes and errors in place are what they are elsewhere", async () => {

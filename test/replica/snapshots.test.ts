@@ -248,13 +248,16 @@ test("any other attempt that fails costs nothing: the log stays whole, and more 
   assert.deepEqual(bench.cuts, [50]);
 });
 
+/** The first one, as the core hands it out. */
+function chunkOf(meta: SnapshotMeta): SnapshotChunk {
+  const way = { kind: MESSAGE.snapshotChunk, from: "a", to: "b", term: 1 };
+  return { ...way, meta, chunk: 0, bytes: new Uint8Array(0) };
+}
+
 test("a snapshot that turns out to be damaged never cuts the log, and the next one does not wait for more log", async () => {
   const bench = new Bench();
   await bench.takeAt(50);
-  const chunk: SnapshotChunk = {
-    ...{ kind: MESSAGE.snapshotChunk, from: "a", to: "b", term: 1 },
-    ...{ meta: metaAt(50, "s50"), chunk: 0, bytes: new Uint8Array(0) },
-  };
+  const chunk = chunkOf(metaAt(50, "s50"));
   bench.snapshots.send(chunk);
   await turns();
   assert.equal(bench.sent.length, 1);
@@ -276,10 +279,7 @@ test("a snapshot that turns out to be damaged never cuts the log, and the next o
 test("where a snapshot is gone another one of its log index takes its place", async () => {
   const bench = new Bench();
   await bench.takeAt(50);
-  const chunk: SnapshotChunk = {
-    ...{ kind: MESSAGE.snapshotChunk, from: "a", to: "b", term: 1 },
-    ...{ meta: metaAt(50, "damaged"), chunk: 0, bytes: new Uint8Array(0) },
-  };
+  const chunk = chunkOf(metaAt(50, "damaged"));
   bench.store.readChunk = async () => null;
   bench.told.length = 0;
   bench.snapshots.send(chunk);
