@@ -229,6 +229,11 @@ const LOG_AND_STATE: readonly MetricSpec[] = [
   },
   {
     kind: "counter",
+    name: "hearth_apply_ahead_entries_total",
+    help: "Those of them that were applied while the log still wrote them: on a node that is the only voter, under load.",
+  },
+  {
+    kind: "counter",
     name: "hearth_apply_rejected_total",
     help: "Committed entries that could not apply and changed nothing, by reason.",
     labels: ["reason"],

@@ -157,7 +157,7 @@ export {
   iterateEntries,
   newestVersion,
 } from "./command/entry-body.ts";
-export { addsBlocks, iterateAddedBatches } from "./command/added-blocks.ts";
+export { addsBlocks, addsBlocksAlone, iterateAddedBatches } from "./command/added-blocks.ts";
 export {
   beginSessionEntry,
   appendSessionEntry,

@@ -64,9 +64,16 @@ export interface Raft {
   drain(out: Output): void;
   /** Batches to apply, in order from appliedIndex + 1 within applicableIndex; null: not in memory, read the log. */
   applicable(fromIndex: number, maxBytes: number): readonly Batch[] | null;
+  /**
+   * Batches from `fromIndex` on, at least one where there is one, that are committed as soon as they are durable here: those
+   * of the term of a leader that `isAlone`. Nobody can replace them any more; a crash can take them out of the log.
+   */
+  certain(fromIndex: number, maxBytes: number): readonly Batch[];
   status(): RaftStatus;
   readonly term: number;
   readonly isLeader: boolean;
+  /** Leads, and is the only voter of the newest configuration. */
+  readonly isAlone: boolean;
   readonly leader: NodeId;
   readonly commitIndex: number;
   readonly applicableIndex: number;

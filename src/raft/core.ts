@@ -20,8 +20,8 @@ import {
 import { answerOldLeader, handleAppend, handleHeartbeat, maybeRejoin } from "./follower.ts";
 import { bootstrapMembership, changeMembership, refuse } from "./membership.ts";
 import { isPlausible } from "./message-check.ts";
-import { isMember } from "./quorum.ts";
-import { currentMembership, sliceTail, tailFirst, trimTail } from "./raft-log.ts";
+import { isJoint, isMember } from "./quorum.ts";
+import { currentMembership, sliceTail, tailFirst, termAt, trimTail } from "./raft-log.ts";
 import {
   beginRound,
   grantRead,
@@ -255,6 +255,12 @@ export class RaftCore implements Raft, Core {
     return fromIndex < tailFirst(log) ? null : sliceTail(log, fromIndex, through, maxBytes);
   }
 
+  certain(fromIndex: number, maxBytes: number): readonly Batch[] {
+    const { log, term, installIndex } = this.state;
+    if (!this.isAlone || installIndex > 0 || termAt(log, fromIndex) !== term) return NO_BATCHES;
+    return sliceTail(log, fromIndex, log.lastIndex, maxBytes);
+  }
+
   status(): RaftStatus {
     return statusOf(this.state, this.applicableIndex);
   }
@@ -265,6 +271,11 @@ export class RaftCore implements Raft, Core {
 
   get isLeader(): boolean {
     return this.state.role === ROLE.leader;
+  }
+
+  get isAlone(): boolean {
+    const { membership } = currentMembership(this.state.log);
+    return this.isLeader && membership.voters.length === 1 && !isJoint(membership);
   }
 
   get leader(): NodeId {

@@ -6,6 +6,9 @@
  * A commit costs as much as applying a hundred entries, however few are in it. So while nobody reads, what is staged
  * is committed by bytes or after a few ms; a reader that wants it demands it, and keeps commits at every piece for a
  * while (DESIGN.md, "Commit"). A state machine without `stage` commits every piece.
+ *
+ * What is certain to become applicable may be staged before it is (ahead.ts): the disk writes meanwhile. As long as there is any,
+ * nothing is committed.
  */
 
 import { assert, type HearthError, nextTurn, type Scheduler } from "../base/index.ts";
@@ -17,6 +20,7 @@ import {
   type MembershipAt,
   type Raft,
 } from "../raft/index.ts";
+import { Ahead } from "./ahead.ts";
 import { batchesThrough } from "./batches.ts";
 import { applyFailed } from "./errors.ts";
 import type { ReplicaOptions } from "./options.ts";
@@ -49,12 +53,19 @@ export interface AppliedPosition {
   readonly membership: MembershipAt;
 }
 
+/** A commit that is due waits for a turn in which nothing can be applied, but not beyond this multiple of its bytes. */
+const FULL_FACTOR = 2;
+
 export class Applier {
   readonly #options: ReplicaOptions;
   readonly #modules: ApplierModules;
   #position: AppliedPosition;
   #visibleIndex: number;
+  /** Of everything since the last commit. */
   #stagedBytes = 0;
+  readonly #ahead = new Ahead();
+  /** A commit is due, as soon as nothing is ahead and nobody waits for an answer. */
+  #isCommitDue = false;
   /** A piece was staged of which something is left to do. */
   #isPutOff = false;
   #cancelCommit: (() => void) | null = null;
@@ -93,9 +104,15 @@ export class Applier {
     return this.#isReading || this.#isPaused;
   }
 
+  /** Something is staged that is not applicable yet: `commit` has to wait for it. */
+  get isAhead(): boolean {
+    return !this.#ahead.isEmpty;
+  }
+
   /** Step 5: applies one piece, if there is one in memory; true when it did. Otherwise the log is read meanwhile. */
   run(): boolean {
     if (this.#hasStopped || this.isBusy) return false;
+    if (this.isAhead) return this.#confirm();
     const { core } = this.#modules;
     const fromIndex = this.#position.index + 1;
     if (core.applicableIndex < fromIndex) return false;
@@ -108,13 +125,28 @@ export class Applier {
     return this.#apply(batches);
   }
 
-  /** Whether `writeStaged` has something to do. */
-  get hasPutOff(): boolean {
-    return this.#isPutOff;
+  /** Whether `workBehind` will have something to do when the disk has got its next write. */
+  get hasWorkBehind(): boolean {
+    const { stateMachine, core } = this.#modules;
+    return this.#hasPutOff || (stateMachine.stageAhead !== undefined && core.isAlone);
   }
 
-  /** After the answers, while the disk works: what the outcomes did not need. */
-  writeStaged(): void {
+  get #hasPutOff(): boolean {
+    return this.#isPutOff || this.#isCommitDue;
+  }
+
+  /**
+   * One piece of what is left to do behind the answers, while the disk works: the commit that is due, a batch that the disk
+   * has got, what the outcomes did not need.
+   */
+  workBehind(): void {
+    if (this.#hasStopped) return;
+    if (this.#isCommitDue) this.commit();
+    if (this.#stageAhead()) this.#modules.onMore();
+    else this.#writeStaged();
+  }
+
+  #writeStaged(): void {
     if (!this.#isPutOff || this.#hasStopped) return;
     this.#isPutOff = false;
     try {
@@ -124,25 +156,32 @@ export class Applier {
     }
   }
 
-  /** Makes what is staged visible, and tells readers that wait for it; false when the database failed. */
+  /**
+   * Makes what is staged visible, and tells readers that wait for it. False when the database failed; and where something is
+   * ahead: then it follows as soon as that is applicable.
+   */
   commit(): boolean {
+    if (this.isAhead) {
+      this.#isCommitDue = true;
+      return false;
+    }
     if (this.#visibleIndex === this.#position.index) return true;
     if (!this.#commit()) return false;
     this.#modules.onCommitted();
     return true;
   }
 
-  /** A reader is there: commits now, and every piece for a while. */
-  demandCommit(): void {
-    if (this.#hasStopped) return;
+  /** A reader is there: commits now, and every piece for a while. Answers as `commit`. */
+  demandCommit(): boolean {
+    if (this.#hasStopped) return false;
     this.#eagerUntilMs = this.#modules.scheduler.monotonicMs() + this.#options.eagerCommitMs;
-    this.commit();
+    return this.commit();
   }
 
   /** A piece of cleaning up, when nothing is staged; true while more is left. */
   sweep(): boolean {
-    if (this.#hasStopped || this.isBusy || this.#visibleIndex !== this.#position.index)
-      return false;
+    const isStaged = this.isAhead || this.#visibleIndex !== this.#position.index;
+    if (this.#hasStopped || this.isBusy || isStaged) return false;
     try {
       return this.#modules.stateMachine.sweep?.() ?? false;
     } catch (cause) {
@@ -155,7 +194,12 @@ export class Applier {
   pause(): void {
     assert(!this.#isPaused, "One install at a time");
     this.#isPaused = true;
-    this.#commit();
+    if (!this.#abandonAhead()) this.commit();
+  }
+
+  /** The log gives up its entries from `fromIndex` on. */
+  noteCut(fromIndex: number): void {
+    this.#ahead.checkCut(fromIndex);
   }
 
   resumeAt(position: AppliedPosition): void {
@@ -165,10 +209,13 @@ export class Applier {
     this.#visibleIndex = position.index;
   }
 
-  /** Applies nothing more; what is staged is committed, unless the database has failed. */
+  /**
+   * Applies nothing more; what is staged is committed, unless the database has failed, or the log may not have all of it: then
+   * the next start applies it again.
+   */
   stop(): void {
     if (this.#hasStopped) return;
-    this.#commit();
+    if (!this.#abandonAhead()) this.#commit();
     this.#hasStopped = true;
     this.#cancelCommit?.();
   }
@@ -187,6 +234,7 @@ export class Applier {
       return false;
     }
     this.#advance(batches, last);
+    if (stateMachine.stage !== undefined) this.#noteStaged(batches);
     this.#isPutOff = stateMachine.writeStaged !== undefined;
     const nowMs = scheduler.monotonicMs();
     if (!this.#settle(nowMs)) return false;
@@ -196,15 +244,83 @@ export class Applier {
     core.applied(this.#position.index);
     this.#modules.onApplied(batches, result);
     // On a follower nobody waits for anything that a turn in between would bring forward.
-    if (!core.isLeader) this.writeStaged();
-    if (this.#isPutOff || core.applicableIndex > this.#position.index) this.#modules.onMore();
+    if (!core.isLeader) this.#writeStaged();
+    if (this.#hasPutOff || core.applicableIndex > this.#position.index) this.#modules.onMore();
     return true;
+  }
+
+  /** Stages one batch that the disk still has; false where there is none, or none may be. */
+  #stageAhead(): boolean {
+    const { stateMachine, scheduler, core, stats } = this.#modules;
+    if (stateMachine.stageAhead === undefined || this.#hasStopped || this.isBusy) return false;
+    const startedAtMs = scheduler.monotonicMs();
+    // Readers would have to wait for the disk, too.
+    if (this.#isCommitDue || startedAtMs < this.#eagerUntilMs) return false;
+    const fromIndex = this.#ahead.nextIndex(this.#position.index);
+    // What is durable is applied as ever.
+    if (fromIndex <= core.applicableIndex) return false;
+    const [batch] = core.certain(fromIndex, 0);
+    if (batch === undefined) return false;
+    try {
+      const result = stateMachine.stageAhead(batch);
+      if (result === null) return false;
+      this.#ahead.push({ batch, result });
+    } catch (cause) {
+      this.#fail(applyFailed(fromIndex, cause));
+      return false;
+    }
+    this.#noteStaged([batch]);
+    stats.lastApplyMs = scheduler.monotonicMs() - startedAtMs;
+    stats.stagedAhead += batch.count;
+    this.#isPutOff = stateMachine.writeStaged !== undefined;
+    return true;
+  }
+
+  /** Step 5 for what is ahead: answers what has become applicable; false when nothing has. */
+  #confirm(): boolean {
+    const { core, scheduler, stats, onApplied, onMore } = this.#modules;
+    const pieces = this.#ahead.takeThrough(core.applicableIndex);
+    const last = pieces.at(-1)?.batch;
+    if (last === undefined) return false;
+    const batches = pieces.map(({ batch }) => batch);
+    assert(batches[0]?.firstIndex === this.#position.index + 1, "Staged ahead of something else");
+    this.#advance(batches, last);
+    if (!this.#settle(scheduler.monotonicMs())) return false;
+    stats.appliedRanges += 1;
+    core.applied(this.#position.index);
+    for (const { batch, result } of pieces) {
+      stats.appliedEntries += batch.count;
+      onApplied([batch], result);
+    }
+    onMore();
+    return true;
+  }
+
+  /** Whether something was ahead: then nothing is staged any more. */
+  #abandonAhead(): boolean {
+    if (!this.isAhead) return false;
+    this.#ahead.clear();
+    this.#noteNothingStaged();
+    this.#modules.stateMachine.abandon?.();
+    return true;
+  }
+
+  #noteNothingStaged(): void {
+    this.#cancelCommit?.();
+    this.#cancelCommit = null;
+    this.#stagedBytes = 0;
+    this.#isCommitDue = false;
+    this.#isPutOff = false;
+  }
+
+  #noteStaged(batches: readonly Batch[]): void {
+    for (const { bodyBytes } of batches) this.#stagedBytes += bodyBytes;
+    if (this.#stagedBytes >= this.#options.commitMaxBytes) this.#isCommitDue = true;
   }
 
   #advance(batches: readonly Batch[], last: Batch): void {
     let { membership, appendedAtMs } = this.#position;
     for (const batch of batches) {
-      this.#stagedBytes += batch.bodyBytes;
       appendedAtMs = Math.max(appendedAtMs, batch.appendedAtMs);
       if (batch.kind !== BATCH_KIND.membership) continue;
       membership = { index: batch.firstIndex, membership: decodeMembershipBatch(batch) };
@@ -222,8 +338,11 @@ export class Applier {
       this.#modules.stats.commits += 1;
       return true;
     }
-    if (nowMs < this.#eagerUntilMs || this.#stagedBytes >= this.#options.commitMaxBytes) {
-      return this.#commit();
+    const isDueNow =
+      nowMs < this.#eagerUntilMs || this.#stagedBytes >= FULL_FACTOR * this.#options.commitMaxBytes;
+    if (isDueNow) {
+      if (!this.isAhead) return this.#commit();
+      this.#isCommitDue = true;
     }
     this.#cancelCommit ??= scheduler.after(this.#options.commitMaxDelayMs, () => {
       this.#cancelCommit = null;
@@ -234,10 +353,7 @@ export class Applier {
 
   /** Makes what is staged visible. Whoever calls it tells readers, or has none left. */
   #commit(): boolean {
-    this.#cancelCommit?.();
-    this.#cancelCommit = null;
-    this.#stagedBytes = 0;
-    this.#isPutOff = false;
+    this.#noteNothingStaged();
     if (this.#visibleIndex === this.#position.index) return true;
     try {
       this.#modules.stateMachine.commit?.();

@@ -62,7 +62,7 @@ export class MemberLoop {
   readonly #intake: Intake;
   readonly #queue = new ProposalQueue();
   readonly #answers = new Answers(this.#queue);
-  readonly #reads = new ReadQueue();
+  readonly #reads: ReadQueue;
   readonly #campaigns = new Campaigns();
   /** Wall clock of this turn; 0: not read yet. Proposals of one turn share it, and so one frame. */
   #turnAtMs = 0;
@@ -85,7 +85,8 @@ export class MemberLoop {
     this.#modules = modules;
     this.#cache = new LogCache(log);
     this.core = new RaftCore(raftOptionsOf(options), found.start, this.#cache, modules.random);
-    this.#writer = new LogWriter(log, stats, () => this.applier.hasPutOff);
+    this.#writer = new LogWriter(log, stats, () => this.applier.hasWorkBehind);
+    this.#reads = new ReadQueue(stats, () => this.applier.demandCommit());
     this.view = new MemberView(options.nodeId);
     const { core } = this;
     // A batch is logged in one frame and applied in one piece.
@@ -313,7 +314,7 @@ export class MemberLoop {
     // What applying has led to (a configuration that may be left, a snapshot) goes out in the same turn. What it has put
     // off is for a turn in which nobody waits for an answer, and the disk has its write.
     if (this.applier.run()) this.#drain();
-    else this.applier.writeStaged();
+    else this.applier.workBehind();
     this.#snapshotIfDue();
     this.#isRunning = false;
   }
@@ -339,12 +340,7 @@ export class MemberLoop {
     // Peers before the disk: they write while this member does, and theirs is the longer way.
     if (output.send.length > 0) this.#modules.transport.flush?.();
     for (const work of output.append) this.#write(work);
-    // A reader is about to look: it shall find what it was granted.
-    const beforeLooks = (): void => this.applier.demandCommit();
-    for (const grant of output.reads) {
-      const count = this.#reads.grant(grant, beforeLooks);
-      if (count > 0) this.#modules.stats.readsPerRound.add(count);
-    }
+    for (const grant of output.reads) this.#reads.grant(grant);
     for (const chunk of output.chunks) this.#snapshots?.send(chunk);
     for (const work of output.storeChunks) this.#snapshots?.store(work);
     for (const { peer, fromIndex, maxBytes } of output.load) {
@@ -359,6 +355,7 @@ export class MemberLoop {
 
   #write(work: AppendWork): void {
     if (work.truncateFrom !== null || work.install !== null) this.#cache.clear();
+    if (work.truncateFrom !== null) this.applier.noteCut(work.truncateFrom.fromIndex);
     this.#writer.write(work);
     if (work.install !== null) this.#install(work);
   }
@@ -402,6 +399,7 @@ export class MemberLoop {
       isLeader: isServing,
       canGrantReads: isServing && this.view.isSoleVoter,
     });
+    this.#reads.giveOut();
   }
 
   #createSweeper(): Sweeper {

@@ -2,7 +2,7 @@
 
 import { assert, type HearthError } from "../base/index.ts";
 import type { ReadGrant } from "../raft/index.ts";
-import type { ReadIndexDone } from "./types.ts";
+import type { ReadIndexDone, ReplicaStats } from "./types.ts";
 
 interface Read {
   readonly done: ReadIndexDone;
@@ -16,10 +16,20 @@ interface WaitingRead extends Read {
 }
 
 export class ReadQueue {
+  readonly #stats: Pick<ReplicaStats, "readsPerRound">;
+  readonly #showState: () => boolean;
   readonly #waiting: WaitingRead[] = [];
+  /** What the core has granted and nobody was told yet, oldest first. */
+  readonly #grants: ReadGrant[] = [];
   /** Id of the first one that waits. */
   #firstId = 1;
   #ticks = 0;
+
+  /** `showState`: makes visible what is applied; false where that takes a moment, behind which `giveOut` is called. */
+  constructor(stats: Pick<ReplicaStats, "readsPerRound">, showState: () => boolean) {
+    this.#stats = stats;
+    this.#showState = showState;
+  }
 
   get length(): number {
     return this.#waiting.length;
@@ -31,17 +41,29 @@ export class ReadQueue {
     return this.#firstId + this.#waiting.length - 1;
   }
 
-  /**
-   * Returns how many were waiting for it. `beforeLooks` runs first, if one of them is about to look at the state.
-   */
-  grant(grant: ReadGrant, beforeLooks: () => void): number {
-    const count = grant.throughId - this.#firstId + 1;
-    assert(count <= this.#waiting.length, `Read ${grant.throughId} was granted, but never asked`);
-    if (count <= 0) return 0;
-    const granted = this.#take(count);
-    if (granted.some(({ looksAtState }) => looksAtState)) beforeLooks();
-    for (const { done } of granted) done({ ok: true, index: grant.index, term: grant.term });
-    return count;
+  /** Tells those who were waiting for it; whoever is about to look at the state shall find what he was granted. */
+  grant(grant: ReadGrant): void {
+    this.#grants.push(grant);
+    this.giveOut();
+  }
+
+  /** Tells whom it can, in the order of their ids. */
+  giveOut(): void {
+    for (let grant = this.#grants[0]; grant !== undefined; grant = this.#grants[0]) {
+      const count = grant.throughId - this.#firstId + 1;
+      assert(count <= this.#waiting.length, `Read ${grant.throughId} was granted, but never asked`);
+      const looks = this.#waiting.slice(0, Math.max(0, count)).some((read) => read.looksAtState);
+      if (looks && !this.#showState()) return;
+      // Whoever made it visible may have called this already.
+      if (this.#grants[0] !== grant) continue;
+      this.#grants.shift();
+      if (count > 0) this.#tell(grant, count);
+    }
+  }
+
+  #tell({ index, term }: ReadGrant, count: number): void {
+    for (const { done } of this.#take(count)) done({ ok: true, index, term });
+    this.#stats.readsPerRound.add(count);
   }
 
   /** Time goes on. */

@@ -24,6 +24,13 @@ export interface StateMachine {
   apply(batches: readonly CommittedBatch[]): ApplyOutcome;
   /** `apply` without the commit: decided, but seen by no reader, and gone after a crash, before `commit`. */
   stage?(batches: readonly CommittedBatch[]): ApplyOutcome;
+  /**
+   * `stage` of entries that are not committed yet, but will be as soon as they are durable. Null: they have to wait, since
+   * somebody else than the database and their callers may learn of them. Only together with `abandon`.
+   */
+  stageAhead?(batch: CommittedBatch): ApplyOutcome | null;
+  /** Takes back everything that was staged since the last commit. */
+  abandon?(): void;
   /** Does what `stage` has decided and put off, for the time after the answers; `commit` does it, too. */
   writeStaged?(): void;
   /** Commits what was staged, all or nothing; there only together with `stage`. */
@@ -168,6 +175,8 @@ export interface ReplicaStats {
   readonly refused: Record<RefusalReason, number>;
   appliedRanges: number;
   appliedEntries: number;
+  /** Of these, the ones that were staged while the disk of the log still had them. */
+  stagedAhead: number;
   /** Database transactions. */
   commits: number;
   /** Read indexes that were asked for, by this member's readers and by others. */
@@ -217,6 +226,7 @@ export function createReplicaStats(): ReplicaStats {
     refused: refused as Record<RefusalReason, number>,
     appliedRanges: 0,
     appliedEntries: 0,
+    stagedAhead: 0,
     commits: 0,
     reads: 0,
     sentMessages: 0,

@@ -10,6 +10,7 @@
 import { assert, type Logger } from "../base/index.ts";
 import { APPLIED_RECORD, type IndexDatabase, META_KEYS } from "../db/index.ts";
 import {
+  addsBlocksAlone,
   COMMAND,
   type CommittedBatch,
   decodeStateCheck,
@@ -185,6 +186,19 @@ export class StateMachine {
       throw error;
     }
     return { outcomes, rejections };
+  }
+
+  /**
+   * `stage` of entries that are in the log but not durable yet: `abandon` takes them back. Null, and nothing has happened, where
+   * they do more than add blocks: what others decide is also told to the duties of a leader, and a mark commits.
+   */
+  stageAhead(batch: CommittedBatch): ApplyResult | null {
+    return addsBlocksAlone(batch.body, batch.bodyBytes) ? this.stage([batch]) : null;
+  }
+
+  /** Takes back everything since the last commit, in memory and in the database. */
+  abandon(): void {
+    this.#giveUp();
   }
 
   /**

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import {
   type Append,
   type AppendReply,
+  CHANGE,
   MESSAGE,
   type Message,
   ROLE,
@@ -184,4 +185,39 @@ test("a sole voter leads when its vote is durable, and commits when its entry is
   assert.ok(core.commitIndex < outcome.firstIndex);
   cluster.settle();
   assert.equal(core.commitIndex, outcome.firstIndex);
+});
+
+test("what a sole voter has appended is certain before it is durable, with its own term and no other voter", () => {
+  const cluster = new Cluster({ voters: 1 });
+  const { core } = cluster.node("a");
+  assert.equal(core.isAlone, false, "does not lead");
+  assert.deepEqual(core.certain(2, 1_000), []);
+  cluster.input("a", () => core.campaign(7));
+  cluster.sync("a");
+  cluster.settle();
+  assert.ok(cluster.change("a", [CHANGE.addLearner, "b"]).ok);
+  cluster.settle();
+  assert.equal(core.isAlone, true, "a learner has no vote");
+  const outcome = cluster.input("a", () => core.propose(entriesOf(["x", "y"]), 5));
+  assert.ok(outcome.ok);
+  const { firstIndex } = outcome;
+  assert.ok(core.applicableIndex < firstIndex);
+  const [batch, ...rest] = core.certain(firstIndex, 0);
+  assert.deepEqual([batch?.firstIndex, batch?.count, rest.length], [firstIndex, 2, 0]);
+  assert.equal(core.certain(firstIndex + 1, 0)[0]?.firstIndex, firstIndex + 1);
+  assert.deepEqual(core.certain(firstIndex + 2, 1_000), [], "behind the end");
+  assert.deepEqual(core.certain(1, 1_000), [], "of an earlier term");
+  assert.ok(cluster.change("a", [CHANGE.addVoter, "b"]).ok);
+  assert.equal(core.isAlone, false, "another voter counts from its entry on");
+  assert.deepEqual(core.certain(firstIndex, 1_000), []);
+});
+
+test("nothing is certain before it is durable where others vote", () => {
+  const cluster = new Cluster();
+  cluster.elect("a");
+  const { core } = cluster.node("a");
+  const outcome = cluster.input("a", () => core.propose(entriesOf(["x"]), 5));
+  assert.ok(outcome.ok && core.isLeader);
+  assert.equal(core.isAlone, false);
+  assert.deepEqual(core.certain(outcome.firstIndex, 1_000), []);
 });

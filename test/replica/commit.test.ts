@@ -29,24 +29,7 @@ import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
 import { addBlocksBody } from "../crash/blocks.ts";
 import { MemoryDisk } from "../log/support/memory-disk.ts";
 import { untilTrue } from "../support/until.ts";
-import { FakeState, HeldTime, LOG_OPTIONS, reasonOf, Rig, SELF } from "./support.ts";
-
-/** Counts as a database would: staged, then committed. */
-class StagedState extends FakeState {
-  committedIndex = 0;
-  commits = 0;
-  commitFailure: Error | null = null;
-
-  stage(batches: readonly CommittedBatch[]): ApplyOutcome {
-    return this.apply(batches);
-  }
-
-  commit(): void {
-    if (this.commitFailure !== null) throw this.commitFailure;
-    this.committedIndex = this.appliedIndex;
-    this.commits += 1;
-  }
-}
+import { HeldTime, LOG_OPTIONS, reasonOf, Rig, SELF, StagedState } from "./support.ts";
 
 const LAZY = { commitMaxDelayMs: 20, eagerCommitMs: 60 };
 

@@ -77,6 +77,23 @@ export class FakeState implements StateMachine {
   }
 }
 
+/** Counts as a database would: staged, then committed. */
+export class StagedState extends FakeState {
+  committedIndex = 0;
+  commits = 0;
+  commitFailure: Error | null = null;
+
+  stage(batches: readonly CommittedBatch[]): ApplyOutcome {
+    return this.apply(batches);
+  }
+
+  commit(): void {
+    if (this.commitFailure !== null) throw this.commitFailure;
+    this.committedIndex = this.appliedIndex;
+    this.commits += 1;
+  }
+}
+
 export class FakeClock implements Clock {
   now = 1_000_000;
 

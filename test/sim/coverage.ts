@@ -48,6 +48,8 @@ const COUNTERS = [
   "segmentReused",
   "writeInPlace",
   "writeQueued",
+  "stagedAhead",
+  "aheadAbandoned",
   "suffixCut",
   "indexRebuilt",
   "codecSampled",

@@ -7,7 +7,8 @@ import type { ReadTransactions } from "../../src/service/index.ts";
 import type { SnapshotSource } from "../../src/snapshot/index.ts";
 import type { Coverage } from "./coverage.ts";
 import { check } from "./failure.ts";
-import { type ApplyObserver, SimState } from "./state-machine.ts";
+import { OPERATION, visitCommands } from "./commands.ts";
+import { type AppliedEntry, type ApplyObserver, SimState } from "./state-machine.ts";
 
 /** Pieces in which an image of the state is handed out. */
 const PIECE_BYTES = 700;
@@ -37,6 +38,9 @@ export interface StateMachineModules {
 /** The state machine of one incarnation. */
 export class SimStateMachine implements StateMachine {
   readonly #modules: StateMachineModules;
+  /** What was staged ahead of the disk, and may still be taken back. */
+  #ahead: AppliedEntry[] = [];
+  readonly #aheadObserver: ApplyObserver = { applied: (entry) => this.#ahead.push(entry) };
 
   constructor(modules: StateMachineModules) {
     this.#modules = modules;
@@ -67,8 +71,35 @@ export class SimStateMachine implements StateMachine {
     return { outcomes, rejections: NO_REJECTIONS };
   }
 
+  /** Commands of clients alone, and of these none that opens a session: some have to wait. */
+  stageAhead(batch: CommittedBatch): ApplyOutcome | null {
+    const { database, coverage } = this.#modules;
+    let mayBeAhead = true;
+    visitCommands(batch.body, batch.count, (command) => {
+      mayBeAhead &&= command !== null && command.operation !== OPERATION.open;
+    });
+    if (!mayBeAhead) return null;
+    coverage.hit("stagedAhead");
+    const outcomes = new Uint8Array(batch.count);
+    database.state.stage(batch, outcomes, 0, this.#aheadObserver);
+    return { outcomes, rejections: NO_REJECTIONS };
+  }
+
+  abandon(): void {
+    this.#modules.coverage.hit("aheadAbandoned");
+    this.#ahead = [];
+    this.#modules.database.state.rollBack();
+  }
+
   commit(): void {
     this.#modules.database.state.commit();
+  }
+
+  /** The driver counts entries up to here as applied. */
+  confirm(appliedIndex: number): void {
+    while ((this.#ahead[0]?.index ?? Number.POSITIVE_INFINITY) <= appliedIndex) {
+      this.#modules.observer.applied(this.#ahead.shift() as AppliedEntry);
+    }
   }
 
   openSnapshot(): SnapshotSource {

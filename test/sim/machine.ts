@@ -144,7 +144,10 @@ export class Machine {
     const { process, core } = this;
     if (process === null || core === null) return null;
     const { shadow, seen } = process;
-    const { appliedIndex } = this.database.state.position;
+    const { position, committed } = this.database.state;
+    // What is staged ahead of the disk counts for nothing, unless it is committed, which it must not be.
+    const told = Math.min(position.appliedIndex, core.state.appliedIndex);
+    const appliedIndex = Math.max(committed.appliedIndex, told);
     const snapshotIndex = process.snapshots?.latest?.index ?? 0;
     return { nodeId: this.nodeId, core, shadow, seen, appliedIndex, snapshotIndex };
   }
@@ -330,6 +333,7 @@ export class Machine {
         random: () => this.#prng.nextU32(),
         logger: SILENT_LOGGER,
         publish: (state) => {
+          stateMachine.confirm(replica.core?.state.appliedIndex ?? 0);
           if (life.isAlive) progress.publish(state);
         },
         onChanged: () => {

@@ -46,6 +46,7 @@ export function collectReplica(
     for (const [kind, total] of Object.entries(replica.stats.elections.totals)) {
       increases.take("hearth_raft_elections_total", total, { kind });
     }
+    increases.take("hearth_apply_ahead_entries_total", replica.stats.stagedAhead);
     increases.takeTally("hearth_raft_batch_entries", replica.stats.batchEntries);
     increases.takeTally("hearth_raft_reads_per_round", replica.stats.readsPerRound);
     metrics.clear("hearth_raft_peer_lag_entries");

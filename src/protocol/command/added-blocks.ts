@@ -1,7 +1,7 @@
 /** The blocks that log entries add, as writers sent them: in a client session or without one. */
 
 import { COMMAND, iterateEntries } from "./entry-body.ts";
-import { decodeSessionEntry } from "./session-entry.ts";
+import { decodeSessionEntry, effectiveCommand } from "./session-entry.ts";
 
 /**
  * Visits the batches of blocks (client/block-batch.ts) that the entries in body[0, bodyBytes) add; each is at
@@ -32,4 +32,13 @@ export function addsBlocks(body: Uint8Array, bodyBytes: number): boolean {
     isFound = true;
   });
   return isFound;
+}
+
+/** Whether all of them do, and nothing else. Errors: as above. */
+export function addsBlocksAlone(body: Uint8Array, bodyBytes: number): boolean {
+  let isAlone = true;
+  iterateEntries(body, bodyBytes, (command, _version, offset, length) => {
+    isAlone &&= effectiveCommand(command, body, offset, length) === COMMAND.addBlocks;
+  });
+  return isAlone;
 }

@@ -16,6 +16,8 @@ import type { ByteSink } from "../bytes/sink.ts";
 import { BATCH_HEADER_BYTES } from "../client/block-batch.ts";
 
 export const ENTRY_HEADER_BYTES = 16;
+/** Of the command in an entry. */
+export const COMMAND_OFFSET = 4;
 
 /** Command numbers. Never used twice: logs outlive code. */
 export const COMMAND = {

@@ -10,7 +10,14 @@
 
 import { structureError } from "../bytes/flat-reader.ts";
 import type { ByteSink } from "../bytes/sink.ts";
-import { beginEntry, COMMAND, endEntry, iterateEntries } from "./entry-body.ts";
+import {
+  beginEntry,
+  COMMAND,
+  COMMAND_OFFSET,
+  endEntry,
+  ENTRY_HEADER_BYTES,
+  iterateEntries,
+} from "./entry-body.ts";
 
 export interface SessionEntry {
   readonly sessionId: number;
@@ -56,6 +63,22 @@ export function appendSessionEntry(
   const start = beginSessionEntry(sink, numbers);
   sink.append(entry);
   return endEntry(sink, start);
+}
+
+/**
+ * What an entry comes to: its command, or that of the entry inside of its envelope. Cost: two loads. Of an envelope that
+ * `decodeSessionEntry` refuses it may say anything.
+ */
+export function effectiveCommand(
+  command: number,
+  bytes: Uint8Array,
+  payloadOffset: number,
+  payloadBytes: number,
+): number {
+  if (command !== COMMAND.sessionEntry || payloadBytes < ENVELOPE_BYTES + ENTRY_HEADER_BYTES)
+    return command;
+  const at = payloadOffset + ENVELOPE_BYTES + COMMAND_OFFSET;
+  return (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Bugs of the durable log: what is promised before it is on the disk, and what a start makes of what it finds. */
 
 import type { Killer, Mutant } from "../types.ts";
+import { sim } from "./killers.ts";
 
 function crashPointTest(expect: RegExp): Killer {
   return {
@@ -117,6 +118,32 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
       },
     ],
     killers: [crashPointTest(/keeps what was promised/)],
+  },
+  {
+    id: "commits-ahead-of-the-log",
+    reference: "etcd#14370: one node shows its readers what a crash takes out of its log",
+    does: "commits to the database what is staged while the disk of the log still has it",
+    edits: [
+      {
+        file: "src/replica/applier.ts",
+        find: "    if (this.isAhead) {\n      this.#isCommitDue = true;\n      return false;\n    }\n",
+        replace: "",
+      },
+    ],
+    killers: [sim()],
+  },
+  {
+    id: "stages-ahead-among-voters",
+    reference: "Raft paper, figure 8: what a leader has appended may be replaced",
+    does: "a leader stages its entries before others have them, and takes them for certain",
+    edits: [
+      {
+        file: "src/raft/core.ts",
+        find: "    return this.isLeader && membership.voters.length === 1 && !isJoint(membership);",
+        replace: "    return this.isLeader && membership.voters.length > 0;",
+      },
+    ],
+    killers: [sim(/^assertion: AssertionError: Entries from \d+ on are given up/)],
   },
   {
     id: "log-acknowledges-what-is-collected",
