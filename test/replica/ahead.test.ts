@@ -6,8 +6,9 @@ import { nextTurn, SYSTEM_SCHEDULER } from "../../src/base/index.ts";
 import type { CommittedBatch } from "../../src/protocol/index.ts";
 import { BATCH_KIND, type Batch } from "../../src/raft/index.ts";
 import { Ahead } from "../../src/replica/ahead.ts";
-import type { ApplyOutcome, ProposeResult } from "../../src/replica/index.ts";
+import type { ApplyOutcome, ProposeResult, SnapshotSource } from "../../src/replica/index.ts";
 import { untilTrue } from "../support/until.ts";
+import { FakeStore } from "./snapshot-support.ts";
 import {
   HandTransport,
   HeldTime,
@@ -18,7 +19,7 @@ import {
   StagedState,
 } from "./support.ts";
 
-/** Takes back what is not committed, as a transaction that is given up does. */
+/** Makes images, and takes back what is not committed, as a transaction that is given up does. */
 class AheadState extends StagedState {
   readonly events: string[] = [];
   /** Entries have to wait until they are committed. */
@@ -33,6 +34,11 @@ class AheadState extends StagedState {
     if (this.isShy) return null;
     this.events.push("ahead");
     return super.stage([batch]);
+  }
+
+  openSnapshot(): SnapshotSource {
+    const { committedIndex: index, appliedTerm: term } = this;
+    return { index, term, next: async () => null, close: () => {} };
   }
 
   override commit(): void {
@@ -193,6 +199,22 @@ describe("a lone voter", () => {
     assert.ok((await answer).ok);
     assert.deepEqual(granted, ["first true", "look true", "last true"]);
     assert.equal(state.committedIndex, state.appliedIndex);
+    await rig.replica.stop();
+  });
+
+  it("takes a snapshot when nothing is ahead any more", async () => {
+    const member = await alone({ snapshots: new FakeStore() });
+    const { rig, state } = member;
+    const { answer, release } = held(member);
+    await untilTrue(() => state.events.includes("ahead"));
+    const ahead = state.appliedIndex;
+    const taken = rig.replica.takeSnapshot();
+    await someTurns();
+    assert.deepEqual(state.events, ["ahead"]);
+    release();
+    assert.ok((await answer).ok);
+    assert.equal((await taken).index, ahead);
+    assert.equal(state.committedIndex, ahead);
     await rig.replica.stop();
   });
 

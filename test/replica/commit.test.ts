@@ -24,11 +24,13 @@ import {
   type ReadIndexResult,
   REPLICA_DEFAULTS,
   Replica,
+  type SnapshotSource,
 } from "../../src/replica/index.ts";
 import { STATE_DEFAULTS, StateMachine } from "../../src/state/index.ts";
 import { addBlocksBody } from "../crash/blocks.ts";
 import { MemoryDisk } from "../log/support/memory-disk.ts";
 import { untilTrue } from "../support/until.ts";
+import { FakeStore } from "./snapshot-support.ts";
 import { HeldTime, LOG_OPTIONS, reasonOf, Rig, SELF, StagedState } from "./support.ts";
 
 const LAZY = { commitMaxDelayMs: 20, eagerCommitMs: 60 };
@@ -172,6 +174,27 @@ test("bytes that wait for the commit are bounded", async () => {
     await rig.propose(1, { payloadBytes: 400 });
     assert.ok(state.appliedIndex - state.committedIndex < 6);
   }
+  await rig.replica.stop();
+});
+
+test("what a snapshot makes visible is published with it, not with the next write", async () => {
+  class ImageState extends StagedState {
+    openSnapshot(): SnapshotSource {
+      const { committedIndex: index, appliedTerm: term } = this;
+      return { index, term, next: async () => null, close: () => {} };
+    }
+  }
+  const time = new HeldTime();
+  const state = new ImageState();
+  const rig = await Rig.start({
+    ...{ state, scheduler: time, snapshots: new FakeStore() },
+    options: { ...LAZY, commitMaxDelayMs: 60_000 },
+  });
+  time.pass(LAZY.eagerCommitMs);
+  await rig.propose();
+  assert.ok(state.committedIndex < state.appliedIndex);
+  assert.equal((await rig.replica.takeSnapshot()).index, state.appliedIndex);
+  assert.equal(rig.published.at(-1)?.appliedIndex, state.appliedIndex);
   await rig.replica.stop();
 });
 

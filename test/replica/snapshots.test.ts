@@ -11,24 +11,14 @@ import {
   type ReplicaOptions,
   type SnapshotHead,
   type SnapshotSource,
-  type SnapshotStore,
   type StateMachine,
 } from "../../src/replica/index.ts";
 import { InstallProgress } from "../../src/replica/install.ts";
 import { Snapshots } from "../../src/replica/snapshots.ts";
 import { createReplicaStats } from "../../src/replica/types.ts";
 import type { SnapshotErrorReason } from "../../src/snapshot/index.ts";
+import { FakeStore, MEMBERSHIP, metaAt } from "./snapshot-support.ts";
 import { FakeState } from "./support.ts";
-
-const MEMBERSHIP = {
-  index: 1,
-  membership: { members: [], voters: [], votersOutgoing: [], learners: [], learnersNext: [] },
-};
-
-function metaAt(index: number, id = "s1"): SnapshotMeta {
-  const sizes = { sizeBytes: 6, chunkBytes: 3, chunkCount: 2 };
-  return { id, index, term: 1, membership: MEMBERSHIP, appendedAtMs: 0, ...sizes, digest: "" };
-}
 
 function headAt(index: number): SnapshotHead {
   return { index, term: 1, membership: MEMBERSHIP, appendedAtMs: 0 };
@@ -36,25 +26,6 @@ function headAt(index: number): SnapshotHead {
 
 function failure(reason: SnapshotErrorReason): HearthError {
   return new HearthError("unavailable", reason, { reason });
-}
-
-/** A store that works; a test puts other answers in. */
-class FakeStore implements SnapshotStore {
-  latest: SnapshotMeta | null = null;
-  take = async (head: SnapshotHead): Promise<SnapshotMeta> => {
-    this.latest = metaAt(head.index, `s${head.index}`);
-    return this.latest;
-  };
-  readChunk = async (): Promise<Uint8Array | null> => new Uint8Array(3);
-  storeChunk = async (_meta: SnapshotMeta, chunk: number): Promise<number> => chunk + 1;
-  completeReceived = async (): Promise<boolean> => true;
-  retain = async (): Promise<void> => {};
-  complete: readonly SnapshotMeta[] = [];
-  setAside = async (): Promise<void> => {};
-  close = async (): Promise<void> => {};
-  open({ index, term }: SnapshotMeta): SnapshotSource {
-    return { index, term, next: async () => null, close: () => {} };
-  }
 }
 
 class ImageState extends FakeState {

@@ -24,6 +24,7 @@ import {
   type ReadIndexResult,
   Replica,
   type ReplicaOptions,
+  type SnapshotStore,
   type StateMachine,
 } from "../../src/replica/index.ts";
 import { entriesBody } from "../log/support/log-harness.ts";
@@ -138,6 +139,8 @@ export interface RigParts {
   readonly clock?: FakeClock;
   readonly options?: Partial<ReplicaOptions>;
   readonly transport?: PeerTransport;
+  /** Left out: none are kept. */
+  readonly snapshots?: SnapshotStore;
   readonly scheduler?: Scheduler;
   /** Of the log alone. */
   readonly logScheduler?: Scheduler;
@@ -179,7 +182,7 @@ export class Rig {
       log,
       stateMachine: this.state,
       transport: parts.transport ?? NO_PEERS,
-      snapshots: null,
+      snapshots: parts.snapshots ?? null,
       clock: this.clock,
       scheduler: parts.scheduler ?? SYSTEM_SCHEDULER,
       random: () => random.nextU32(),
