@@ -120,8 +120,8 @@ export async function warmUp(write: Call): Promise<void> {
 }
 
 /** Writes until the log goes on in files that it has used before, as it does from the second snapshot of a node on. */
-export async function goRound({ addEntry, stats }: NodeInProcess): Promise<void> {
-  await runLanes(lanesOf(512, addEntry), { goesOn: () => stats.reuses < 2, latencies: null });
+export async function goRound(write: Call, { stats }: NodeInProcess): Promise<void> {
+  await runLanes(lanesOf(512, write), { goesOn: () => stats.reuses < 2, latencies: null });
 }
 
 /** Applies nothing: what is left is the log. */

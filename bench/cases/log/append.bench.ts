@@ -42,7 +42,7 @@ function lmdbLimit(directory: string, inFlight: number): Limit {
 
 async function prepare(directory: string, inFlight: number, limit: Limit): Promise<PreparedCase> {
   const node = await startNode(join(directory, "node"), noState);
-  await goRound(node);
+  await goRound(node.addEntry, node);
   // Lone writes take ways of their own; the others are warm by now.
   if (inFlight === 1) await warmUp(node.addEntry);
   return {
