@@ -53,6 +53,11 @@ export interface AppliedPosition {
   readonly membership: MembershipAt;
 }
 
+/**
+ * How long a commit waits for what is ahead. A write that takes longer is no write but a disk that stands still, or is full: who
+ * reads what was there before is not to wait for it.
+ */
+const AHEAD_WAIT_MS = 50;
 /** A commit that is due waits for a turn in which nothing can be applied, but not beyond this multiple of its bytes. */
 const FULL_FACTOR = 2;
 
@@ -64,6 +69,11 @@ export class Applier {
   /** Of everything since the last commit. */
   #stagedBytes = 0;
   readonly #ahead = new Ahead();
+  /** What is staged and not ahead, to stage it again without what is; null: not all of it was kept. */
+  #uncommitted: Batch[] | null = [];
+  #cancelAheadWait: (() => void) | null = null;
+  /** What was ahead and was taken back ends here: the disk stands still until this is durable. */
+  #takenBackIndex = 0;
   /** A commit is due, as soon as nothing is ahead and nobody waits for an answer. */
   #isCommitDue = false;
   /** A piece was staged of which something is left to do. */
@@ -158,11 +168,15 @@ export class Applier {
 
   /**
    * Makes what is staged visible, and tells readers that wait for it. False when the database failed; and where something is
-   * ahead: then it follows as soon as that is applicable.
+   * ahead: then it follows as soon as that is applicable, or without it, if that takes long.
    */
   commit(): boolean {
     if (this.isAhead) {
       this.#isCommitDue = true;
+      this.#cancelAheadWait ??= this.#modules.scheduler.after(AHEAD_WAIT_MS, () => {
+        this.#cancelAheadWait = null;
+        this.#commitWithoutAhead();
+      });
       return false;
     }
     if (this.#visibleIndex === this.#position.index) return true;
@@ -235,6 +249,9 @@ export class Applier {
     }
     this.#advance(batches, last);
     if (stateMachine.stage !== undefined) this.#noteStaged(batches);
+    // What the log was read into is used again.
+    if (this.#isReading) this.#uncommitted = null;
+    else if (stateMachine.stageAhead !== undefined) this.#uncommitted?.push(...batches);
     this.#isPutOff = stateMachine.writeStaged !== undefined;
     const nowMs = scheduler.monotonicMs();
     if (!this.#settle(nowMs)) return false;
@@ -256,9 +273,11 @@ export class Applier {
     const startedAtMs = scheduler.monotonicMs();
     // Readers would have to wait for the disk, too.
     if (this.#isCommitDue || startedAtMs < this.#eagerUntilMs) return false;
+    if (this.#uncommitted === null && !this.commit()) return false;
     const fromIndex = this.#ahead.nextIndex(this.#position.index);
     // What is durable is applied as ever.
-    if (fromIndex <= core.applicableIndex) return false;
+    if (core.applicableIndex >= fromIndex || core.applicableIndex < this.#takenBackIndex)
+      return false;
     const [batch] = core.certain(fromIndex, 0);
     if (batch === undefined) return false;
     try {
@@ -271,7 +290,6 @@ export class Applier {
     }
     this.#noteStaged([batch]);
     stats.lastApplyMs = scheduler.monotonicMs() - startedAtMs;
-    stats.stagedAhead += batch.count;
     this.#isPutOff = stateMachine.writeStaged !== undefined;
     return true;
   }
@@ -285,15 +303,35 @@ export class Applier {
     const batches = pieces.map(({ batch }) => batch);
     assert(batches[0]?.firstIndex === this.#position.index + 1, "Staged ahead of something else");
     this.#advance(batches, last);
+    this.#uncommitted?.push(...batches);
     if (!this.#settle(scheduler.monotonicMs())) return false;
     stats.appliedRanges += 1;
     core.applied(this.#position.index);
     for (const { batch, result } of pieces) {
       stats.appliedEntries += batch.count;
+      stats.stagedAhead += batch.count;
       onApplied([batch], result);
     }
     onMore();
     return true;
+  }
+
+  /**
+   * Commits what is applicable although something is ahead: all of it is taken back, and that much staged again. It comes to what it
+   * came to before. What was ahead is applied when it is durable, as if it had not been.
+   */
+  #commitWithoutAhead(): void {
+    const uncommitted = this.#uncommitted;
+    const nextIndex = this.#ahead.nextIndex(this.#position.index);
+    if (this.#hasStopped || uncommitted === null || !this.#abandonAhead()) return;
+    this.#takenBackIndex = nextIndex - 1;
+    try {
+      if (uncommitted.length > 0) this.#modules.stateMachine.stage?.(uncommitted);
+    } catch (cause) {
+      this.#fail(applyFailed(this.#visibleIndex + 1, cause));
+      return;
+    }
+    this.commit();
   }
 
   /** Whether something was ahead: then nothing is staged any more. */
@@ -308,6 +346,9 @@ export class Applier {
   #noteNothingStaged(): void {
     this.#cancelCommit?.();
     this.#cancelCommit = null;
+    this.#cancelAheadWait?.();
+    this.#cancelAheadWait = null;
+    this.#uncommitted = [];
     this.#stagedBytes = 0;
     this.#isCommitDue = false;
     this.#isPutOff = false;

@@ -218,6 +218,38 @@ describe("a lone voter", () => {
     await rig.replica.stop();
   });
 
+  it("shows readers what was applied before, although the disk stands still", async () => {
+    const member = await alone();
+    const { rig, state, time } = member;
+    assert.ok((await rig.propose(2)).ok);
+    const applied = state.appliedIndex;
+    const { answer, release } = held(member);
+    await untilTrue(() => state.appliedIndex > applied);
+    assert.ok(state.committedIndex < applied, "the first two are staged as well");
+    const read = rig.readIndex();
+    await someTurns();
+    assert.ok(state.committedIndex < applied);
+    state.events.length = 0;
+    time.pass(50);
+    const granted = await read;
+    assert.ok(granted.ok && granted.index === applied, JSON.stringify(granted));
+    assert.deepEqual(state.events, ["abandon", "stage", "commit"]);
+    assert.deepEqual([state.committedIndex, state.appliedIndex], [applied, applied]);
+    assert.equal(rig.published.at(-1)?.appliedIndex, applied);
+    time.pass(1_000);
+    const second = rig.propose();
+    await someTurns();
+    assert.equal(state.appliedIndex, applied, "nothing goes ahead again before the disk has moved");
+    release();
+    assert.ok((await answer).ok && (await second).ok);
+    assert.equal(state.appliedIndex, applied + 2);
+    assert.deepEqual(
+      state.entries.map(({ index }) => index),
+      state.entries.map((_, i) => i + 1),
+    );
+    await rig.replica.stop();
+  });
+
   it("takes back what the log could not write, and starts again without it", async () => {
     const member = await alone();
     const { rig, state } = member;

@@ -50,6 +50,7 @@ const COUNTERS = [
   "writeQueued",
   "stagedAhead",
   "aheadAbandoned",
+  "aheadTakenBack",
   "suffixCut",
   "indexRebuilt",
   "codecSampled",

@@ -40,6 +40,7 @@ export class SimStateMachine implements StateMachine {
   readonly #modules: StateMachineModules;
   /** What was staged ahead of the disk, and may still be taken back. */
   #ahead: AppliedEntry[] = [];
+  #hasAbandoned = false;
   readonly #aheadObserver: ApplyObserver = { applied: (entry) => this.#ahead.push(entry) };
 
   constructor(modules: StateMachineModules) {
@@ -62,6 +63,8 @@ export class SimStateMachine implements StateMachine {
 
   stage(batches: readonly CommittedBatch[]): ApplyOutcome {
     const { database, observer } = this.#modules;
+    if (this.#hasAbandoned) this.#modules.coverage.hit("aheadTakenBack");
+    this.#hasAbandoned = false;
     const outcomes = new Uint8Array(batches.reduce((sum, { count }) => sum + count, 0));
     let offset = 0;
     for (const batch of batches) {
@@ -87,6 +90,7 @@ export class SimStateMachine implements StateMachine {
 
   abandon(): void {
     this.#modules.coverage.hit("aheadAbandoned");
+    this.#hasAbandoned = true;
     this.#ahead = [];
     this.#modules.database.state.rollBack();
   }

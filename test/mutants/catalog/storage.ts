@@ -126,11 +126,25 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "src/replica/applier.ts",
-        find: "    if (this.isAhead) {\n      this.#isCommitDue = true;\n      return false;\n    }\n",
-        replace: "",
+        find: "    if (this.isAhead) {\n      this.#isCommitDue = true;\n",
+        replace: "    if (this.#hasStopped) {\n      this.#isCommitDue = true;\n",
       },
     ],
     killers: [sim()],
+  },
+  {
+    id: "takes-back-what-is-applied",
+    reference:
+      "etcd 3.5 (postmortem of its data inconsistency): the applied index moves on without what was applied",
+    does: "takes back what is staged, for a disk that stands still, and stages nothing of it again",
+    edits: [
+      {
+        file: "src/replica/applier.ts",
+        find: "      if (uncommitted.length > 0) this.#modules.stateMachine.stage?.(uncommitted);\n",
+        replace: "",
+      },
+    ],
+    killers: [sim(/^applied-monotone:/)],
   },
   {
     id: "stages-ahead-among-voters",
