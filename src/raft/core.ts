@@ -274,8 +274,12 @@ export class RaftCore implements Raft, Core {
   }
 
   get isAlone(): boolean {
-    const { membership } = currentMembership(this.state.log);
-    return this.isLeader && membership.voters.length === 1 && !isJoint(membership);
+    const { log, options } = this.state;
+    const { membership } = currentMembership(log);
+    const { voters } = membership;
+    // A leader that is being removed leads until that is committed, and may leave one voter behind: another one.
+    const isSoleVoter = voters.length === 1 && voters[0] === options.nodeId;
+    return this.isLeader && isSoleVoter && !isJoint(membership);
   }
 
   get leader(): NodeId {

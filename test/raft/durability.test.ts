@@ -221,3 +221,23 @@ test("nothing is certain before it is durable where others vote", () => {
   assert.equal(core.isAlone, false);
   assert.deepEqual(core.certain(outcome.firstIndex, 1_000), []);
 });
+
+test("a leader that is on its way out is not alone, although one voter is left: that is another one", () => {
+  const cluster = new Cluster({ voters: 2 });
+  cluster.elect("a");
+  const { core } = cluster.node("a");
+  assert.ok(cluster.change("a", [CHANGE.remove, "a"]).ok);
+  const isOtherLeft = (): boolean => {
+    const { voters, votersOutgoing } = core.status().membership.membership;
+    return voters.length === 1 && votersOutgoing.length === 0;
+  };
+  for (let i = 0; i < 50 && !isOtherLeft(); i++) {
+    cluster.sync("a");
+    cluster.sync("b");
+    if (cluster.network.length > 0) cluster.deliver();
+  }
+  assert.ok(isOtherLeft() && core.isLeader, "it leads until that is committed");
+  const { lastIndex } = core;
+  assert.equal(core.isAlone, false);
+  assert.deepEqual(core.certain(lastIndex, 1_000), []);
+});

@@ -153,8 +153,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "src/raft/core.ts",
-        find: "    return this.isLeader && membership.voters.length === 1 && !isJoint(membership);",
-        replace: "    return this.isLeader && membership.voters.length > 0;",
+        find: "    return this.isLeader && isSoleVoter && !isJoint(membership);",
+        replace: "    return this.isLeader && (isSoleVoter || !isJoint(membership));",
       },
     ],
     killers: [sim(/^assertion: AssertionError: Entries from \d+ on are given up/)],
