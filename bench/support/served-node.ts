@@ -5,6 +5,7 @@ import { connect, type HearthClient } from "../../src/client/index.ts";
 import { IndexDatabase } from "../../src/db/index.ts";
 import {
   appendFrameHeader,
+  BUNDLE_MAX_BYTES,
   ByteSink,
   createFrameHeader,
   encodeHello,
@@ -73,7 +74,7 @@ export function requestPayload(opcode: number, requestId: number, payload: Uint8
 /** Connects and says Hello; without a dictionary every answer carries all that it needs. */
 export async function openSession(
   port: number,
-  dictionaryMaxBytes = 8 * 1024 * 1024,
+  { dictionaryMaxBytes = 8 * 1024 * 1024, usesBundles = true } = {},
 ): Promise<RawWebSocket> {
   const socket = await RawWebSocket.connect(port);
   const sink = new ByteSink();
@@ -84,8 +85,10 @@ export async function openSession(
     role: "tool",
     dictionaryMaxBytes,
     wantsLeader: false,
+    bundleMaxBytes: usesBundles ? BUNDLE_MAX_BYTES : 0,
   });
   await exchange(socket, requestFrame(OP.hello, 1, sink.view()));
+  socket.usesBundles = usesBundles;
   return socket;
 }
 

@@ -14,6 +14,8 @@
  */
 import { assert, HearthError, isHearthError } from "../base/index.ts";
 import {
+  BUNDLE_MAX_BYTES,
+  BundleReader,
   createFrameHeader,
   decodeErrorReply,
   decodeLeaderNotice,
@@ -24,12 +26,14 @@ import {
   type LeaderNotice,
   OP,
   readFrameHeader,
+  usableBundleBytes,
 } from "../protocol/index.ts";
 import { connectionLost, protocolViolation } from "./errors.ts";
 import { Exchange } from "./exchange.ts";
 import { buildFrame, controlFrame, payloadOf, writeRequestHeader } from "./frames.ts";
 import { helloExchange } from "./hello.ts";
 import { KeepAlive } from "./keep-alive.ts";
+import { Outbox } from "./outbox.ts";
 import type { Channel, ChannelClose, Transport } from "./transport/transport.ts";
 import type { PeerInfo } from "./types.ts";
 
@@ -64,6 +68,8 @@ export class Connection {
   readonly #settings: ConnectionSettings;
   readonly #listener: ConnectionListener;
   readonly #channel: Channel;
+  readonly #outbox: Outbox;
+  readonly #bundleMaxBytes: number;
   readonly #keepAlive: KeepAlive;
   readonly #header: FrameHeader = createFrameHeader();
   readonly #open = new Map<number, Exchange>();
@@ -86,6 +92,8 @@ export class Connection {
     this.endpoint = settings.endpoint;
     this.#settings = settings;
     this.#listener = modules.listener;
+    const { messageMaxBytes = BUNDLE_MAX_BYTES } = modules.transport;
+    this.#bundleMaxBytes = Math.min(BUNDLE_MAX_BYTES, messageMaxBytes);
     this.#keepAlive = new KeepAlive(settings.keepAliveIntervalMs, {
       probe: () => this.#probe(),
       onSilence: (silentMs) =>
@@ -93,9 +101,10 @@ export class Connection {
     });
     this.#channel = modules.transport.open(settings.endpoint, {
       onOpen: () => this.#greet(),
-      onFrame: (frame) => this.#onFrame(frame),
+      onFrame: (message) => this.#onMessage(message),
       onClose: (close) => this.#onClose(close),
     });
+    this.#outbox = new Outbox((message) => this.#channel.send(message));
   }
 
   get isReady(): boolean {
@@ -141,7 +150,7 @@ export class Connection {
   abandon(exchange: Exchange): void {
     if (exchange.state === "queued") this.#queue.delete(exchange);
     if (exchange.state === "sent" && this.#state === "ready") {
-      this.#channel.send(controlFrame(OP.cancel, exchange.requestId));
+      this.#outbox.send(controlFrame(OP.cancel, exchange.requestId));
     }
     exchange.state = "done";
     this.#closeIfRetired();
@@ -150,7 +159,7 @@ export class Connection {
   /** Lets the server send `bytes` more of a streamed answer. */
   grant(exchange: Exchange, bytes: number): void {
     if (exchange.state !== "sent" || this.#state !== "ready") return;
-    this.#channel.send(controlFrame(OP.credit, exchange.requestId, bytes));
+    this.#outbox.send(controlFrame(OP.credit, exchange.requestId, bytes));
   }
 
   /**
@@ -182,7 +191,11 @@ export class Connection {
     if (this.#state !== "opening") return;
     this.#state = "greeting";
     const { name, role, dictionaryMaxBytes, followLeader } = this.#settings;
-    const wants = { dictionaryMaxBytes, wantsLeader: followLeader };
+    const wants = {
+      dictionaryMaxBytes,
+      wantsLeader: followLeader,
+      bundleMaxBytes: this.#bundleMaxBytes,
+    };
     const onRefused = (error: HearthError): void => this.fail(error);
     const onHello = (hello: HelloReply): void => this.#onHello(hello);
     this.#send(helloExchange({ name, role, ...wants, onHello, onRefused }));
@@ -191,6 +204,7 @@ export class Connection {
   #onHello(hello: HelloReply): void {
     this.#hello = hello;
     const { dictionaryMaxBytes } = hello;
+    this.#outbox.useBundles(usableBundleBytes(hello.bundleMaxBytes));
     if (dictionaryMaxBytes > 0) this.#held = new HeldDictionaries(dictionaryMaxBytes);
     this.#state = "ready";
     this.#keepAlive.start();
@@ -212,7 +226,7 @@ export class Connection {
         { reason: "frame_too_large", next: "Send fewer blocks in one request" },
       );
     }
-    const waiting = this.#channel.bufferedBytes;
+    const waiting = this.#channel.bufferedBytes + this.#outbox.waitingBytes;
     if (waiting + bytes > this.#settings.maxBufferedBytes) {
       throw new HearthError(
         "resource_exhausted",
@@ -233,7 +247,7 @@ export class Connection {
     this.#open.set(requestId, exchange);
     const { opcode, timeoutMs, credit: aux } = exchange;
     writeRequestHeader(exchange.frame, { opcode, requestId, timeoutMs, aux });
-    this.#channel.send(exchange.frame);
+    this.#outbox.send(exchange.frame);
   }
 
   #takeRequestId(): number {
@@ -244,9 +258,24 @@ export class Connection {
     }
   }
 
+  #onMessage(message: Uint8Array): void {
+    this.#keepAlive.heard();
+    const isBundle =
+      readFrameHeader(message, this.#header) === null && this.#header.opcode === OP.bundle;
+    if (!isBundle) {
+      this.#onFrame(message);
+      return;
+    }
+    const bundle = new BundleReader();
+    if (!this.isReady || !bundle.open(message, this.#header)) {
+      this.fail(protocolViolation(this.endpoint, "a bundle of frames that cannot be taken apart"));
+      return;
+    }
+    while (bundle.step()) this.#onFrame(message.subarray(bundle.start, bundle.end));
+  }
+
   #onFrame(frame: Uint8Array): void {
     if (this.#state === "closed") return;
-    this.#keepAlive.heard();
     const problem = readFrameHeader(frame, this.#header)?.replaceAll("_", " ") ?? this.#problem();
     const { requestId, flags } = this.#header;
     const isError = (flags & FLAG.error) !== 0;
@@ -382,6 +411,7 @@ export class Connection {
     this.#state = "closed";
     this.#closeError = error;
     this.#keepAlive.stop();
+    this.#outbox.drop();
     const ended = [...this.#open.values(), ...this.#queue];
     this.#open.clear();
     this.#queue.clear();

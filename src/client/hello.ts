@@ -16,15 +16,16 @@ export interface HelloSettings {
   readonly role: string;
   readonly dictionaryMaxBytes: number;
   readonly wantsLeader: boolean;
+  readonly bundleMaxBytes: number;
   onHello(hello: HelloReply): void;
   onRefused(error: HearthError): void;
 }
 
 /** The hello as an exchange to send. A reply that makes no sense throws in the sink, like any bad answer. */
 export function helloExchange(settings: HelloSettings): Exchange {
-  const { name, role, dictionaryMaxBytes, wantsLeader } = settings;
+  const { name, role, dictionaryMaxBytes, wantsLeader, bundleMaxBytes } = settings;
   const versions = { protocolMin: PROTOCOL_MIN, protocolMax: PROTOCOL_MAX };
-  const hello = { ...versions, name, role, dictionaryMaxBytes, wantsLeader };
+  const hello = { ...versions, name, role, dictionaryMaxBytes, wantsLeader, bundleMaxBytes };
   return new Exchange({
     opcode: OP.hello,
     frame: buildFrame((sink) => encodeHello(sink, hello)),

@@ -55,6 +55,14 @@ export { decodeErrorReply, encodeErrorReply } from "./client/error-reply.ts";
 export { visitKeyStrings } from "./client/dictionary-records.ts";
 export { EntryChunkReader } from "./client/entry-chunk-reader.ts";
 export { EntryChunkWriter } from "./client/entry-chunk-writer.ts";
+export {
+  BUNDLE_MAX_BYTES,
+  BUNDLED_FRAME_MAX_BYTES,
+  BundleReader,
+  BundleWriter,
+  bundledBytes,
+  usableBundleBytes,
+} from "./client/bundle.ts";
 export { LOOK_UP_FRAME_MAX_BYTES, LookUpFrame } from "./client/look-up-frame.ts";
 export { HeldDictionaries } from "./client/held-dictionaries.ts";
 export { SentDictionaries, type SentIds } from "./client/sent-dictionaries.ts";

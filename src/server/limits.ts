@@ -6,6 +6,9 @@ export const WRITE_BATCH_MAX_BYTES = 1024 * 1024;
 /** Streamed chunks stop being handed to a socket above this backlog and wait for its drain. Good enough: 2 chunks. */
 export const SOCKET_BACKLOG_BYTES = 512 * 1024;
 
+/** How long an answer may wait for others to share its message, ms. */
+export const GATHER_MAX_MS = 0.5;
+
 /** Shortest interval between two looks at deadlines, ms. Answers late by this much are still on time for people. */
 export const DEADLINE_SWEEP_MS = 20;
 

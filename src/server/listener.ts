@@ -1,6 +1,6 @@
 /**
  * What the server needs from a WebSocket library, so that there can be two: uWebSockets.js (uws.ts), which is fast,
- * and ws (ws.ts), which loads everywhere. Binary messages only; one message is one frame of the protocol.
+ * and ws (ws.ts), which loads everywhere. Binary messages only; one message is a frame of the protocol, or a bundle.
  *
  *   Listener --open(connection)--> ConnectionEvents        one pair per connection, all on the listener's thread
  *       connection.send/close  ->        message/drain/close  <-

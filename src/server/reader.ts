@@ -35,6 +35,7 @@ import { LocalEnd } from "./local-connection.ts";
 import type { Done, FromReader, ReaderSettings, ToReader } from "./messages.ts";
 import { type ReaderMetrics, ThreadCounters } from "./metrics.ts";
 import { openListener } from "./open-listener.ts";
+import { Gatherer } from "./outbox.ts";
 import { PortLink } from "./port-link.ts";
 import { Session, type SessionModules } from "./session.ts";
 import { createTombstonePort } from "./tombstone-port.ts";
@@ -246,6 +247,7 @@ export class Reader {
       deadlines: this.#deadlines,
       frames: new ByteSink(64 * 1024),
       payloads: new ByteSink(),
+      gatherer: new Gatherer(),
       records: new ByteSink(),
       nowMs: this.#clock.nowMs,
       beganMs: this.#clock.beganMs,

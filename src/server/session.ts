@@ -14,6 +14,8 @@
 import { errorCodeNumber, HearthError, toHearthError } from "../base/index.ts";
 import {
   appendFrameHeader,
+  BUNDLE_MAX_BYTES,
+  BundleReader,
   type ByteSink,
   createFrameHeader,
   decodeHello,
@@ -21,6 +23,7 @@ import {
   encodeHelloReply,
   FLAG,
   type FrameHeader,
+  LOOK_UP_FRAME_MAX_BYTES,
   LookUpFrame,
   OP,
   opcodeOf,
@@ -28,6 +31,7 @@ import {
   PROTOCOL_MIN,
   readFrameHeader,
   SentDictionaries,
+  usableBundleBytes,
   writeFrameHeader,
   writeFrameHeaderWords,
   FRAME_HEADER_BYTES,
@@ -39,6 +43,7 @@ import { CLOSE_CODES, type Connection, type ConnectionEvents } from "./listener.
 import type { LeaderListener, LeaderNews } from "./leader-news.ts";
 import type { ThreadCounters } from "./metrics.ts";
 import type { ServerIdentity, SessionLimits } from "./options.ts";
+import { type Gatherer, Outbox } from "./outbox.ts";
 
 /** Does what a request asks. The frame is borrowed until the call returns; a throw becomes the answer. */
 export interface RequestHandler {
@@ -60,6 +65,8 @@ export interface SessionModules {
   /** Answers are put together here; one per thread, so that sending does not allocate. */
   readonly frames: ByteSink;
   readonly payloads: ByteSink;
+  /** For peers that take bundles. */
+  readonly gatherer: Gatherer;
   /** Dictionary records on their way to a peer. */
   readonly records: ByteSink;
   /** Ms of a clock that never goes back. */
@@ -81,10 +88,13 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
   readonly #limits: SessionLimits;
   readonly #modules: SessionModules;
   readonly #connection: Connection;
+  readonly #outbox: Outbox;
   /** Requests without a complete answer, by id. Those answered inside their handler never enter it. */
   readonly #calls = new Map<number, Call>();
   #isOpen = true;
   #hasGreeted = false;
+  #isInBundle = false;
+  readonly #bundle = new BundleReader();
   #queuedBytes = 0;
   /** For look-ups that are answered in their handler. */
   #spareCall = new Call(this);
@@ -95,6 +105,7 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
     this.#limits = limits;
     this.#modules = modules;
     this.#connection = modules.connection;
+    this.#outbox = new Outbox(modules.connection, modules.gatherer, modules.nowMs);
     modules.counters.connectionsOpened++;
     modules.counters.connections++;
   }
@@ -118,10 +129,14 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
 
   message(frame: Uint8Array): void {
     if (!this.#isOpen) return;
+    const refusal = readFrameHeader(frame, REQUEST);
+    if (refusal === null && REQUEST.opcode === OP.bundle) {
+      this.#openBundle(frame);
+      return;
+    }
     const { counters } = this.#modules;
     counters.framesReceived++;
     counters.receivedBytes += frame.length;
-    const refusal = readFrameHeader(frame, REQUEST);
     if (refusal !== null) this.#violate(refusal, "The frame is not one of this protocol");
     else if (REQUEST.requestId === 0)
       this.#violate("request_id_zero", "Request id 0 is not allowed");
@@ -135,15 +150,15 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
    * The short way of a look-up that can be answered at once, which most are. It takes what `message` would take too, and
    * leaves everything that must be refused, or has to wait, to that.
    */
-  maybeAnswer(words: Int32Array): boolean {
-    if (!this.#canTakeRequests() || !LOOK_UP.tryRead(words)) return false;
+  maybeAnswer(words: Int32Array, at = 0, end = words.length): boolean {
+    if (!this.#canTakeRequests() || !LOOK_UP.tryRead(words, at, end)) return false;
     const { requestId } = LOOK_UP;
     if (requestId === 0 || (this.#calls.size > 0 && !this.#isFree(requestId))) return false;
     const call = this.#beginCall(this.#spareCall, OP.get_block_metadata, LOOK_UP);
     if (!this.#modules.handler.maybeLookUp(LOOK_UP, call)) return false;
     const { counters } = this.#modules;
     counters.framesReceived++;
-    counters.receivedBytes += words.byteLength;
+    counters.receivedBytes += 4 * (end - at);
     // What was answered is held by nobody, and may be the next one.
     if (call.isSettled) return true;
     this.#keepUnlessSettled(call);
@@ -175,7 +190,7 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
   }
 
   cork(body: () => void): void {
-    if (this.#isOpen) this.#connection.cork(body);
+    if (this.#isOpen) this.#connection.cork(() => this.#outbox.gather(body));
     else body();
   }
 
@@ -253,8 +268,35 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
   settled(call: Call, codeNumber: number): void {
     // Mostly empty: what is answered inside its handler never enters it.
     if (this.#calls.size > 0) this.#calls.delete(call.requestId);
-    const durationMs = this.#modules.nowMs() - call.startedAtMs;
-    this.#modules.counters.countRequest(call.opcode, codeNumber, durationMs);
+    const nowMs = this.#modules.nowMs();
+    this.#modules.counters.countRequest(call.opcode, codeNumber, nowMs - call.startedAtMs);
+    this.#outbox.noteTime(nowMs);
+  }
+
+  /** Frames in a bundle are taken as if each had come alone. A damaged bundle has no effect at all. */
+  #openBundle(message: Uint8Array): void {
+    const canTake = this.#hasGreeted && !this.#isInBundle;
+    if (!canTake || !this.#bundle.open(message, REQUEST)) {
+      this.#violate("bad_bundle", "The bundle is damaged, in another one, or ahead of Hello");
+      return;
+    }
+    this.#isInBundle = true;
+    this.#outbox.gather(() => this.#takeFrames(message));
+    this.#isInBundle = false;
+  }
+
+  #takeFrames(message: Uint8Array): void {
+    const { buffer, byteOffset, length } = message;
+    const bundle = this.#bundle;
+    // A bundle is whole words; some listeners have messages anywhere.
+    const words = (byteOffset & 3) === 0 ? new Int32Array(buffer, byteOffset, length >>> 2) : null;
+    while (this.#isOpen && bundle.step()) {
+      const { start, end } = bundle;
+      const bytes = end - start;
+      const mayBeLookUp = bytes <= LOOK_UP_FRAME_MAX_BYTES && (bytes & 3) === 0;
+      if (words === null || !mayBeLookUp || !this.maybeAnswer(words, start >>> 2, end >>> 2))
+        this.message(new Uint8Array(buffer, byteOffset + start, bytes));
+    }
   }
 
   #control(header: FrameHeader): void {
@@ -338,6 +380,7 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
     const { identity, leaderNews, payloads, records, chunkMaxBytes } = this.#modules;
     if (hello.wantsLeader) leaderNews.add(this);
     const dictionaryMaxBytes = Math.min(hello.dictionaryMaxBytes, this.#limits.dictionaryMaxBytes);
+    this.#outbox.useBundles(usableBundleBytes(hello.bundleMaxBytes));
     if (dictionaryMaxBytes > 0)
       this.#dictionaries = new SentDictionaries(dictionaryMaxBytes, { records });
     payloads.reset();
@@ -349,6 +392,7 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
       chunkMaxBytes,
       dictionaryMaxBytes,
       leader: leaderNews.leader,
+      bundleMaxBytes: Math.min(BUNDLE_MAX_BYTES, this.#limits.frameMaxBytes),
     };
     encodeHelloReply(payloads, reply);
     call.end(payloads.view());
@@ -362,6 +406,7 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
     ANSWER.requestId = 0;
     const error = new HearthError("invalid_argument", message, { reason });
     this.#send(FLAG.last | FLAG.error, this.#encodeError(error));
+    this.#outbox.flush();
     if (this.#isOpen) this.#connection.close(CLOSE_CODES.protocolError, reason);
     // Some listeners report the close later; until then nothing of this peer is looked at.
     this.#isOpen = false;
@@ -389,7 +434,7 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
     counters.framesSent++;
     counters.sentBytes += frame.length;
     // An overflow closes the connection, which comes back here as `close`.
-    this.#connection.send(frame);
+    this.#outbox.send(frame);
   }
 }
 

@@ -27,6 +27,7 @@ describe("connect", () => {
         name: "query-frontend-7",
         role: "query-frontend",
         dictionaryMaxBytes: 4 * 1024 * 1024,
+        bundleMaxBytes: 64 * 1024,
         wantsLeader: true,
       },
     ]);

@@ -24,6 +24,7 @@ import {
   readFrameHeader,
   type WriteReply,
 } from "../../src/protocol/index.ts";
+import { framesOf } from "../server/support.ts";
 import { findFreePorts } from "../support/ports.ts";
 
 /** What the server does with a request; absent answers stay absent. */
@@ -39,6 +40,7 @@ const HELLO: HelloReply = {
   chunkMaxBytes: 1024,
   dictionaryMaxBytes: 0,
   leader: null,
+  bundleMaxBytes: 0,
 };
 
 export interface FakeServerOptions {
@@ -58,6 +60,11 @@ export class FakeServer {
   script: Script = () => {};
   readonly requests: FakeRequest[] = [];
   readonly hellos: Hello[] = [];
+  /** Messages that came, of which a bundle has several requests. */
+  messages = 0;
+  bundles = 0;
+  /** Bytes. */
+  largestBundle = 0;
   /** Below the WebSockets, in order of arrival. */
   readonly sockets: Socket[] = [];
   readonly #options: FakeServerOptions;
@@ -151,8 +158,18 @@ export class FakeServer {
     });
   }
 
-  #onMessage(socket: WebSocket, data: Buffer): void {
-    const request = new FakeRequest(socket, data);
+  #onMessage(socket: WebSocket, message: Buffer): void {
+    this.messages++;
+    const frames = framesOf(message);
+    if (frames.length > 1) {
+      this.bundles++;
+      this.largestBundle = Math.max(this.largestBundle, message.length);
+    }
+    for (const frame of frames) this.#onFrame(socket, Buffer.from(frame));
+  }
+
+  #onFrame(socket: WebSocket, frame: Buffer): void {
+    const request = new FakeRequest(socket, frame);
     if (request.opcode === OP.hello) {
       this.#onHello(request);
       return;

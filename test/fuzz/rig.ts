@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { SILENT_LOGGER } from "../../src/base/index.ts";
 import { IndexDatabase } from "../../src/db/index.ts";
 import {
+  BUNDLE_MAX_BYTES,
+  BundleReader,
   ByteSink,
   createFrameHeader,
   EntryChunkReader,
@@ -19,6 +21,7 @@ import { SERVER_DEFAULTS, Session, ThreadCounters } from "../../src/server/index
 import { DeadlineSweeper } from "../../src/server/deadlines.ts";
 import { deliver } from "../../src/server/deliver.ts";
 import { LeaderNews } from "../../src/server/leader-news.ts";
+import { Gatherer } from "../../src/server/outbox.ts";
 import { createTombstonePort } from "../../src/server/tombstone-port.ts";
 import {
   CompactionControl,
@@ -52,6 +55,7 @@ export class FuzzRig {
     frames: new ByteSink(),
     payloads: new ByteSink(),
     records: new ByteSink(),
+    gatherer: new Gatherer(),
   };
   #held = new HeldDictionaries(DICTIONARY_MAX_BYTES);
   entryChunks = 0;
@@ -105,7 +109,7 @@ export class FuzzRig {
       this.connectionsClosed++;
       this.#connect();
     }
-    if (isOwedAnAnswer(frame)) this.#owed++;
+    this.#owed += answersOwed(frame);
     const startedAtMs = cpuTimeMs();
     deliver(this.#session, new Uint8Array(frame).buffer);
     return cpuTimeMs() - startedAtMs;
@@ -146,7 +150,7 @@ export class FuzzRig {
       connection: this.#connection,
     });
     this.#connection.session = this.#session;
-    this.#session.message(helloFrame(1, DICTIONARY_MAX_BYTES));
+    this.#session.message(helloFrame(1, DICTIONARY_MAX_BYTES, false, BUNDLE_MAX_BYTES));
     this.#connection.take();
     this.#owed = 0;
   }
@@ -225,6 +229,17 @@ export class FuzzRig {
 }
 
 const HEADER = createFrameHeader();
+
+/** Of a bundle those of its frames; a damaged one ends the connection. */
+function answersOwed(message: Uint8Array): number {
+  if (readFrameHeader(message, HEADER) !== null) return 0;
+  if (HEADER.opcode !== OP.bundle) return isOwedAnAnswer(message) ? 1 : 0;
+  const bundle = new BundleReader();
+  let owed = 0;
+  if (!bundle.open(message, HEADER)) return 0;
+  while (bundle.step()) if (isOwedAnAnswer(message.subarray(bundle.start, bundle.end))) owed++;
+  return owed;
+}
 
 function isOwedAnAnswer(frame: Uint8Array): boolean {
   if (readFrameHeader(frame, HEADER) !== null || HEADER.requestId === 0) return false;

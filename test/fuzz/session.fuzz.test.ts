@@ -9,7 +9,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Prng } from "../../src/base/index.ts";
-import { frame } from "../server/support.ts";
+import { bundleOf, frame } from "../server/support.ts";
 import { type Seed, SEEDS } from "./corpus.ts";
 import { mutate } from "./mutate.ts";
 import { FuzzRig } from "./rig.ts";
@@ -69,14 +69,24 @@ async function runRound(rig: FuzzRig, prng: Prng, frames: number): Promise<numbe
   let slowestMs = 0;
   let requestId = 1;
   for (let sent = 0; sent < frames; sent += BURST_FRAMES) {
-    for (let i = 0; i < BURST_FRAMES; i++) {
-      const bytes = nextFrame(prng, ++requestId);
-      slowestMs = Math.max(slowestMs, rig.send(bytes));
+    for (let i = 0; i < BURST_FRAMES; ) {
+      const count = prng.nextChance(0.2) ? 2 + prng.nextInt(6) : 1;
+      const frames = Array.from({ length: count }, () => nextFrame(prng, ++requestId));
+      slowestMs = Math.max(slowestMs, rig.send(nextMessage(prng, frames)));
+      i += count;
     }
     const problem = await rig.settle();
     assert.equal(problem, null, `after frame ${sent + BURST_FRAMES}`);
   }
   return slowestMs;
+}
+
+/** One frame by itself, several as a bundle, which is damaged now and then. */
+function nextMessage(prng: Prng, frames: readonly Uint8Array[]): Uint8Array {
+  const [first] = frames;
+  if (frames.length === 1 && first !== undefined) return first;
+  const bundle = bundleOf(...frames);
+  return prng.nextChance(0.2) ? mutate(prng, bundle, first ?? bundle) : bundle;
 }
 
 function nextFrame(prng: Prng, requestId: number): Uint8Array {

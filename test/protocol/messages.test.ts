@@ -100,6 +100,7 @@ test("requests survive encoding and decoding", () => {
     role: "query-frontend",
     dictionaryMaxBytes: 70_000,
     wantsLeader: true,
+    bundleMaxBytes: 65_536,
   };
   const helloBytes = encoded((sink) => encodeHello(sink, hello));
   assert.deepEqual(decodeHello(helloBytes), hello);
@@ -129,6 +130,7 @@ test("replies survive encoding and decoding", () => {
     chunkMaxBytes: 262_144,
     dictionaryMaxBytes: 1 << 20,
     leader: { id: "hearth-1", address: "hearth-1.größe:4041", term: 2 ** 53 - 1 },
+    bundleMaxBytes: 0xffff_ffff,
   };
   assert.deepEqual(decodeHelloReply(encoded((sink) => encodeHelloReply(sink, hello))), hello);
   const alone = { ...hello, leader: null };
@@ -187,6 +189,7 @@ test("the generated accessors read the requests", () => {
           role: "tool",
           dictionaryMaxBytes: 9,
           wantsLeader: true,
+          bundleMaxBytes: 10,
         }),
       ),
     ),
@@ -199,8 +202,9 @@ test("the generated accessors read the requests", () => {
       hello.role(),
       hello.dictionaryMaxBytes(),
       hello.wantsLeader(),
+      hello.bundleMaxBytes(),
     ],
-    [1, 2, "n", "tool", 9, true],
+    [1, 2, "n", "tool", 9, true, 10],
   );
 });
 
@@ -218,6 +222,7 @@ test("the generated accessors read the replies", () => {
           chunkMaxBytes: 3,
           dictionaryMaxBytes: 4,
           leader: { id: "d", address: "e", term: 5 },
+          bundleMaxBytes: 6,
         }),
       ),
     ),
@@ -232,8 +237,14 @@ test("the generated accessors read the replies", () => {
   );
   assert.deepEqual([notice.leaderId(), notice.leaderAddress(), notice.leaderTerm()], ["d", "e", 5]);
   assert.deepEqual(
-    [hello.frameMaxBytes(), hello.inFlightMax(), hello.chunkMaxBytes(), hello.dictionaryMaxBytes()],
-    [1, 2, 3, 4],
+    [
+      hello.frameMaxBytes(),
+      hello.inFlightMax(),
+      hello.chunkMaxBytes(),
+      hello.dictionaryMaxBytes(),
+      hello.bundleMaxBytes(),
+    ],
+    [1, 2, 3, 4, 6],
   );
   const write = GeneratedWriteReply.getRootAsWriteReply(
     new ByteBuffer(encoded((sink) => encodeWriteReply(sink, { logIndex: 12, term: 3 }))),

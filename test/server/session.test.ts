@@ -97,7 +97,7 @@ describe("hello", () => {
   test("a protocol version that is not spoken is refused", () => {
     const bench = createBench();
     const versions = { protocolMin: 9, protocolMax: 9 };
-    const wants = { dictionaryMaxBytes: 0, wantsLeader: false };
+    const wants = { dictionaryMaxBytes: 0, wantsLeader: false, bundleMaxBytes: 0 };
     const hello = { ...versions, name: "x", role: "tool", ...wants };
     const payload = encoded((sink) => encodeHello(sink, hello));
     bench.session.message(frame({ opcode: OP.hello, requestId: 1, payload }));

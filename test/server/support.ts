@@ -1,27 +1,19 @@
 /** Sessions in memory: a connection that keeps its frames, a main thread made of functions, an engine made of arrays. */
 
 import assert from "node:assert/strict";
-import { encodeUlid, type HearthError, SILENT_LOGGER, ULID_BYTES } from "../../src/base/index.ts";
+import { encodeUlid, SILENT_LOGGER, ULID_BYTES } from "../../src/base/index.ts";
 import {
   appendFrameHeader,
   type BlockMeta,
   ByteSink,
-  createFrameHeader,
-  decodeErrorReply,
   encodeBlock,
   encodeBlockListRequest,
   encodeHello,
   encodeQueryRequest,
   encodeTenantRequest,
-  FLAG,
-  FRAME_HEADER_BYTES,
   OP,
-  readFrameHeader,
 } from "../../src/protocol/index.ts";
 import {
-  type CloseCode,
-  type Connection,
-  type SendResult,
   SERVER_DEFAULTS,
   type ServerOptions,
   Session,
@@ -29,6 +21,7 @@ import {
 } from "../../src/server/index.ts";
 import { DeadlineSweeper } from "../../src/server/deadlines.ts";
 import { LeaderNews } from "../../src/server/leader-news.ts";
+import { Gatherer } from "../../src/server/outbox.ts";
 import {
   type ChunkSink,
   Inspector,
@@ -45,73 +38,15 @@ import {
   RequestService,
   WriteService,
 } from "../../src/service/index.ts";
+import { type Answer, MemoryConnection } from "./memory-connection.ts";
 
-/** A frame that a session sent, taken apart. */
-export interface Answer {
-  readonly opcode: number;
-  readonly flags: number;
-  readonly requestId: number;
-  readonly payload: Uint8Array;
-  readonly isLast: boolean;
-  /** Of an error frame. */
-  readonly error: HearthError | null;
-}
-
-export class MemoryConnection implements Connection {
-  readonly id = 1;
-  readonly remoteAddress = "memory";
-  bufferedBytes = 0;
-  /** Answer to the next sends; "overflow" closes, as the listeners do. */
-  sendResult: SendResult = "sent";
-  closedWith: CloseCode | null = null;
-  corks = 0;
-  session: Session | null = null;
-  #answers: Answer[] = [];
-
-  send(frame: Uint8Array): SendResult {
-    if (this.sendResult === "overflow") this.drop();
-    else this.#answers.push(readAnswer(frame));
-    return this.sendResult;
-  }
-
-  cork(body: () => void): void {
-    this.corks++;
-    body();
-  }
-
-  close(code: CloseCode): void {
-    if (this.closedWith !== null) return;
-    this.closedWith = code;
-    this.session?.close();
-  }
-
-  drop(): void {
-    this.close(1008);
-  }
-
-  /** What was sent since the last call. */
-  take(): Answer[] {
-    const answers = this.#answers;
-    this.#answers = [];
-    return answers;
-  }
-}
-
-export function readAnswer(frame: Uint8Array): Answer {
-  const header = createFrameHeader();
-  const refusal = readFrameHeader(frame, header);
-  if (refusal !== null) throw new Error(`The server sent a bad frame: ${refusal}`);
-  const payload = new Uint8Array(frame.subarray(FRAME_HEADER_BYTES));
-  const isError = (header.flags & FLAG.error) !== 0;
-  return {
-    opcode: header.opcode,
-    flags: header.flags,
-    requestId: header.requestId,
-    payload,
-    isLast: (header.flags & FLAG.last) !== 0,
-    error: isError ? decodeErrorReply(payload) : null,
-  };
-}
+export {
+  type Answer,
+  bundleOf,
+  framesOf,
+  MemoryConnection,
+  readAnswer,
+} from "./memory-connection.ts";
 
 /** Main as functions: proposals and rounds wait until the test answers them. */
 export class FakeMain implements MainLink {
@@ -317,6 +252,7 @@ export function createBench(overrides: Partial<ServerOptions> = {}): Bench {
     frames: new ByteSink(),
     payloads: new ByteSink(),
     records: new ByteSink(),
+    gatherer: new Gatherer(),
     nowMs: () => clock.nowMs,
     beganMs: () => clock.nowMs,
     chunkMaxBytes: 1000,
@@ -400,6 +336,7 @@ export const helloFrame = (
   requestId = 1,
   dictionaryMaxBytes = 0,
   wantsLeader = false,
+  bundleMaxBytes = 0,
 ): Uint8Array =>
   frame({
     opcode: OP.hello,
@@ -412,6 +349,7 @@ export const helloFrame = (
         role: "tool",
         dictionaryMaxBytes,
         wantsLeader,
+        bundleMaxBytes,
       }),
     ),
   });

@@ -55,11 +55,11 @@ function load(
   };
 }
 
-async function prepare(context: BenchContext): Promise<PreparedCase> {
+async function prepare(context: BenchContext, usesBundles: boolean): Promise<PreparedCase> {
   const node = await startServedNode(join(context.directory, "node"), 1);
   const echo = await startEcho(ANSWER_BYTES);
   const source = new SegmentSource();
-  const senders = await openAll(source, () => openSession(node.port));
+  const senders = await openAll(source, () => openSession(node.port, { usesBundles }));
   const echoSenders = await openAll(source, () => RawWebSocket.connect(echo.port));
   context.fact("frame bytes", new AddBlockFrames(source).frameBytes);
   return {
@@ -81,14 +81,26 @@ function openAll(source: SegmentSource, open: () => Promise<RawWebSocket>): Prom
   return Promise.all(Array.from({ length: CONNECTIONS }, openOne));
 }
 
+const CASE = {
+  goals: [{ metric: "rate", form: "ours/limit", atLeast: 0.15 }],
+  // Long enough for the server to have compiled its write path after the first two.
+  sampleMs: 400,
+  pairs: 9,
+} satisfies Partial<BenchCase>;
+
 export const cases: readonly BenchCase[] = [
   {
+    ...CASE,
     name: "server/add-block/512-in-flight",
-    about: "Durable writes over the socket against an echo of the same frames, 512 in flight.",
-    goals: [{ metric: "rate", form: "ours/limit", atLeast: 0.15 }],
-    // Long enough for the server to have compiled its write path after the first two.
-    sampleMs: 400,
-    pairs: 9,
-    prepare,
+    about:
+      "Durable writes over the socket, sent as our client does, against an echo of the same frames, 512 in flight.",
+    prepare: (context) => prepare(context, true),
+  },
+  {
+    ...CASE,
+    name: "server/add-block/512-in-flight/message-per-request",
+    about: "The same for a client that takes no bundles of frames.",
+    isLong: true,
+    prepare: (context) => prepare(context, false),
   },
 ];

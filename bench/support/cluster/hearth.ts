@@ -86,7 +86,7 @@ export async function blockReadLane(
   { blockCount, blockMinBytes, consistency }: BlockReads,
 ): Promise<Lane> {
   // The whole block in every answer, as the other side sends its whole value.
-  const socket = await openSession(node.ports.websocket, 0);
+  const socket = await openSession(node.ports.websocket, { dictionaryMaxBytes: 0 });
   const frames = Array.from({ length: blockCount }, (_, serial) => {
     const sink = new ByteSink();
     const blocks = [ulidAt(CREATED_AT_MS, serial)];

@@ -237,7 +237,7 @@ function websocketPage(): string {
   ]);
   const limits = Object.entries(LIMITS).map(([name, value]) => [code(name), formatCount(value)]);
   return page("WebSocket protocol", [
-    "Port 4041. One binary message is one frame, little-endian: a header of 16 bytes, then a FlatBuffer of `schemas/`.",
+    "Port 4041. One binary message is one frame, or a bundle of them where both sides say so (`src/protocol/DESIGN.md`), little-endian: a header of 16 bytes, then a FlatBuffer of `schemas/`.",
     "Programs use the client library (`docs/build/client.md`); this page is for who writes another one.",
     "",
     ...table(

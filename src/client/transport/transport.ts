@@ -7,6 +7,8 @@
  */
 
 export interface Transport {
+  /** Largest message that it receives, bytes: the server is asked for no larger bundles. Left out: any. */
+  readonly messageMaxBytes?: number;
   /**
    * Starts a channel to one endpoint. Never throws: what fails is told to `listener.onClose`, and no callback
    * runs before open() has returned.
@@ -14,10 +16,10 @@ export interface Transport {
   open(endpoint: string, listener: ChannelListener): Channel;
 }
 
-/** One connection to one server; carries whole frames, in order, both ways. */
+/** One connection to one server; carries whole messages, in order, both ways. */
 export interface Channel {
   /**
-   * Sends one frame. The bytes belong to the channel until the frame is answered or the channel is closed: it
+   * Sends one message: a frame, or a bundle of them. The bytes belong to the channel until the frame is answered or the channel is closed: it
    * may still hold them in a queue. Before onOpen and after close() nothing is sent.
    */
   send(frame: Uint8Array): void;
@@ -31,7 +33,7 @@ export interface Channel {
 
 export interface ChannelListener {
   onOpen(): void;
-  /** One whole frame. Shape: any alignment; owned by the listener from here on. */
+  /** One whole message: a frame, or a bundle of them. Shape: any alignment; owned by the listener from here on. */
   onFrame(frame: Uint8Array): void;
   onClose(close: ChannelClose): void;
 }

@@ -35,17 +35,21 @@ const CLOSE_NORMAL = 1000;
 
 /** The transport that connect() uses unless told otherwise. */
 export function createWebSocketTransport(options: WebSocketOptions = {}): Transport {
+  const messageMaxBytes = options.answerFrameMaxBytes ?? ANSWER_FRAME_MAX_BYTES;
   const wsOptions: WsOptions = {
     ...options.tls,
     headers: { ...options.headers },
     perMessageDeflate: false,
     followRedirects: false,
-    maxPayload: options.answerFrameMaxBytes ?? ANSWER_FRAME_MAX_BYTES,
+    maxPayload: messageMaxBytes,
     generateMask: (mask: Buffer): void => {
       mask.fill(0);
     },
   };
-  return { open: (endpoint, listener) => new WebSocketChannel(endpoint, listener, wsOptions) };
+  return {
+    messageMaxBytes,
+    open: (endpoint, listener) => new WebSocketChannel(endpoint, listener, wsOptions),
+  };
 }
 
 class WebSocketChannel implements Channel {

@@ -56,58 +56,59 @@ export class LookUpFrame implements BlockIdsRequest {
   readonly #tenants = new WordTexts();
 
   /**
-   * Reads a frame; false when it is not one of this layout, and the fields are then unspecified.
+   * Reads the frame words[at, end); false when it is not one of this layout, and the fields are then unspecified.
    * Borrowed: the fields are good until the next call.
    */
-  tryRead(words: Int32Array): boolean {
-    if (words[0] !== HEADER || words.length < VECTORS + 1) return false;
-    const blocks = this.#tryReadTable(words);
-    return blocks >= 0 && this.#tryReadIds(words, blocks);
+  tryRead(words: Int32Array, at = 0, end = words.length): boolean {
+    if (words[at] !== HEADER || end - at < VECTORS + 1) return false;
+    const blocks = this.#tryReadTable(words, at, end);
+    return blocks >= 0 && this.#tryReadIds(words, blocks, end);
   }
 
   /** Everything but the ids; returns where their vector begins, or -1. */
-  #tryReadTable(words: Int32Array): number {
-    const slots = words[PAYLOAD + 2] as number;
+  #tryReadTable(words: Int32Array, at: number, end: number): number {
+    const slots = words[at + PAYLOAD + 2] as number;
     const hasTenant = (slots & 0xffff) === TABLE_SLOTS.tenant;
     const hasShard = (slots & ~0xffff) === TABLE_SLOTS.shard;
     const isLayout =
-      words[PAYLOAD] === ROOT &&
-      words[PAYLOAD + 1] === VTABLE &&
+      words[at + PAYLOAD] === ROOT &&
+      words[at + PAYLOAD + 1] === VTABLE &&
       (hasTenant || (slots & 0xffff) === 0) &&
       (hasShard || slots >>> 16 === 0) &&
-      words[PAYLOAD + 3] === TABLE_SLOTS.blocks &&
-      words[PAYLOAD + 5] === TO_VTABLE;
+      words[at + PAYLOAD + 3] === TABLE_SLOTS.blocks &&
+      words[at + PAYLOAD + 5] === TO_VTABLE;
     if (!isLayout) return -1;
-    this.requestId = (words[1] as number) >>> 0;
-    this.timeoutMs = (words[2] as number) >>> 0;
-    this.creditBytes = (words[3] as number) >>> 0;
-    this.shard = hasShard ? (words[SHARD_SLOT] as number) >>> 0 : 0;
-    const blocks = hasTenant ? this.#tryReadTenant(words) : this.#readNoTenant();
-    return words[BLOCKS_SLOT] === 4 * (blocks - BLOCKS_SLOT) ? blocks : -1;
+    this.requestId = (words[at + 1] as number) >>> 0;
+    this.timeoutMs = (words[at + 2] as number) >>> 0;
+    this.creditBytes = (words[at + 3] as number) >>> 0;
+    this.shard = hasShard ? (words[at + SHARD_SLOT] as number) >>> 0 : 0;
+    const blocks = hasTenant ? this.#tryReadTenant(words, at, end) : this.#readNoTenant(at);
+    return words[at + BLOCKS_SLOT] === 4 * (blocks - at - BLOCKS_SLOT) ? blocks : -1;
   }
 
-  #readNoTenant(): number {
+  #readNoTenant(at: number): number {
     this.tenant = "";
-    return VECTORS;
+    return at + VECTORS;
   }
 
   /** Returns where the next vector begins, or -1. */
-  #tryReadTenant(words: Int32Array): number {
-    if (words[TENANT_SLOT] !== 4 * (VECTORS - TENANT_SLOT)) return -1;
-    const bytes = (words[VECTORS] as number) >>> 0;
-    const next = VECTORS + 1 + (bytes >>> 2) + 1;
-    if (next >= words.length) return -1;
-    const tenant = this.#tenants.tryRead(words, VECTORS + 1, bytes);
+  #tryReadTenant(words: Int32Array, at: number, end: number): number {
+    if (words[at + TENANT_SLOT] !== 4 * (VECTORS - TENANT_SLOT)) return -1;
+    const text = at + VECTORS + 1;
+    const bytes = (words[text - 1] as number) >>> 0;
+    const next = text + (bytes >>> 2) + 1;
+    if (next >= end) return -1;
+    const tenant = this.#tenants.tryRead(words, text, bytes);
     if (tenant === null) return -1;
     this.tenant = tenant;
     return next;
   }
 
-  #tryReadIds(words: Int32Array, blocks: number): boolean {
+  #tryReadIds(words: Int32Array, blocks: number, end: number): boolean {
     const count = (words[blocks] as number) >>> 0;
     const first = blocks + 1 + count;
     // Compared before it is used: a count may be anything.
-    if (count > words.length || first + count * ID_WORDS > words.length) return false;
+    if (count > end || first + count * ID_WORDS > end) return false;
     if (this.ids.length !== count * ULID_BYTES) this.ids = new Uint8Array(count * ULID_BYTES);
     for (let i = 0; i < count; i++) {
       const reference = blocks + 1 + i;

@@ -61,6 +61,8 @@ export interface Hello {
   readonly dictionaryMaxBytes: number;
   /** Send a notice when another member leads. Peers from before it do not ask, and would take one for a violation. */
   readonly wantsLeader: boolean;
+  /** Largest bundle that this peer takes (bundle.ts); 0 = it wants each frame in a message of its own. */
+  readonly bundleMaxBytes: number;
 }
 
 /** Who leads, for clients. Of two notices of one cluster the one of the higher term is right. */
@@ -85,6 +87,8 @@ export interface HelloReply {
   readonly dictionaryMaxBytes: number;
   /** Null: not known, or the server is from before notices. */
   readonly leader: LeaderNotice | null;
+  /** Largest bundle that the server takes; 0 = none, as servers from before bundles. */
+  readonly bundleMaxBytes: number;
 }
 
 /** Answer to every write: the log index under which it was applied. */

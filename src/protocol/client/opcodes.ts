@@ -52,6 +52,7 @@ export const OP = {
   open_tenant: 31,
   leader_activities: 35,
   leader_changed: 45,
+  bundle: 46,
 } as const;
 
 export type OpcodeName = keyof typeof OP;
@@ -93,6 +94,7 @@ export const OPCODES: readonly Opcode[] = [
   op("open_tenant", "write", "let the name of a deleted tenant be used again"),
   op("leader_activities", "control", "what this member does as the leader: last and next runs"),
   op("leader_changed", "control", "sent by servers: who leads now, for peers that asked in hello"),
+  op("bundle", "control", "several frames in one message, for peers that take them"),
 ];
 
 const BY_NUMBER: readonly (Opcode | undefined)[] = Array.from({ length: 256 }, (_, number) =>

@@ -20,13 +20,14 @@ const WRITER = new FlatWriter();
 const READER = new FlatReader();
 
 export function encodeHelloReply(sink: ByteSink, reply: HelloReply): number {
-  WRITER.begin(sink, 11);
+  WRITER.begin(sink, 12);
   WRITER.u8(0, reply.protocol);
   WRITER.u32(4, reply.frameMaxBytes);
   WRITER.u32(5, reply.inFlightMax);
   WRITER.u32(6, reply.chunkMaxBytes);
   WRITER.u32(7, reply.dictionaryMaxBytes);
   WRITER.f64(10, reply.leader?.term ?? 0);
+  WRITER.u32(11, reply.bundleMaxBytes);
   WRITER.text(1, reply.nodeId);
   WRITER.text(2, reply.clusterId);
   WRITER.text(3, reply.version);
@@ -51,6 +52,7 @@ export function decodeHelloReply(
     chunkMaxBytes: table.u32(6),
     dictionaryMaxBytes: table.u32(7),
     leader: readLeader(table, 8),
+    bundleMaxBytes: table.u32(11),
   };
 }
 

@@ -117,11 +117,12 @@ export function decodeTenantRequest(
 }
 
 export function encodeHello(sink: ByteSink, hello: Hello): number {
-  WRITER.begin(sink, 6);
+  WRITER.begin(sink, 7);
   WRITER.u8(0, hello.protocolMin);
   WRITER.u8(1, hello.protocolMax);
   WRITER.u32(4, hello.dictionaryMaxBytes);
   WRITER.u8(5, hello.wantsLeader ? 1 : 0);
+  WRITER.u32(6, hello.bundleMaxBytes);
   WRITER.text(2, hello.name);
   WRITER.text(3, hello.role);
   return WRITER.end();
@@ -140,6 +141,7 @@ export function decodeHello(
     role: table.text(3, LIMITS.peerNameMaxBytes, "role"),
     dictionaryMaxBytes: table.u32(4),
     wantsLeader: table.u8(5) !== 0,
+    bundleMaxBytes: table.u32(6),
   };
 }
 

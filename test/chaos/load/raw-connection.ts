@@ -118,7 +118,13 @@ export function messageOf(frame: Uint8Array): Buffer {
 
 function helloFrame(name: string): Uint8Array {
   const versions = { protocolMin: PROTOCOL_MIN, protocolMax: PROTOCOL_MAX };
-  const settings = { name, role: "tool", dictionaryMaxBytes: 0, wantsLeader: false };
+  const settings = {
+    name,
+    role: "tool",
+    dictionaryMaxBytes: 0,
+    wantsLeader: false,
+    bundleMaxBytes: 0,
+  };
   const frame = buildFrame((sink) => encodeHello(sink, { ...versions, ...settings }));
   writeRequestHeader(frame, { opcode: OP.hello, requestId: 1, timeoutMs: 0, aux: 0 });
   return frame;

@@ -87,8 +87,13 @@ leaderTerm():number {
   return offset ? this.bb!.readFloat64(this.bb_pos + offset) : 0.0;
 }
 
+bundleMaxBytes():number {
+  const offset = this.bb!.__offset(this.bb_pos, 26);
+  return offset ? this.bb!.readUint32(this.bb_pos + offset) : 0;
+}
+
 static startHelloReply(builder:flatbuffers.Builder) {
-  builder.startObject(11);
+  builder.startObject(12);
 }
 
 static addProtocol(builder:flatbuffers.Builder, protocol:number) {
@@ -135,12 +140,16 @@ static addLeaderTerm(builder:flatbuffers.Builder, leaderTerm:number) {
   builder.addFieldFloat64(10, leaderTerm, 0.0);
 }
 
+static addBundleMaxBytes(builder:flatbuffers.Builder, bundleMaxBytes:number) {
+  builder.addFieldInt32(11, bundleMaxBytes, 0);
+}
+
 static endHelloReply(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   return offset;
 }
 
-static createHelloReply(builder:flatbuffers.Builder, protocol:number, nodeIdOffset:flatbuffers.Offset, clusterIdOffset:flatbuffers.Offset, versionOffset:flatbuffers.Offset, frameMaxBytes:number, inFlightMax:number, chunkMaxBytes:number, dictionaryMaxBytes:number, leaderIdOffset:flatbuffers.Offset, leaderAddressOffset:flatbuffers.Offset, leaderTerm:number):flatbuffers.Offset {
+static createHelloReply(builder:flatbuffers.Builder, protocol:number, nodeIdOffset:flatbuffers.Offset, clusterIdOffset:flatbuffers.Offset, versionOffset:flatbuffers.Offset, frameMaxBytes:number, inFlightMax:number, chunkMaxBytes:number, dictionaryMaxBytes:number, leaderIdOffset:flatbuffers.Offset, leaderAddressOffset:flatbuffers.Offset, leaderTerm:number, bundleMaxBytes:number):flatbuffers.Offset {
   HelloReply.startHelloReply(builder);
   HelloReply.addProtocol(builder, protocol);
   HelloReply.addNodeId(builder, nodeIdOffset);
@@ -153,6 +162,7 @@ static createHelloReply(builder:flatbuffers.Builder, protocol:number, nodeIdOffs
   HelloReply.addLeaderId(builder, leaderIdOffset);
   HelloReply.addLeaderAddress(builder, leaderAddressOffset);
   HelloReply.addLeaderTerm(builder, leaderTerm);
+  HelloReply.addBundleMaxBytes(builder, bundleMaxBytes);
   return HelloReply.endHelloReply(builder);
 }
 }

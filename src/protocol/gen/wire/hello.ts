@@ -56,8 +56,13 @@ wantsLeader():boolean {
   return offset ? !!this.bb!.readInt8(this.bb_pos + offset) : false;
 }
 
+bundleMaxBytes():number {
+  const offset = this.bb!.__offset(this.bb_pos, 16);
+  return offset ? this.bb!.readUint32(this.bb_pos + offset) : 0;
+}
+
 static startHello(builder:flatbuffers.Builder) {
-  builder.startObject(6);
+  builder.startObject(7);
 }
 
 static addProtocolMin(builder:flatbuffers.Builder, protocolMin:number) {
@@ -84,12 +89,16 @@ static addWantsLeader(builder:flatbuffers.Builder, wantsLeader:boolean) {
   builder.addFieldInt8(5, +wantsLeader, +false);
 }
 
+static addBundleMaxBytes(builder:flatbuffers.Builder, bundleMaxBytes:number) {
+  builder.addFieldInt32(6, bundleMaxBytes, 0);
+}
+
 static endHello(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   return offset;
 }
 
-static createHello(builder:flatbuffers.Builder, protocolMin:number, protocolMax:number, nameOffset:flatbuffers.Offset, roleOffset:flatbuffers.Offset, dictionaryMaxBytes:number, wantsLeader:boolean):flatbuffers.Offset {
+static createHello(builder:flatbuffers.Builder, protocolMin:number, protocolMax:number, nameOffset:flatbuffers.Offset, roleOffset:flatbuffers.Offset, dictionaryMaxBytes:number, wantsLeader:boolean, bundleMaxBytes:number):flatbuffers.Offset {
   Hello.startHello(builder);
   Hello.addProtocolMin(builder, protocolMin);
   Hello.addProtocolMax(builder, protocolMax);
@@ -97,6 +106,7 @@ static createHello(builder:flatbuffers.Builder, protocolMin:number, protocolMax:
   Hello.addRole(builder, roleOffset);
   Hello.addDictionaryMaxBytes(builder, dictionaryMaxBytes);
   Hello.addWantsLeader(builder, wantsLeader);
+  Hello.addBundleMaxBytes(builder, bundleMaxBytes);
   return Hello.endHello(builder);
 }
 }
