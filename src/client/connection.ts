@@ -12,7 +12,7 @@
  * - `sink.onEnd` is called exactly once per exchange, except for abandoned ones, which are never called again;
  * - any frame that makes no sense ends the connection: after it, nothing that follows could be trusted.
  */
-import { assert, HearthError, isHearthError } from "../base/index.ts";
+import { assert, HearthError, IdTable, isHearthError } from "../base/index.ts";
 import {
   BUNDLE_MAX_BYTES,
   BundleReader,
@@ -72,7 +72,7 @@ export class Connection {
   readonly #bundleMaxBytes: number;
   readonly #keepAlive: KeepAlive;
   readonly #header: FrameHeader = createFrameHeader();
-  readonly #open = new Map<number, Exchange>();
+  #open = new IdTable<Exchange>();
   /** Beyond the server's limit of open requests; in order of arrival. */
   readonly #queue = new Set<Exchange>();
   #state: ConnectionState = "opening";
@@ -244,7 +244,7 @@ export class Connection {
     exchange.requestId = requestId;
     exchange.state = "sent";
     exchange.sent = "maybe";
-    this.#open.set(requestId, exchange);
+    this.#open.add(exchange);
     const { opcode, timeoutMs, credit: aux } = exchange;
     writeRequestHeader(exchange.frame, { opcode, requestId, timeoutMs, aux });
     this.#outbox.send(exchange.frame);
@@ -304,7 +304,7 @@ export class Connection {
         : "an answer without a request id";
     }
     const exchange = this.#open.get(requestId);
-    if (exchange === undefined) return `an answer to unknown request ${requestId}`;
+    if (exchange === null) return `an answer to unknown request ${requestId}`;
     if (opcode !== exchange.opcode)
       return `opcode ${opcode} answers a request of opcode ${exchange.opcode}`;
     const mayReferToRecords = opcode === OP.get_block_metadata && this.#held !== null;
@@ -412,8 +412,9 @@ export class Connection {
     this.#closeError = error;
     this.#keepAlive.stop();
     this.#outbox.drop();
-    const ended = [...this.#open.values(), ...this.#queue];
-    this.#open.clear();
+    const open = this.#open.values().sort((a, b) => a.requestId - b.requestId);
+    const ended = [...open, ...this.#queue];
+    this.#open = new IdTable();
     this.#queue.clear();
     for (const exchange of ended) {
       if (exchange.state === "done") continue;

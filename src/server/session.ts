@@ -11,7 +11,7 @@
  * wrong request), a Cancel or Credit with flags. Answers of one turn leave together (uws corks inside handlers).
  */
 
-import { errorCodeNumber, HearthError, toHearthError } from "../base/index.ts";
+import { errorCodeNumber, HearthError, IdTable, toHearthError } from "../base/index.ts";
 import {
   appendFrameHeader,
   BUNDLE_MAX_BYTES,
@@ -90,7 +90,7 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
   readonly #connection: Connection;
   readonly #outbox: Outbox;
   /** Requests without a complete answer, by id. Those answered inside their handler never enter it. */
-  readonly #calls = new Map<number, Call>();
+  readonly #calls = new IdTable<Call>();
   #isOpen = true;
   #hasGreeted = false;
   #isInBundle = false;
@@ -167,7 +167,7 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
   }
 
   drain(): void {
-    for (const call of [...this.#calls.values()]) {
+    for (const call of this.#calls.values()) {
       if (!this.canSendChunk()) return;
       call.pump();
     }
@@ -178,12 +178,12 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
     this.#modules.counters.connections--;
     this.#modules.leaderNews.remove(this);
     // Writes on their way go on; their answers find the call settled.
-    for (const call of [...this.#calls.values()]) call.abandon();
+    for (const call of this.#calls.values()) call.abandon();
   }
 
   /** Fails what is out of time; returns how many requests are left to watch. */
   sweep(nowMs: number): number {
-    for (const call of [...this.#calls.values()]) {
+    for (const call of this.#calls.values()) {
       if (nowMs >= call.deadlineAtMs) call.expire();
     }
     return this.#calls.size;
@@ -305,7 +305,7 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
       return;
     }
     const call = this.#calls.get(header.requestId);
-    if (call === undefined) return;
+    if (call === null) return;
     if (header.opcode === OP.credit) call.addCredit(header.aux);
     else
       call.fail(new HearthError("cancelled", "The request was cancelled", { reason: "cancelled" }));
@@ -336,7 +336,7 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
 
   #keepUnlessSettled(call: Call): void {
     if (call.isSettled || !this.#isOpen) return;
-    this.#calls.set(call.requestId, call);
+    this.#calls.add(call);
     this.#modules.deadlines.watch(this);
   }
 
