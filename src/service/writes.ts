@@ -159,7 +159,9 @@ export class WriteService {
   flush(): void {
     const writes = this.#writes;
     if (writes.length === 0) return;
-    const body = this.#batch.copy() as Uint8Array<ArrayBuffer>;
+    // Owned, since it is handed to another thread; not zeroed first.
+    const body = new Uint8Array(Buffer.allocUnsafeSlow(this.#batch.length).buffer);
+    body.set(this.#batch.view());
     this.#batch.reset();
     this.#writes = [];
     const deadlineAtMs = this.#deadlineAtMs;

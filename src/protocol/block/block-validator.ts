@@ -7,7 +7,7 @@
  */
 
 import { encodeUlid, ulidTimeMs } from "../../base/index.ts";
-import { isAscii, isValidUtf8 } from "../bytes/text.ts";
+import { isAsciiInWords, isValidUtf8 } from "../bytes/text.ts";
 import { DATASET, HEAD } from "../layout.ts";
 import { CREATION_TIME_MAX_MS, LIMITS, TIME_MAX_MS } from "../limits.ts";
 import type { BlockRefusal, ValidationFailure } from "../refusals.ts";
@@ -93,7 +93,7 @@ function checkStrings(block: BlockReader): ValidationFailure | null {
   const ends = block.stringEndsOffset >>> 2;
   // Checked at once: any piece of ASCII is valid UTF-8. Only tables with other characters are
   // checked per string.
-  const allAscii = isAscii(u8, stringBytesOffset, stringBytesOffset + stringBytesCount);
+  const allAscii = isAsciiInWords(u8, i32, stringBytesOffset, stringBytesOffset + stringBytesCount);
   let start = 0;
   for (let i = 0; i < stringsCount; i++) {
     const end = (i32[ends + i] as number) >>> 0;
