@@ -136,14 +136,14 @@ class FakeReplica {
     membership: {
       members: [],
       voters: ["a", "b", "c"] as readonly string[],
-      votersOutgoing: [],
+      votersOutgoing: [] as readonly string[],
       learners: [],
       learnersNext: [],
     },
   };
 
   status(): never {
-    return { appliedIndex: this.applied } as never;
+    return { appliedIndex: this.applied, nodeId: "a" } as never;
   }
 
   confirmIndex(done: ReadIndexDone): void {
@@ -184,6 +184,21 @@ describe("being consistent", () => {
     assert.deepEqual([watch.isConsistent, replica.asked.length], [true, 0]);
     watch.stop();
   });
+
+  for (const [name, voters, votersOutgoing] of [
+    ["of a leader that leaves another voter behind", ["b"], []],
+    ["of one that the voters of before still have a say in", ["a"], ["a", "b", "c"]],
+  ] as const) {
+    it(`${name} needs an answer`, () => {
+      const replica = new FakeReplica();
+      Object.assign(replica.membership.membership, { voters, votersOutgoing });
+      const watch = new ConsistencyWatch(replica, new ManualTime());
+      replica.isServing = true;
+      watch.start();
+      assert.deepEqual([watch.isConsistent, replica.asked.length], [false, 1]);
+      watch.stop();
+    });
+  }
 });
 
 describe("a leader without room for the next segment of its log", () => {

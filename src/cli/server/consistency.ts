@@ -65,10 +65,16 @@ export class ConsistencyWatch {
     return this.#scheduler.monotonicMs() - this.#grantedAtMs < STALE_MS;
   }
 
-  /** The only voter grants its own reads: there is nothing to ask. */
+  /**
+   * The only voter grants its own reads: there is nothing to ask. Not so a leader that is on its way out, which may leave another
+   * one as the only voter; nor while the voters of before still decide.
+   */
   #isAlone(): boolean {
-    const voters = this.#replica.membership?.membership.voters ?? [];
-    return voters.length === 1 && this.#replica.isServing;
+    const membership = this.#replica.membership?.membership;
+    if (membership === undefined || !this.#replica.isServing) return false;
+    const { voters, votersOutgoing } = membership;
+    const isSole = voters.length === 1 && voters[0] === this.#replica.status().nodeId;
+    return isSole && votersOutgoing.length === 0;
   }
 
   #look(): void {
