@@ -259,6 +259,7 @@ export class Connection {
   }
 
   #onMessage(message: Uint8Array): void {
+    if (this.#state === "closed") return;
     this.#keepAlive.heard();
     const isBundle =
       readFrameHeader(message, this.#header) === null && this.#header.opcode === OP.bundle;

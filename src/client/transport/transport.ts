@@ -19,8 +19,8 @@ export interface Transport {
 /** One connection to one server; carries whole messages, in order, both ways. */
 export interface Channel {
   /**
-   * Sends one message: a frame, or a bundle of them. The bytes belong to the channel until the frame is answered or the channel is closed: it
-   * may still hold them in a queue. Before onOpen and after close() nothing is sent.
+   * Sends one message: a frame, or a bundle of them. The bytes belong to the channel until its frames are answered or the channel
+   * is closed: it may still hold them in a queue. Before onOpen and after close() nothing is sent.
    */
   send(frame: Uint8Array): void;
   /** Bytes accepted by send() that have not left this process yet. */
