@@ -149,7 +149,8 @@ export class RawWebSocket {
       }
       position = end;
     }
-    this.#carry = position === data.length ? EMPTY : data.slice(position);
+    // Copied: the next read overwrites it, and slice() of a Buffer is a view.
+    this.#carry = position === data.length ? EMPTY : new Uint8Array(data.subarray(position));
     return true;
   }
 }
