@@ -8,11 +8,11 @@ import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import {
   BUNDLE_MAX_BYTES,
-  bundledBytes,
+  BundleReader,
+  BundleWriter,
   createFrameHeader,
-  FRAME_HEADER_BYTES,
   OP,
-  writeFrameHeader,
+  readFrameHeader,
 } from "../../src/protocol/index.ts";
 
 /** Called per binary message; the payload is buffer[start, end), borrowed until it returns. */
@@ -23,31 +23,21 @@ const OPCODE_BINARY = 0x82;
 
 /** A client frame (FIN, binary, masked with key 0) around the payload. */
 export function buildFrame(payload: Uint8Array): Uint8Array {
-  const headerBytes = messageHeaderBytes(payload.length);
+  const long = payload.length > 0xffff;
+  const headerBytes = payload.length < 126 ? 6 : long ? 14 : 8;
   const frame = new Uint8Array(headerBytes + payload.length);
-  writeMessageHeader(frame, payload.length);
+  const view = new DataView(frame.buffer);
+  frame[0] = OPCODE_BINARY;
+  if (payload.length < 126) frame[1] = 0x80 | payload.length;
+  else if (long) {
+    frame[1] = 0x80 | 127;
+    view.setUint32(6, payload.length);
+  } else {
+    frame[1] = 0x80 | 126;
+    view.setUint16(2, payload.length);
+  }
   frame.set(payload, headerBytes);
   return frame;
-}
-
-function messageHeaderBytes(payloadBytes: number): number {
-  if (payloadBytes < 126) return 6;
-  return payloadBytes > 0xffff ? 14 : 8;
-}
-
-function writeMessageHeader(frame: Uint8Array, payloadBytes: number): void {
-  const view = new DataView(frame.buffer, frame.byteOffset);
-  const headerBytes = messageHeaderBytes(payloadBytes);
-  frame.fill(0, 0, headerBytes);
-  frame[0] = OPCODE_BINARY;
-  if (headerBytes === 6) frame[1] = 0x80 | payloadBytes;
-  else if (headerBytes === 8) {
-    frame[1] = 0x80 | 126;
-    view.setUint16(2, payloadBytes);
-  } else {
-    frame[1] = 0x80 | 127;
-    view.setUint32(6, payloadBytes);
-  }
 }
 
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
@@ -123,13 +113,10 @@ export class RawWebSocket {
     this.#socket.destroy();
   }
 
-  #takeApart(data: Uint8Array, start: number, end: number): void {
-    let at = start + FRAME_HEADER_BYTES;
-    while (at < end) {
-      const bytes = readU32(data, at);
-      this.onMessage(data, at + 8, at + 8 + bytes);
-      at += bundledBytes(bytes);
-    }
+  #takeApart(message: Uint8Array): void {
+    readFrameHeader(message, HEADER);
+    if (!READER.open(message, HEADER)) throw new Error("The server sent a damaged bundle");
+    while (READER.step()) this.onMessage(message, READER.start, READER.end);
   }
 
   #receive(bytes: Uint8Array): true {
@@ -144,7 +131,8 @@ export class RawWebSocket {
       if (end > data.length) break;
       if (((data[position] as number) & 0x0f) === 2) {
         const start = position + headerBytes;
-        if (this.usesBundles && data[start + 2] === OP.bundle) this.#takeApart(data, start, end);
+        if (this.usesBundles && data[start + 2] === OP.bundle)
+          this.#takeApart(data.subarray(start, end));
         else this.onMessage(data, start, end);
       }
       position = end;
@@ -164,54 +152,18 @@ function payloadOffset(frame: Uint8Array): number {
 /** The payloads of frames of `buildFrame` as messages of several each. */
 function bundles(frames: readonly Uint8Array[]): Uint8Array {
   const messages: Uint8Array[] = [];
-  let first = 0;
-  while (first < frames.length) {
-    let end = first;
-    let bytes = FRAME_HEADER_BYTES;
-    for (; end < frames.length; end++) {
-      const frame = frames[end] as Uint8Array;
-      const more = bundledBytes(frame.length - payloadOffset(frame));
-      if (bytes + more > BUNDLE_MAX_BYTES && end > first) break;
-      bytes += more;
-    }
-    messages.push(bundle(frames.slice(first, end), bytes));
-    first = end;
-  }
+  const send = (message: Uint8Array): void => void messages.push(buildFrame(message));
+  for (const frame of frames)
+    WRITER.put(frame.subarray(payloadOffset(frame)), BUNDLE_MAX_BYTES, send);
+  WRITER.flush(send);
   return messages.length === 1 ? (messages[0] as Uint8Array) : concatBytes(messages);
 }
 
-const BUNDLE_HEADER = { ...createFrameHeader(), opcode: OP.bundle };
-
-function bundle(frames: readonly Uint8Array[], bytes: number): Uint8Array {
-  const headerBytes = messageHeaderBytes(bytes);
-  const message = Buffer.allocUnsafe(headerBytes + bytes);
-  writeMessageHeader(message, bytes);
-  writeFrameHeader(message, headerBytes, { ...BUNDLE_HEADER, aux: frames.length });
-  let at = headerBytes + FRAME_HEADER_BYTES;
-  for (const frame of frames) {
-    const start = payloadOffset(frame);
-    const length = frame.length - start;
-    message.writeUInt32LE(length, at);
-    message.writeUInt32LE(0, at + 4);
-    message.set(frame.subarray(start), at + 8);
-    const next = at + bundledBytes(length);
-    message.fill(0, at + 8 + length, next);
-    at = next;
-  }
-  return message;
-}
+const WRITER = new BundleWriter();
+const READER = new BundleReader();
+const HEADER = createFrameHeader();
 
 const EMPTY = new Uint8Array(0);
-
-function readU32(bytes: Uint8Array, at: number): number {
-  return (
-    ((bytes[at] as number) |
-      ((bytes[at + 1] as number) << 8) |
-      ((bytes[at + 2] as number) << 16) |
-      ((bytes[at + 3] as number) << 24)) >>>
-    0
-  );
-}
 
 function payloadLength(data: Uint8Array, position: number, short: number): number {
   if (short < 126) return short;

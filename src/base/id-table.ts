@@ -21,8 +21,6 @@ const SPREAD = 0x9e37_79b1;
 /** Open addressing with linear probing; at most half of the slots are taken. */
 export class IdTable<T extends Identified> {
   #slots: (T | null)[] = newSlots(FIRST_SLOTS);
-  /** What is left of a spread id when it is shifted by this is a slot. */
-  #shift = 32 - Math.log2(FIRST_SLOTS);
   #size = 0;
 
   get size(): number {
@@ -62,7 +60,7 @@ export class IdTable<T extends Identified> {
       slots[at] = null;
       hole = at;
     }
-    if (this.#size === 0 && slots.length > KEPT_SLOTS) this.#resize(FIRST_SLOTS);
+    if (this.#size === 0 && slots.length > KEPT_SLOTS) this.#slots = newSlots(FIRST_SLOTS);
   }
 
   /** All of them, in no particular order; a copy, so that they may end while one looks at it. */
@@ -70,8 +68,9 @@ export class IdTable<T extends Identified> {
     return this.#size === 0 ? [] : this.#slots.filter((request) => request !== null);
   }
 
+  /** The upper bits of the spread id: as many as number the slots. */
   #home(requestId: number): number {
-    return Math.imul(requestId, SPREAD) >>> this.#shift;
+    return Math.imul(requestId, SPREAD) >>> (Math.clz32(this.#slots.length) + 1);
   }
 
   /** The slot of that id, or the empty one where it would be. */
@@ -88,13 +87,8 @@ export class IdTable<T extends Identified> {
 
   #grow(): void {
     const requests = this.values();
-    this.#resize(2 * this.#slots.length);
+    this.#slots = newSlots(2 * this.#slots.length);
     for (const request of requests) this.#slots[this.#find(request.requestId)] = request;
-  }
-
-  #resize(slots: number): void {
-    this.#slots = newSlots(slots);
-    this.#shift = 32 - Math.log2(slots);
   }
 }
 

@@ -21,6 +21,7 @@ import {
   decodeLeaderNotice,
   FLAG,
   type FrameHeader,
+  type FrameRefusal,
   HeldDictionaries,
   type HelloReply,
   type LeaderNotice,
@@ -261,23 +262,26 @@ export class Connection {
   #onMessage(message: Uint8Array): void {
     if (this.#state === "closed") return;
     this.#keepAlive.heard();
-    const isBundle =
-      readFrameHeader(message, this.#header) === null && this.#header.opcode === OP.bundle;
-    if (!isBundle) {
-      this.#onFrame(message);
-      return;
-    }
+    const refusal = readFrameHeader(message, this.#header);
+    if (refusal === null && this.#header.opcode === OP.bundle) this.#openBundle(message);
+    else this.#onFrame(message, refusal);
+  }
+
+  #openBundle(message: Uint8Array): void {
     const bundle = new BundleReader();
     if (!this.isReady || !bundle.open(message, this.#header)) {
       this.fail(protocolViolation(this.endpoint, "a bundle of frames that cannot be taken apart"));
       return;
     }
-    while (bundle.step()) this.#onFrame(message.subarray(bundle.start, bundle.end));
+    while (this.isReady && bundle.step()) {
+      const frame = message.subarray(bundle.start, bundle.end);
+      this.#onFrame(frame, readFrameHeader(frame, this.#header));
+    }
   }
 
-  #onFrame(frame: Uint8Array): void {
-    if (this.#state === "closed") return;
-    const problem = readFrameHeader(frame, this.#header)?.replaceAll("_", " ") ?? this.#problem();
+  /** A frame whose header was read. */
+  #onFrame(frame: Uint8Array, refusal: FrameRefusal | null): void {
+    const problem = refusal?.replaceAll("_", " ") ?? this.#problem();
     const { requestId, flags } = this.#header;
     const isError = (flags & FLAG.error) !== 0;
     if (problem !== null) {
@@ -412,7 +416,6 @@ export class Connection {
     this.#state = "closed";
     this.#closeError = error;
     this.#keepAlive.stop();
-    this.#outbox.drop();
     const open = this.#open.values().sort((a, b) => a.requestId - b.requestId);
     const ended = [...open, ...this.#queue];
     this.#open = new IdTable();

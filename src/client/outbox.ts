@@ -2,22 +2,15 @@
  * The way of frames to the channel. Those that are sent in one turn of the event loop travel in one message, where the
  * server takes bundles: a chunk of input that answers fifty calls wakes fifty callers, whose next requests come together.
  */
-import {
-  BUNDLED_FRAME_MAX_BYTES,
-  bundledBytes,
-  BundleWriter,
-  FRAME_HEADER_BYTES,
-} from "../protocol/index.ts";
+import { BundleWriter, type MessageSink } from "../protocol/index.ts";
 
 export class Outbox {
-  readonly #send: (frame: Uint8Array) => void;
-  /** Made when a server that takes bundles has said so. */
+  readonly #send: (message: Uint8Array) => void;
+  /** Null until a server that takes bundles has said so. */
   #writer: BundleWriter | null = null;
   #bundleMaxBytes = 0;
-  #frames: Uint8Array[] = [];
-  #bytes = FRAME_HEADER_BYTES;
 
-  /** `send` hands one message to the channel. */
+  /** `send` hands one message to the channel, which may keep it in a queue. */
   constructor(send: (message: Uint8Array) => void) {
     this.#send = send;
   }
@@ -30,48 +23,21 @@ export class Outbox {
 
   /** Bytes that wait for the end of the turn. */
   get waitingBytes(): number {
-    return this.#frames.length === 0 ? 0 : this.#bytes;
+    return this.#writer === null || this.#writer.isEmpty ? 0 : this.#writer.byteLength;
   }
 
-  /** Sends a frame, which stays as it is until the turn ends: at once, or with others of this turn, in order. */
+  /** Sends a frame at once, or with others of this turn, in order. */
   send(frame: Uint8Array): void {
-    if (this.#bundleMaxBytes === 0) {
-      this.#send(frame);
-      return;
-    }
-    const isLarge = frame.length > BUNDLED_FRAME_MAX_BYTES;
-    const bytes = bundledBytes(frame.length);
-    if (isLarge || this.#bytes + bytes > this.#bundleMaxBytes) this.flush();
-    if (isLarge) {
-      this.#send(frame);
-      return;
-    }
-    // Behind all promise continuations of the turn.
-    if (this.#frames.length === 0) process.nextTick(() => this.flush());
-    this.#frames.push(frame);
-    this.#bytes += bytes;
-  }
-
-  /** Sends what waits; happens by itself at the end of the turn. */
-  flush(): void {
-    const frames = this.#frames;
-    if (frames.length === 0) return;
-    this.#frames = [];
-    this.#bytes = FRAME_HEADER_BYTES;
-    const [first] = frames;
     const writer = this.#writer;
-    if (frames.length === 1 || writer === null) {
-      this.#send(first as Uint8Array);
+    if (writer === null) {
+      this.#send(frame);
       return;
     }
-    for (const frame of frames) writer.add(frame);
-    // Owned: the channel may keep it in a queue.
-    this.#send(Buffer.from(writer.take()));
+    // Behind all promise continuations of the turn. A channel that is closed by then sends nothing.
+    if (writer.isEmpty) process.nextTick(() => writer.flush(this.#sendOwned));
+    writer.put(frame, this.#bundleMaxBytes, this.#sendOwned);
   }
 
-  /** Forgets what waits: the channel is closed. */
-  drop(): void {
-    this.#frames = [];
-    this.#bytes = FRAME_HEADER_BYTES;
-  }
+  readonly #sendOwned: MessageSink = (message, isBorrowed) =>
+    this.#send(isBorrowed ? Buffer.from(message) : message);
 }

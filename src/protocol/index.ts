@@ -61,9 +61,10 @@ export {
   BundleReader,
   BundleWriter,
   bundledBytes,
+  type MessageSink,
   usableBundleBytes,
 } from "./client/bundle.ts";
-export { LOOK_UP_FRAME_MAX_BYTES, LookUpFrame } from "./client/look-up-frame.ts";
+export { LookUpFrame, mayBeLookUp } from "./client/look-up-frame.ts";
 export { HeldDictionaries } from "./client/held-dictionaries.ts";
 export { SentDictionaries, type SentIds } from "./client/sent-dictionaries.ts";
 export {

@@ -1,12 +1,10 @@
 /** The way of a message that is alone in its buffer to the owner of its connection. */
 
-import { LOOK_UP_FRAME_MAX_BYTES } from "../protocol/index.ts";
+import { mayBeLookUp } from "../protocol/index.ts";
 import type { ConnectionEvents } from "./listener.ts";
 
 /** Short messages are offered as words first: a view of them is all that a look-up then costs before it is read. */
 export function deliver(events: ConnectionEvents, message: ArrayBuffer): void {
-  const bytes = message.byteLength;
-  const mayBeLookUp = bytes <= LOOK_UP_FRAME_MAX_BYTES && (bytes & 3) === 0;
-  if (mayBeLookUp && events.maybeAnswer(new Int32Array(message))) return;
+  if (mayBeLookUp(message.byteLength) && events.maybeAnswer(new Int32Array(message))) return;
   events.message(new Uint8Array(message));
 }

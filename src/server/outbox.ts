@@ -3,7 +3,7 @@
  * gathered in one: the answers to a bundle, and those that main's answers bring.
  */
 
-import { BUNDLED_FRAME_MAX_BYTES, bundledBytes, BundleWriter } from "../protocol/index.ts";
+import { BundleWriter, type MessageSink } from "../protocol/index.ts";
 import { GATHER_MAX_MS } from "./limits.ts";
 import type { Connection } from "./listener.ts";
 
@@ -14,7 +14,7 @@ export class Gatherer {
 }
 
 export class Outbox {
-  readonly #connection: Connection;
+  readonly #sendMessage: MessageSink;
   readonly #gatherer: Gatherer;
   readonly #nowMs: () => number;
   #bundleMaxBytes = 0;
@@ -22,7 +22,7 @@ export class Outbox {
   #beganMs = 0;
 
   constructor(connection: Connection, gatherer: Gatherer, nowMs: () => number) {
-    this.#connection = connection;
+    this.#sendMessage = (message) => void connection.send(message);
     this.#gatherer = gatherer;
     this.#nowMs = nowMs;
   }
@@ -34,16 +34,9 @@ export class Outbox {
 
   /** Sends a frame, now or with others; it is borrowed until the call returns. A peer that is too slow is dropped. */
   send(frame: Uint8Array): void {
-    if (!this.#isGathering) {
-      this.#connection.send(frame);
-      return;
-    }
-    const { writer } = this.#gatherer;
-    const isLarge = frame.length > BUNDLED_FRAME_MAX_BYTES;
-    if (isLarge || writer.byteLength + bundledBytes(frame.length) > this.#bundleMaxBytes)
-      this.flush();
-    if (isLarge) this.#connection.send(frame);
-    else writer.add(frame);
+    if (this.#isGathering)
+      this.#gatherer.writer.put(frame, this.#bundleMaxBytes, this.#sendMessage);
+    else this.#sendMessage(frame, true);
   }
 
   /** Gathers what `body` sends, if the peer takes bundles. */
@@ -65,8 +58,7 @@ export class Outbox {
 
   /** Sends what is gathered. */
   flush(): void {
-    const { writer } = this.#gatherer;
-    if (this.#isGathering && !writer.isEmpty) this.#connection.send(writer.take());
+    if (this.#isGathering) this.#gatherer.writer.flush(this.#sendMessage);
   }
 
   /** False when nothing is to be done at the end: no bundles, or gathering already, be it for another peer. */

@@ -23,8 +23,8 @@ import {
   encodeHelloReply,
   FLAG,
   type FrameHeader,
-  LOOK_UP_FRAME_MAX_BYTES,
   LookUpFrame,
+  mayBeLookUp,
   OP,
   opcodeOf,
   PROTOCOL_MAX,
@@ -93,7 +93,6 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
   readonly #calls = new IdTable<Call>();
   #isOpen = true;
   #hasGreeted = false;
-  #isInBundle = false;
   readonly #bundle = new BundleReader();
   #queuedBytes = 0;
   /** For look-ups that are answered in their handler. */
@@ -275,14 +274,12 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
 
   /** Frames in a bundle are taken as if each had come alone. A damaged bundle has no effect at all. */
   #openBundle(message: Uint8Array): void {
-    const canTake = this.#hasGreeted && !this.#isInBundle;
+    const canTake = this.#hasGreeted && !this.#bundle.isOpen;
     if (!canTake || !this.#bundle.open(message, REQUEST)) {
       this.#violate("bad_bundle", "The bundle is damaged, in another one, or ahead of Hello");
       return;
     }
-    this.#isInBundle = true;
     this.#outbox.gather(() => this.#takeFrames(message));
-    this.#isInBundle = false;
   }
 
   #takeFrames(message: Uint8Array): void {
@@ -293,8 +290,7 @@ export class Session implements ConnectionEvents, CallOwner, LeaderListener {
     while (this.#isOpen && bundle.step()) {
       const { start, end } = bundle;
       const bytes = end - start;
-      const mayBeLookUp = bytes <= LOOK_UP_FRAME_MAX_BYTES && (bytes & 3) === 0;
-      if (words === null || !mayBeLookUp || !this.maybeAnswer(words, start >>> 2, end >>> 2))
+      if (words === null || !mayBeLookUp(bytes) || !this.maybeAnswer(words, start >>> 2, end >>> 2))
         this.message(new Uint8Array(buffer, byteOffset + start, bytes));
     }
   }

@@ -159,9 +159,7 @@ export class WriteService {
   flush(): void {
     const writes = this.#writes;
     if (writes.length === 0) return;
-    // Owned, since it is handed to another thread; not zeroed first.
-    const body = new Uint8Array(Buffer.allocUnsafeSlow(this.#batch.length).buffer);
-    body.set(this.#batch.view());
+    const body = this.#batch.copy();
     this.#batch.reset();
     this.#writes = [];
     const deadlineAtMs = this.#deadlineAtMs;

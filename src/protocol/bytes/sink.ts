@@ -81,8 +81,9 @@ export class ByteSink {
   }
 
   /** What was written from `start` on, owned, alone in its ArrayBuffer: may be transferred. */
-  copy(start = 0): Uint8Array {
-    const bytes = new Uint8Array(this.length - start);
+  copy(start = 0): Uint8Array<ArrayBuffer> {
+    // Not zeroed first: it is overwritten whole.
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(this.length - start).buffer);
     bytes.set(this.u8.subarray(start, this.length));
     return bytes;
   }

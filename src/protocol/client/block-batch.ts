@@ -16,6 +16,7 @@ import { encodeBlock } from "../block/block-writer.ts";
 import type { BlockMeta } from "../block-meta.ts";
 import { structureError } from "../bytes/flat-reader.ts";
 import type { ByteSink } from "../bytes/sink.ts";
+import { readU32 } from "../bytes/u32.ts";
 import { LIMITS } from "../limits.ts";
 import { refusalOf, type ValidationFailure } from "../refusals.ts";
 
@@ -140,14 +141,4 @@ function atBlock(position: number, error: HearthError): HearthError {
 
 function align8(bytes: number): number {
   return Math.ceil(bytes / 8) * 8;
-}
-
-function readU32(bytes: Uint8Array, offset: number): number {
-  return (
-    ((bytes[offset] as number) |
-      ((bytes[offset + 1] as number) << 8) |
-      ((bytes[offset + 2] as number) << 16) |
-      ((bytes[offset + 3] as number) << 24)) >>>
-    0
-  );
 }

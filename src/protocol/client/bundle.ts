@@ -12,6 +12,7 @@
 
 import { assert } from "../../base/index.ts";
 import { ByteSink } from "../bytes/sink.ts";
+import { readU32 } from "../bytes/u32.ts";
 import {
   createFrameHeader,
   FRAME_HEADER_BYTES,
@@ -41,7 +42,10 @@ export function bundledBytes(frameBytes: number): number {
   return PREFIX_BYTES + ((frameBytes + 7) & ~7);
 }
 
-/** Puts frames together. One at a time: `add` what has room, then `take` the message. */
+/** Takes a message. `isBorrowed`: until it returns, in the writer's memory; else it is the frame that was put. */
+export type MessageSink = (message: Uint8Array, isBorrowed: boolean) => void;
+
+/** Puts frames together: `put` each, then `flush`. `add` and `take` are for those who mind the size themselves. */
 export class BundleWriter {
   readonly #sink = new ByteSink(BUNDLE_MAX_BYTES);
   readonly #header: FrameHeader = { ...createFrameHeader(), opcode: OP.bundle };
@@ -58,6 +62,22 @@ export class BundleWriter {
   /** Bytes of the message so far. */
   get byteLength(): number {
     return this.#sink.length;
+  }
+
+  /**
+   * Copies a frame into the message, which grows to `maxBytes`, as `usableBundleBytes` has them: what has no room for it goes to
+   * `send` first. A large one follows it, alone and uncopied.
+   */
+  put(frame: Uint8Array, maxBytes: number, send: MessageSink): void {
+    const isLarge = frame.length > BUNDLED_FRAME_MAX_BYTES;
+    if (isLarge || this.#sink.length + bundledBytes(frame.length) > maxBytes) this.flush(send);
+    if (isLarge) send(frame, false);
+    else this.add(frame);
+  }
+
+  /** Gives the message to `send`, if there is one. */
+  flush(send: MessageSink): void {
+    if (!this.isEmpty) send(this.take(), true);
   }
 
   /** Copies a frame behind the others. */
@@ -122,6 +142,11 @@ export class BundleReader {
     return true;
   }
 
+  /** Whether frames of a bundle are being taken: until `step` has found its end. */
+  get isOpen(): boolean {
+    return this.#message.length > 0;
+  }
+
   /** Goes to the next frame; false behind the last one. */
   step(): boolean {
     const message = this.#message;
@@ -138,13 +163,3 @@ export class BundleReader {
 }
 
 const EMPTY = new Uint8Array(0);
-
-function readU32(bytes: Uint8Array, offset: number): number {
-  return (
-    ((bytes[offset] as number) |
-      ((bytes[offset + 1] as number) << 8) |
-      ((bytes[offset + 2] as number) << 16) |
-      ((bytes[offset + 3] as number) << 24)) >>>
-    0
-  );
-}

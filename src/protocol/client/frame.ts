@@ -11,6 +11,7 @@
  */
 
 import type { ByteSink } from "../bytes/sink.ts";
+import { readU32 } from "../bytes/u32.ts";
 
 export const FRAME_MAGIC = 0x48;
 export const FRAME_HEADER_BYTES = 16;
@@ -89,16 +90,6 @@ export function appendFrameHeader(sink: ByteSink, header: FrameHeader): void {
   sink.reserve(FRAME_HEADER_BYTES);
   writeFrameHeader(sink.u8, sink.length, header);
   sink.length += FRAME_HEADER_BYTES;
-}
-
-function readU32(bytes: Uint8Array, offset: number): number {
-  return (
-    ((bytes[offset] as number) |
-      ((bytes[offset + 1] as number) << 8) |
-      ((bytes[offset + 2] as number) << 16) |
-      ((bytes[offset + 3] as number) << 24)) >>>
-    0
-  );
 }
 
 function writeU32(bytes: Uint8Array, offset: number, value: number): void {

@@ -30,7 +30,7 @@ import { OP } from "./opcodes.ts";
 import { WordTexts } from "../bytes/word-texts.ts";
 
 /** Longest frame worth looking at, bytes: a dozen ids. Of longer ones the look-ups cost more than the decoding. */
-export const LOOK_UP_FRAME_MAX_BYTES = 512;
+const FRAME_MAX_BYTES = 512;
 
 const HEADER = FRAME_MAGIC | (PROTOCOL_MAX << 8) | (OP.get_block_metadata << 16);
 const PAYLOAD = FRAME_HEADER_BYTES / 4;
@@ -44,6 +44,11 @@ const BLOCKS_SLOT = PAYLOAD + 10;
 const VECTORS = PAYLOAD + 14;
 /** Words of one id: its length, its characters with the zero. */
 const ID_WORDS = 8;
+
+/** Whether it is worth trying: short, and of whole words. */
+export function mayBeLookUp(frameBytes: number): boolean {
+  return frameBytes <= FRAME_MAX_BYTES && (frameBytes & 3) === 0;
+}
 
 export class LookUpFrame implements BlockIdsRequest {
   requestId = 0;
