@@ -272,7 +272,8 @@ describe("adding files", () => {
           schema: "hearth/block-add/v1",
           dryRun: false,
           files: 9,
-          blocks: 18,
+          blocks: 16,
+          repeated: 2,
           failed: [],
         });
       },

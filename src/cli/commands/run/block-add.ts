@@ -14,6 +14,8 @@ const REQUEST_MAX_BLOCKS = 500;
 interface Totals {
   files: number;
   added: number;
+  /** Blocks that came more than once, as a whole object and the metadata beside it do. */
+  repeated: number;
   readonly failed: { readonly file: string; readonly problem: string }[];
 }
 
@@ -24,7 +26,7 @@ export async function run(context: CommandContext): Promise<ExitCode> {
       next: "Files are named *.meta.pb, *.block.bin or *.json",
     });
   }
-  const totals: Totals = { files: files.length, added: 0, failed: [] };
+  const totals: Totals = { files: files.length, added: 0, repeated: 0, failed: [] };
   const progress = new Progress(
     { title: "adding files", unit: "files", total: files.length },
     context,
@@ -47,6 +49,7 @@ export async function run(context: CommandContext): Promise<ExitCode> {
     progress.end();
   }
   totals.added = sender.addedCount;
+  totals.repeated = sender.repeatedCount;
   report(context, totals);
   return totals.failed.length === 0 ? EXIT.done : EXIT.failed;
 }
@@ -61,11 +64,10 @@ async function addFile(read: BlockFile, sender: BlockSender, totals: Totals): Pr
 
 function report({ flags, globals, spec, terminal }: CommandContext, totals: Totals): void {
   const isDryRun = flags.has("dry-run");
-  const { files, added, failed } = totals;
+  const { files, added, repeated, failed } = totals;
   if (globals.isJson) {
-    terminal.out(
-      JSON.stringify({ schema: spec.schema, dryRun: isDryRun, files, blocks: added, failed }),
-    );
+    const counts = { files, blocks: added, repeated };
+    terminal.out(JSON.stringify({ schema: spec.schema, dryRun: isDryRun, ...counts, failed }));
     return;
   }
   for (const { file, problem } of failed) terminal.talk(`${file}: ${problem}`);
@@ -73,10 +75,13 @@ function report({ flags, globals, spec, terminal }: CommandContext, totals: Tota
   const verb = isDryRun ? "would add" : "added";
   const blocks = `${formatCount(added)} ${added === 1 ? "block" : "blocks"}`;
   const good = files - failed.length;
-  terminal.out(`${verb} ${blocks} from ${formatCount(good)} of ${formatCount(files)} files`);
+  const again = repeated === 0 ? "" : `; ${formatCount(repeated)} more came again`;
+  terminal.out(
+    `${verb} ${blocks} from ${formatCount(good)} of ${formatCount(files)} files${again}`,
+  );
 }
 
-/** Gathers blocks into requests and sends them one after another. */
+/** Gathers blocks into requests and sends them one after another, each block once. */
 class BlockSender {
   readonly #context: CommandContext;
   readonly #api: NodeApi;
@@ -84,6 +89,9 @@ class BlockSender {
   #pending: string[] = [];
   #pendingBytes = 0;
   #addedCount = 0;
+  #repeatedCount = 0;
+  /** Places of the blocks that came: as many as there are in the files, which are listed in memory, too. */
+  readonly #seen = new Set<string>();
 
   constructor(context: CommandContext, onAdded: () => void) {
     this.#context = context;
@@ -95,7 +103,15 @@ class BlockSender {
     return this.#addedCount;
   }
 
+  get repeatedCount(): number {
+    return this.#repeatedCount;
+  }
+
   async add(block: BlockMeta): Promise<void> {
+    if (!this.#isNew(block)) {
+      this.#repeatedCount++;
+      return;
+    }
     const text = JSON.stringify(blockMetaToJson(block));
     const isFull =
       this.#pending.length >= REQUEST_MAX_BLOCKS ||
@@ -103,6 +119,14 @@ class BlockSender {
     if (isFull) await this.flush();
     this.#pending.push(text);
     this.#pendingBytes += text.length;
+  }
+
+  /** The index would keep the first one of a place, too: what comes again is not worth sending. */
+  #isNew(block: BlockMeta): boolean {
+    const place = `${block.id} ${block.shard} ${block.stringTable[block.tenant] ?? ""}`;
+    if (this.#seen.has(place)) return false;
+    this.#seen.add(place);
+    return true;
   }
 
   async flush(): Promise<void> {
