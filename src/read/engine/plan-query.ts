@@ -112,22 +112,22 @@ export class PlanQuery {
   #emitRows(shard: ShardRecord, source: ShardSource, query: PreparedQuery): void {
     const rows = this.#rows;
     rows.sort();
-    let blocks = 0;
-    for (let i = 0; i < rows.count; ) {
-      const end = i + rows.runLength(i);
-      this.#readEntry(shard, i);
+    for (let block = 0; block < rows.blockCount; ) {
+      this.#readEntry(shard, block);
       this.#positionsCount = 0;
-      for (; i < end; i++) this.#addPosition(rows.position(i), rows.key(i));
+      const end = rows.endOf(block);
+      for (let row = rows.startOf(block); row < end; row++)
+        this.#addPosition(rows.position(row), rows.key(row));
       this.#emitRead(source);
-      if (++blocks % BLOCKS_PER_CHECKPOINT === 0) query.checkpoint();
+      if (++block % BLOCKS_PER_CHECKPOINT === 0) query.checkpoint();
     }
   }
 
-  /** Points #entry at the block of a row, in the scratch buffer. */
-  #readEntry(shard: ShardRecord, row: number): void {
+  /** Points #entry at a block of #rows, in the scratch buffer. */
+  #readEntry(shard: ShardRecord, block: number): void {
     const { db, counters } = this.#modules;
     const key = this.#blockKey.u32(0, shard.ordinal).bytes;
-    this.#rows.writeId(row, key, 4);
+    this.#rows.writeId(block, key, 4);
     const size = db.get("blocks", key);
     if (size < 0)
       throw dataLoss(`shard ordinal ${shard.ordinal} has a row of a block it does not have`);
