@@ -10,6 +10,7 @@ export { encodeBlock } from "./block/block-writer.ts";
 export type { BlockMeta, DatasetMeta } from "./block-meta.ts";
 export { AlignedViews } from "./bytes/aligned-views.ts";
 export { ByteSink } from "./bytes/sink.ts";
+export { swapBytes } from "./bytes/u32.ts";
 export {
   checkBlockBatch,
   decodeBlockBatch,

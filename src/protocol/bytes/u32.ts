@@ -8,3 +8,9 @@ export function readU32(bytes: Uint8Array, offset: number): number {
     0
   );
 }
+
+/** Big-endian bytes read as a little-endian word, as the number they mean. */
+export function swapBytes(word: number): number {
+  const swapped = (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24);
+  return swapped >>> 0;
+}

@@ -4,6 +4,7 @@
  */
 
 import type { PlanDatasetRefs } from "../../protocol/index.ts";
+import { grown } from "./grown.ts";
 
 /** Ids up to here are kept in arrays (8 and 20 B each); larger ones, of enormous dictionaries, in maps. */
 const ARRAY_IDS_MAX = 1 << 18;
@@ -129,9 +130,4 @@ export class ChunkMemo {
 
 function roundUp(id: number): number {
   return 2 ** Math.ceil(Math.log2(id + 1));
-}
-
-function grown<T extends Uint32Array | Int32Array>(before: T, after: T): T {
-  after.set(before);
-  return after;
 }

@@ -6,15 +6,16 @@
  */
 
 import { ROW } from "../../db/index.ts";
+import { swapBytes } from "../../protocol/index.ts";
+import { grown } from "./grown.ts";
 
 /** Of a ULID, as numbers that order like its bytes. */
 const ID_WORDS = 4;
 
-/** Number of the block, position in it, dataset key. */
-const WORDS = 3;
-const BLOCK = 0;
-const POSITION = 1;
-const KEY = 2;
+/** Position in the block, dataset key. */
+const WORDS = 2;
+const POSITION = 0;
+const KEY = 1;
 
 const ROWS_AT_FIRST = 64;
 /** Larger buffers are given back: one wide query must not keep its memory on every thread. */
@@ -46,28 +47,26 @@ export class RowList {
   /** Copies the row whose first word is source[word]. */
   push(source: Uint32Array, word: number): void {
     const position = source[word + ROW.position32] as number;
-    let at = this.count * WORDS;
-    if (at === this.#rows.length) this.#rows = grown(this.#rows);
+    const at = this.count * WORDS;
+    if (at === this.#rows.length) this.#rows = grown(this.#rows, new Uint32Array(2 * at));
     const rows = this.#rows;
     if (!this.#isOfLast(source, word)) this.#startBlock(source, word);
     else if (position < (rows[at - WORDS + POSITION] as number)) this.#isSorted = false;
-    rows[at++] = this.blockCount - 1;
-    rows[at++] = position;
-    rows[at] = source[word + ROW.key32] as number;
+    rows[at + POSITION] = position;
+    rows[at + KEY] = source[word + ROW.key32] as number;
     this.count++;
   }
 
   /** Sorts by (ULID, position). To be called once before the rows are read. */
   sort(): void {
     if (this.#isSorted) return;
-    const order = Uint32Array.from({ length: this.count }, (_, i) => i);
-    order.sort((a, b) => this.#compare(a, b));
-    const rows = this.#rows;
-    const ids = this.#ids;
-    this.#rows = new Uint32Array(rows.length);
-    this.#ids = new Uint32Array(ids.length);
-    this.#takeSorted(order, rows, ids);
-    this.#isSorted = true;
+    const blocks = this.#blocksOfRows();
+    const order = Uint32Array.from({ length: this.count }, (_, row) => row).sort(
+      (a, b) =>
+        this.#compareIds(blocks[a] as number, blocks[b] as number) ||
+        this.position(a) - this.position(b),
+    );
+    this.#takeInOrder(order, blocks);
   }
 
   /** First row of a block. */
@@ -116,8 +115,8 @@ export class RowList {
   #startBlock(source: Uint32Array, word: number): void {
     const block = this.blockCount++;
     if (block === this.#starts.length) {
-      this.#starts = grown(this.#starts);
-      this.#ids = grown(this.#ids);
+      this.#starts = grown(this.#starts, new Uint32Array(2 * block));
+      this.#ids = grown(this.#ids, new Uint32Array(2 * block * ID_WORDS));
     }
     this.#starts[block] = this.count;
     for (let i = 0; i < ID_WORDS; i++) {
@@ -128,32 +127,35 @@ export class RowList {
     if (block > 0 && this.#compareIds(block - 1, block) > 0) this.#isSorted = false;
   }
 
-  /** Puts the rows in the given order, those of one block together however often it had been begun. */
-  #takeSorted(order: Uint32Array, rows: Uint32Array, ids: Uint32Array): void {
-    this.blockCount = 0;
-    for (let row = 0; row < order.length; row++) {
-      const from = (order[row] as number) * WORDS;
-      const id = (rows[from + BLOCK] as number) * ID_WORDS;
-      const previous = (this.blockCount - 1) * ID_WORDS;
-      if (row === 0 || !isSameId(this.#ids, previous, ids, id)) {
-        this.#starts[this.blockCount] = row;
-        this.#ids.set(ids.subarray(id, id + ID_WORDS), this.blockCount * ID_WORDS);
-        this.blockCount++;
-      }
-      this.#rows[row * WORDS + BLOCK] = this.blockCount - 1;
-      this.#rows[row * WORDS + POSITION] = rows[from + POSITION] as number;
-      this.#rows[row * WORDS + KEY] = rows[from + KEY] as number;
-    }
+  /** The number of the block of each row. */
+  #blocksOfRows(): Uint32Array {
+    const blocks = new Uint32Array(this.count);
+    for (let block = 0; block < this.blockCount; block++)
+      blocks.fill(block, this.startOf(block), this.endOf(block));
+    return blocks;
   }
 
-  #compare(a: number, b: number): number {
-    const rows = this.#rows;
-    const left = a * WORDS;
-    const right = b * WORDS;
-    return (
-      this.#compareIds(rows[left + BLOCK] as number, rows[right + BLOCK] as number) ||
-      (rows[left + POSITION] as number) - (rows[right + POSITION] as number)
-    );
+  /** Puts the rows in that order, those of one block together however often it had been begun. */
+  #takeInOrder(order: Uint32Array, blocks: Uint32Array): void {
+    const rows = new Uint32Array(this.#rows.length);
+    const ids = new Uint32Array(this.#ids.length);
+    let count = 0;
+    let previous = -1;
+    for (const [row, from] of order.entries()) {
+      const block = blocks[from] as number;
+      if (previous < 0 || this.#compareIds(previous, block) !== 0) {
+        this.#starts[count] = row;
+        for (let i = 0; i < ID_WORDS; i++)
+          ids[count * ID_WORDS + i] = this.#ids[block * ID_WORDS + i] as number;
+        count++;
+      }
+      previous = block;
+      rows[row * WORDS + POSITION] = this.position(from);
+      rows[row * WORDS + KEY] = this.key(from);
+    }
+    this.#rows = rows;
+    this.#ids = ids;
+    this.blockCount = count;
   }
 
   #compareIds(a: number, b: number): number {
@@ -164,20 +166,4 @@ export class RowList {
     }
     return 0;
   }
-}
-
-function isSameId(left: Uint32Array, a: number, right: Uint32Array, b: number): boolean {
-  for (let i = 0; i < ID_WORDS; i++) if (left[a + i] !== right[b + i]) return false;
-  return true;
-}
-
-function grown(words: Uint32Array): Uint32Array<ArrayBuffer> {
-  const twice = new Uint32Array(words.length * 2);
-  twice.set(words);
-  return twice;
-}
-
-/** The other byte order: big-endian bytes read as a little-endian word become the number they spell. */
-function swapBytes(word: number): number {
-  return ((word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>> 0;
 }

@@ -14,9 +14,9 @@
 
 import { ULID_BYTES } from "../../base/index.ts";
 import { type IndexDatabase, KeyBuffer } from "../../db/index.ts";
-import { type BlockReader, ByteSink } from "../../protocol/index.ts";
+import { type BlockReader, ByteSink, swapBytes } from "../../protocol/index.ts";
 import { idWord } from "./check-block.ts";
-import { ID_WORDS, swapBytes } from "./rows.ts";
+import { ID_WORDS } from "./rows.ts";
 import type { ShardState } from "./shard-state.ts";
 
 /** Entries that may wait. Good enough: about 1,000 blocks, which take 3 ms to put. */

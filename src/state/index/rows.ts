@@ -3,6 +3,7 @@
  */
 
 import { ROW, ROW_BYTES } from "../../db/index.ts";
+import { swapBytes } from "../../protocol/index.ts";
 
 export const ROW_WORDS = ROW_BYTES / 4;
 export const ROW_DOUBLES = ROW_BYTES / 8;
@@ -68,10 +69,4 @@ export function compareRows(words: Uint32Array, a: number, b: number): number {
   if (byId !== 0) return byId;
   const aPosition = words[a * ROW_WORDS + ROW.position32] as number;
   return aPosition - (words[b * ROW_WORDS + ROW.position32] as number);
-}
-
-/** Big-endian bytes read as a little-endian word, as the number they mean. */
-export function swapBytes(word: number): number {
-  const swapped = (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24);
-  return swapped >>> 0;
 }
