@@ -1,7 +1,13 @@
 /** Log, state machine and driver of one node in this process, without threads and sockets. */
 
 import { join } from "node:path";
-import { Prng, SILENT_LOGGER, SYSTEM_CLOCK, SYSTEM_SCHEDULER } from "../../src/base/index.ts";
+import {
+  giveHeapRoom,
+  Prng,
+  SILENT_LOGGER,
+  SYSTEM_CLOCK,
+  SYSTEM_SCHEDULER,
+} from "../../src/base/index.ts";
 import { IndexDatabase } from "../../src/db/index.ts";
 import { DurableLog, LOG_DEFAULTS, type LogStats, WriterFiles } from "../../src/log/index.ts";
 import {
@@ -39,6 +45,7 @@ export async function startNode(
   directory: string,
   wrapState: (state: StateMachine) => ReplicaState = (state) => state,
 ): Promise<NodeInProcess> {
+  giveHeapRoom();
   const db = IndexDatabase.open({
     directory: join(directory, "index"),
     mapSizeBytes: 64 * 1024 ** 3,

@@ -17,6 +17,7 @@ export {
 } from "./errors.ts";
 export { freeMemory } from "./free-memory.ts";
 export { HASH_SEED_HIGH, HASH_SEED_LOW, hashBytes, hashWords } from "./hash.ts";
+export { giveHeapRoom } from "./heap-room.ts";
 export { IdTable, type Identified } from "./id-table.ts";
 export { inLanes } from "./lanes.ts";
 export { type LogFields, type Logger, type LogLevel, SILENT_LOGGER } from "./logger.ts";

@@ -1,5 +1,5 @@
 /** `hearth server`, or `hearth -flag=value ...`: configuration, then the node, then signals until it stops. */
-import { HearthError, type Logger } from "../../../base/index.ts";
+import { giveHeapRoom, HearthError, type Logger } from "../../../base/index.ts";
 import type { FileTree } from "../../../files/index.ts";
 import { formatProblems, type LoadResult, loadConfig } from "../../../config/index.ts";
 import { type CommandContext, EXIT, type ExitCode, type Terminal } from "../../command.ts";
@@ -76,6 +76,7 @@ async function serve(
     ]);
   const { config } = loaded;
   if (config === null) return EXIT.misuse;
+  giveHeapRoom();
   const ending = new Ending(logger);
   const metrics = new MetricRegistry(
     { hasDefaultMetrics: true },
