@@ -166,9 +166,9 @@ export class ShardRows {
     if (last < 0) return;
     let closed = this.#closedChunks(shard, wanted, range);
     for (; closed !== 0; closed &= closed - 1) {
-      this.#scanTailChunk(shard, 31 - Math.clz32(closed & -closed), wanted.bitmap, range, visit);
+      this.#scanTailChunk(shard, 31 - Math.clz32(closed & -closed), wanted, range, visit);
     }
-    this.#scanTailChunk(shard, last, wanted.bitmap, range, visit);
+    this.#scanTailChunk(shard, last, wanted, range, visit);
   }
 
   /** Bits of the closed tail chunks that may hold rows of wanted keys in the range. */
@@ -209,20 +209,23 @@ export class ShardRows {
   #scanTailChunk(
     shard: ShardRecord,
     chunk: number,
-    wanted: Uint32Array,
+    wanted: WantedKeys,
     range: TimeRange,
     visit: (word: number) => void,
   ): void {
     const { u32, f64 } = this.#db;
+    // Most queries name one service: a comparison instead of a look into the bitmap.
+    const only = wanted.keys?.length === 1 ? (wanted.keys[0] as number) : -1;
     const size = this.#db.get("tails", this.#chunkKey.u32(0, shard.ordinal).u32(4, chunk).bytes);
     // Removals may leave no row of a chunk.
     if (size <= 0) return;
     const count = rowCount(size);
     this.#counters.rowsScanned += count;
-    for (let i = 0; i < count; i++) {
-      const word = i * ROW_WORDS;
-      if (!hasBit(wanted, u32[word + ROW.key32] as number)) continue;
-      const double = i * ROW_DOUBLES;
+    const end = count * ROW_WORDS;
+    for (let word = 0; word < end; word += ROW_WORDS) {
+      const key = u32[word + ROW.key32] as number;
+      if (only >= 0 ? key !== only : !hasBit(wanted.bitmap, key)) continue;
+      const double = word >>> 1;
       const minMs = f64[double + ROW.minMs64] as number;
       if (overlaps(range, minMs, f64[double + ROW.maxMs64] as number)) visit(word);
     }
