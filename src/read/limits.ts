@@ -23,8 +23,8 @@ export const REGEX_MAX_BYTES = 8 * 1024;
  */
 export const REGEX_MAX_PROGRAM_SIZE = 10_000;
 
-/** Compiled selectors kept per thread. */
-export const SELECTOR_CACHE_ENTRIES = 1024;
-
 /** Text of all selectors kept per thread, counted twice; compiled programs are a small multiple of it. */
 export const SELECTOR_CACHE_MAX_BYTES = 4 * 1024 * 1024;
+
+/** What a short one counts for: a thousand of them are kept. */
+export const SELECTOR_MIN_BYTES = 4 * 1024;

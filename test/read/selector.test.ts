@@ -423,3 +423,15 @@ describe("hostile selectors", () => {
     );
   });
 });
+
+describe("the cache of compiled selectors", () => {
+  it("keeps what is in use, and makes room by what is not", () => {
+    const first = compileSelector('{used="always"}');
+    const rare = compileSelector('{used="once"}');
+    for (let i = 0; i < 3_000; i++) {
+      compileSelector(`{other="${i}"}`);
+      assert.equal(compileSelector('{used="always"}'), first);
+    }
+    assert.notEqual(compileSelector('{used="once"}'), rare);
+  });
+});

@@ -3,11 +3,8 @@
  */
 
 import { invalidArgument } from "../../base/index.ts";
-import {
-  REGEX_MAX_PROGRAM_SIZE,
-  SELECTOR_CACHE_ENTRIES,
-  SELECTOR_CACHE_MAX_BYTES,
-} from "../limits.ts";
+import { REGEX_MAX_PROGRAM_SIZE, SELECTOR_CACHE_MAX_BYTES, SELECTOR_MIN_BYTES } from "../limits.ts";
+import { ByteBoundedCache, type CacheItem } from "./lru.ts";
 import { MATCH_OPERATORS, type ParsedMatcher, parseSelector } from "./selector-parser.ts";
 import { literalTest, regexTest, type ValueTest } from "./value-test.ts";
 
@@ -86,38 +83,13 @@ function tooComplex(programSize: number): Error {
   );
 }
 
-/** Least recently used first: a Map keeps insertion order, and a hit is inserted again. */
-class SelectorCache {
-  readonly #entries = new Map<string, Selector>();
-  #sizeBytes = 0;
-
-  get(text: string): Selector | undefined {
-    const selector = this.#entries.get(text);
-    if (selector === undefined) return undefined;
-    this.#entries.delete(text);
-    this.#entries.set(text, selector);
-    return selector;
-  }
-
-  add(text: string, selector: Selector): void {
-    this.#entries.set(text, selector);
-    this.#sizeBytes += costOf(text);
-    for (const oldest of this.#entries.keys()) {
-      const isOver =
-        this.#entries.size > SELECTOR_CACHE_ENTRIES || this.#sizeBytes > SELECTOR_CACHE_MAX_BYTES;
-      if (!isOver) return;
-      this.#entries.delete(oldest);
-      this.#sizeBytes -= costOf(oldest);
-    }
-  }
+/** A selector that is kept. */
+interface KnownSelector extends CacheItem {
+  readonly selector: Selector;
 }
 
-/** Two bytes per character, and the compiled form counted as as much again. */
-function costOf(text: string): number {
-  return 4 * text.length;
-}
-
-const CACHE = new SelectorCache();
+const KNOWN = new Map<string, KnownSelector>();
+const CACHE = new ByteBoundedCache(SELECTOR_CACHE_MAX_BYTES);
 
 /**
  * The compiled form of a selector's text; compiled once per thread while it stays in use.
@@ -126,9 +98,17 @@ const CACHE = new SelectorCache();
  * Cost: a map look-up when it is known; else one pass and the compilation of its expressions.
  */
 export function compileSelector(text: string): Selector {
-  const known = CACHE.get(text);
-  if (known !== undefined) return known;
+  CACHE.now++;
+  const known = KNOWN.get(text);
+  if (known !== undefined) {
+    known.lastUse = CACHE.now;
+    return known.selector;
+  }
   const selector = compileSelectorUncached(text);
-  CACHE.add(text, selector);
+  // Two bytes per character, and the compiled form counted as as much again.
+  const sizeBytes = Math.max(SELECTOR_MIN_BYTES, 4 * text.length);
+  const item = { selector, sizeBytes, lastUse: CACHE.now, drop: () => KNOWN.delete(text) };
+  KNOWN.set(text, item);
+  CACHE.add(item);
   return selector;
 }
