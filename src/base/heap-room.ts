@@ -7,8 +7,11 @@
 
 import { setFlagsFromString } from "node:v8";
 
-/** How far a heap may grow before all of it is collected, in percent of what was alive. V8 takes 10 to 300 by itself. */
-const GROWTH_PERCENT = 150;
+/**
+ * How far a heap may grow before all of it is collected, in percent of what was alive: the most that V8 takes by itself, which chooses
+ * from 10 up. With 150 reader threads that answer gRPC collected at 35 MiB instead of 44 to 53, more often than without.
+ */
+const GROWTH_PERCENT = 300;
 
 /** For all threads of the process, from the next collection on. Young objects are collected as before. */
 export function giveHeapRoom(): void {
