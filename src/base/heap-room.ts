@@ -1,6 +1,6 @@
 /**
  * Room for garbage. V8 collects all of a heap again when it has grown by a step that follows from its size, and counts buffers that
- * nobody needs any more as growth. A small heap that takes in hundreds of megabytes a second, as a node's main thread does, then
+ * nobody needs any more as growth. A small heap that takes in a hundred megabytes a second, as a node's main thread may, then
  * collects all the time: measured, 89 times instead of twice for 1.6 million blocks with 64 in flight, each time with all cores and for
  * a quarter of the rate, in one process and not in the next. What is alive is a few megabytes: room costs little.
  */

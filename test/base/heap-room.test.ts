@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 
 /** V8 says on stderr what it does not know, and goes on. */
-test("V8 knows the flags that give heaps room", () => {
+test("V8 knows the flag that gives heaps room", () => {
   const entry = new URL("../../src/base/index.js", import.meta.url).href;
   const script = `import { giveHeapRoom } from ${JSON.stringify(entry)}; giveHeapRoom(); console.log("given");`;
   const child = spawnSync(process.execPath, ["--input-type=module", "-e", script], {

@@ -1,5 +1,5 @@
 /**
- * One bound in bytes for everything a reader thread keeps about dictionaries.
+ * One bound in bytes for everything that a reader thread keeps of one kind: about dictionaries, or compiled selectors.
  *
  * A use is one store of the current query's number: a list kept in order would cost more than the look-ups it serves.
  * Eviction sorts all items by last use and drops the oldest third of the bytes, which amortises the sort.
